@@ -1,0 +1,1 @@
+"""Small real series shipped with the package."""

@@ -1,0 +1,1 @@
+"""Pictures of models and data: each function takes `ax=None` and returns the Axes."""

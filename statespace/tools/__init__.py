@@ -1,0 +1,1 @@
+"""Comparing, selecting and counting: tools that speak to the verbs of any model."""
