@@ -1,3 +1,68 @@
-"""Probabilistic models of sequences: one vocabulary, one scale, fast on a CPU."""
+"""Probabilistic models of sequences: one vocabulary, one scale, fast on a CPU.
+
+`import statespace` loads nothing else; each public name is imported when it is first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from statespace import datasets, markov, plotting
+    from statespace.foundations.calendar import regular
+    from statespace.foundations.parameter_count import ParameterCount, count_parameters
+    from statespace.foundations.predictive import PredictiveLaw
+    from statespace.markov.chain import MarkovChain
+    from statespace.tools.compare import Comparison, compare
+    from statespace.tools.loading import load
+    from statespace.tools.scoring import scorer
+    from statespace.tools.selection import OrderSelection, select_order
+
+_HOME = {
+    "Comparison": "statespace.tools.compare",
+    "MarkovChain": "statespace.markov.chain",
+    "OrderSelection": "statespace.tools.selection",
+    "ParameterCount": "statespace.foundations.parameter_count",
+    "PredictiveLaw": "statespace.foundations.predictive",
+    "compare": "statespace.tools.compare",
+    "count_parameters": "statespace.foundations.parameter_count",
+    "load": "statespace.tools.loading",
+    "regular": "statespace.foundations.calendar",
+    "scorer": "statespace.tools.scoring",
+    "select_order": "statespace.tools.selection",
+}
+_PACKAGES = ("datasets", "markov", "plotting")
+
+__all__ = [  # noqa: RUF022  # models, tools, packages
+    "MarkovChain",
+    "PredictiveLaw",
+    "Comparison",
+    "OrderSelection",
+    "ParameterCount",
+    "compare",
+    "count_parameters",
+    "load",
+    "regular",
+    "scorer",
+    "select_order",
+    "datasets",
+    "markov",
+    "plotting",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    elif name in _PACKAGES:
+        value = importlib.import_module(f"statespace.{name}")
+    else:
+        raise AttributeError(f"module 'statespace' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,1 +1,53 @@
-"""Pictures of models and data: each function takes `ax=None` and returns the Axes."""
+"""Pictures of models and data: each function takes `ax=None` and returns the Axes.
+
+Nothing here calls `show`, changes matplotlib's settings, or touches pyplot when an Axes is given; without one, a new
+figure is made. matplotlib is imported by the first picture, not by this module (`pip install "statespace-models[plot]"`).
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from statespace.plotting.calendar import rain_calendar
+    from statespace.plotting.comparison import growth_of_parameters, held_out_loss, information_criteria
+    from statespace.plotting.diagrams import graphical_model
+    from statespace.plotting.markov import transition_graph, transition_matrix
+    from statespace.plotting.rain import rain_forecast, rain_report
+
+_HOME = {
+    "graphical_model": "diagrams",
+    "growth_of_parameters": "comparison",
+    "held_out_loss": "comparison",
+    "information_criteria": "comparison",
+    "rain_calendar": "calendar",
+    "rain_forecast": "rain",
+    "rain_report": "rain",
+    "transition_graph": "markov",
+    "transition_matrix": "markov",
+}
+
+__all__ = [
+    "graphical_model",
+    "growth_of_parameters",
+    "held_out_loss",
+    "information_criteria",
+    "rain_calendar",
+    "rain_forecast",
+    "rain_report",
+    "transition_graph",
+    "transition_matrix",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module of a picture when the picture is first asked for (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Every public name, imported or not."""
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,129 @@
+"""`statespace compare`: models of one discrete column, side by side on days or symbols they have not seen."""
+
+import argparse
+import sys
+from typing import Any
+
+from statespace.cli.errors import CommandError
+from statespace.cli.rain import add_file_options
+
+SMOOTHINGS = ("laplace", "jeffreys", "witten-bell")
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "compare",
+        help="compare models of a column of labels or whole numbers",
+        description="Fit models to one discrete column of a CSV file, without its last rows, and compare how well they "
+        "predict these. Rows are steps in the order of the file; with --date-column, days in the order of time.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", metavar="FILE", help="a CSV file with one row a step")
+    add_file_options(parser, what="the sequence")
+    parser.add_argument(
+        "--models", default="iid,markov:1-4", metavar="LIST", help="such as iid,markov:1-4 (which is the default)"
+    )
+    parser.add_argument("--test-last", type=int, metavar="ROWS", help="rows held out at the end (default: a quarter)")
+    parser.add_argument("--smoothing", choices=SMOOTHINGS, help="of all chains (default: none)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Compare, and show the table."""
+    from statespace.cli.csv_series import read_symbols
+    from statespace.cli.model_grammar import parse_models
+
+    models = parse_models(arguments.models, arguments.smoothing)
+    record = read_symbols(
+        arguments.file,
+        column=arguments.column,
+        date_column=arguments.date_column,
+        date_format=arguments.date_format,
+        missing=arguments.missing,
+        header=False if arguments.no_header else None,
+    )
+    for note in record.notes:
+        print(f"statespace compare: note: {note}", file=sys.stderr)
+    n_rows = len(record.symbols)
+    test_last = n_rows // 4 if arguments.test_last is None else arguments.test_last
+    if not 1 <= test_last < n_rows:
+        raise CommandError(f"--test-last is {test_last}, and {record.name} has {n_rows} rows: give 1 to {n_rows - 1}")
+
+    from statespace.tools.compare import compare
+
+    try:
+        comparison = compare(models, record.symbols, test=test_last)
+    except ValueError as error:
+        raise CommandError(f"{record.name}, column {record.column!r}: {error}") from error
+    if arguments.json:
+        _show_json(record, test_last, comparison)
+    else:
+        _show_table(record, test_last, comparison)
+
+
+def _show_json(record: Any, test_last: int, comparison: Any) -> None:
+    from statespace.cli.tables import show_json
+
+    fields = [
+        *("n_parameters", "log_likelihood", "aic", "bic"),
+        *("held_out_nats", "held_out_bits", "difference", "difference_error", "fit_seconds"),
+    ]
+    symbols = {symbol for symbol in record.symbols if symbol is not None}
+    document = {
+        "data": {
+            "name": record.name,
+            "column": record.column,
+            "n_rows": len(record.symbols),
+            "n_missing": sum(symbol is None for symbol in record.symbols),
+            "symbols": sorted(symbols),
+            "notes": record.notes,
+        },
+        "test_last": test_last,
+        "n_train_steps": comparison.n_train_steps,
+        "n_test_steps": comparison.n_test_steps,
+        "models": [
+            {"name": name, **{field: getattr(comparison, field)[row] for field in fields}}
+            for row, name in enumerate(comparison.names)
+        ],
+        "best": comparison.best,
+    }
+    show_json(document)
+
+
+def _show_table(record: Any, test_last: int, comparison: Any) -> None:
+    from rich.text import Text
+
+    from statespace.cli.tables import figures, new_console, number, show
+
+    n_missing = sum(symbol is None for symbol in record.symbols)
+    n_symbols = len({symbol for symbol in record.symbols if symbol is not None})
+    title = Text(record.name, style="bold")
+    title.append(
+        f": column {record.column!r}, {len(record.symbols):,} rows, {n_symbols:,} symbols, {n_missing:,} missing",
+        style="not bold",
+    )
+    header = ["model", "parameters", "log-\nlikelihood", "AIC", "BIC", "held-out\nnats", "bits", "to best", "s.e."]
+    rows = [
+        [
+            name,
+            f"{comparison.n_parameters[row]:,}",
+            number(comparison.log_likelihood[row], 2),
+            number(comparison.aic[row], 1),
+            number(comparison.bic[row], 1),
+            number(comparison.held_out_nats[row], 4),
+            number(comparison.held_out_bits[row], 4),
+            number(comparison.difference[row], 4),
+            number(comparison.difference_error[row], 4),
+        ]
+        for row, name in enumerate(comparison.names)
+    ]
+    best = {(comparison.names.index(comparison.best), 5)}
+    caption = Text(
+        f"* lowest. Held-out: loss a step on {comparison.n_test_steps:,} of the last {test_last:,} rows; the other "
+        f"figures are of the {comparison.n_train_steps:,} steps before that every model predicts.",
+        style="dim",
+    )
+    console = new_console()
+    show(console, [title, Text(), *figures(console, header, rows, best), caption])

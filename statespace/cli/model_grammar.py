@@ -1,0 +1,73 @@
+"""How models are written on the command line, in one place.
+
+    models   = model {"," model}
+    model    = "iid" | "markov" ":" orders
+    orders   = order | order "-" order
+
+A new family is one function, from what stands behind the colon to named unfitted estimators, and one line in FAMILIES.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from statespace.cli.errors import CommandError, listing
+
+Named = dict[str, Any]
+
+
+def parse_models(text: str, smoothing: str | None = None) -> Named:
+    """Return unfitted estimators by name, in the order written.
+
+    Parameters
+    ----------
+    text : str
+        Such as "iid,markov:1-4".
+    smoothing : str or None
+        Of every model that has one.
+
+    Raises
+    ------
+    CommandError
+        When a family is unknown, its sizes are malformed, or a model is written twice.
+    """
+    models: Named = {}
+    for word in filter(None, (word.strip() for word in text.split(","))):
+        family, _, sizes = word.partition(":")
+        if family not in FAMILIES:
+            raise CommandError(
+                f"--models: {family!r} is not a model: write {listing(WRITTEN, 'or')}, with commas between"
+            )
+        for name, model in FAMILIES[family](sizes, smoothing).items():
+            if name in models:
+                raise CommandError(f"--models: {name} stands twice: write each model once")
+            models[name] = model
+    if not models:
+        raise CommandError(f"--models is empty: write {listing(WRITTEN, 'or')}, with commas between")
+    return models
+
+
+def _iid(sizes: str, smoothing: str | None) -> Named:
+    from statespace.markov.chain import MarkovChain
+
+    if sizes:
+        raise CommandError(f"--models: iid has no sizes, but has {sizes!r}: write iid")
+    return {"i.i.d.": MarkovChain(0, smoothing=smoothing)}
+
+
+def _markov(sizes: str, smoothing: str | None) -> Named:
+    from statespace.markov.chain import MarkovChain
+
+    match = re.fullmatch(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", sizes)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+    if first > last:
+        raise CommandError(f"--models: markov:{sizes} has no order: write markov:2, or markov:1-4 for several")
+    return {
+        "i.i.d." if order == 0 else f"Markov, order {order}": MarkovChain(order, smoothing=smoothing)
+        for order in range(first, last + 1)
+    }
+
+
+FAMILIES: dict[str, Callable[[str, str | None], Named]] = {"iid": _iid, "markov": _markov}
+WRITTEN = ("iid", "markov:2", "markov:1-4")
+"""An example of each form, for messages."""

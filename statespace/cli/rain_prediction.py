@@ -1,0 +1,282 @@
+"""The question of `statespace rain`, answered once for its table, its JSON and its picture.
+
+Orders 0 to max_order are fitted to the wet and dry days. Log-likelihood, AIC and BIC are those of maximum likelihood on
+the steps that every order can score; the held-out loss is that of chains which never saw the last `test_last` days.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from statespace.cli.csv_series import DailyRecord
+from statespace.cli.errors import CommandError
+from statespace.protocols import Floats
+
+if TYPE_CHECKING:
+    from statespace.markov.chain import MarkovChain
+    from statespace.tools.selection import OrderSelection
+
+LEVEL = 0.95
+SYMBOLS = (0, 1)
+MAX_ORDER = 16
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class OrderRow:
+    """One order's line of the table."""
+
+    order: int
+    name: str
+    n_parameters: int
+    log_likelihood: float
+    """Nats, on the common steps."""
+    aic: float
+    bic: float
+    held_out_nats: float
+    """Mean negative log probability of a day of the test part."""
+    held_out_error: float
+    """Standard error of its difference to the best order's."""
+    tomorrow: float
+    """Probability that the day after the last is wet."""
+    low: float
+    high: float
+    """Jeffreys interval of that probability; NaN where one of the last days is missing."""
+
+
+@dataclass(frozen=True, eq=False)
+class RainPrediction:
+    """Everything the command says."""
+
+    record: DailyRecord
+    rows: tuple[OrderRow, ...]
+    n_common_steps: int
+    test_last: int
+    n_test_steps: int
+    """Days among the last `test_last` that every order predicts."""
+    selection: "OrderSelection"
+    chosen: dict[str, int]
+    """Order that each criterion picks."""
+    order: int
+    """The order that predicts."""
+    criterion: str | None
+    """What chose it; None where the user did."""
+    model: "MarkovChain"
+    """Chain of that order, fitted to all days."""
+    probabilities: Floats
+    """Predicted the day before, for every day and tomorrow: probability of rain, shape (n_days + 1,)."""
+
+    @property
+    def row(self) -> OrderRow:
+        """The line of the order that predicts."""
+        return self.rows[self.order]
+
+    @property
+    def tomorrow(self) -> np.datetime64 | None:
+        """The day after the last."""
+        return None if self.record.dates is None else self.record.dates[-1] + 1
+
+
+def order_name(order: int) -> str:
+    """Return "i.i.d.", "1st order", "2nd order", ..."""
+    if order == 0:
+        return "i.i.d."
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(order % 10 if order % 100 not in (11, 12, 13) else 0, "th")
+    return f"{order}{ending} order"
+
+
+def predict_rain(
+    record: DailyRecord,
+    *,
+    max_order: int = 4,
+    test_last: int | None = None,
+    order: int | None = None,
+    criterion: str = "bic",
+    smoothing: str | None = None,
+) -> RainPrediction:
+    """Fit the orders, compare them, and predict tomorrow.
+
+    Parameters
+    ----------
+    record : DailyRecord
+        The days.
+    max_order : int
+        Highest order, 0 to 16.
+    test_last : int or None
+        Days held out; None: 365, or a quarter of a record shorter than two years.
+    order : int or None
+        The order that predicts; None lets `criterion` choose.
+    criterion : {"bic", "aic", "likelihood-ratio", "held-out"}
+        What chooses the order.
+    smoothing : str or None
+        Of the chains that predict; never of the log-likelihoods that AIC and BIC are made of.
+
+    Raises
+    ------
+    CommandError
+        When the record is too short, or shows only wet or only dry days.
+    """
+    from statespace.markov.chain import MarkovChain
+    from statespace.tools.compare import compare
+    from statespace.tools.selection import select_order
+
+    test_last = _check(record, max_order, test_last, order)
+    wet = record.wet
+    selection = _said_plainly(lambda: select_order(wet, max_order, criterion="bic", symbols=SYMBOLS))
+    chains = [MarkovChain(m, smoothing=smoothing) for m in range(max_order + 1)]
+    named = {order_name(m): chain for m, chain in enumerate(chains)}
+    comparison = _said_plainly(lambda: compare(named, wet, test=test_last))
+    for chain in chains:
+        _said_plainly(partial(chain.fit, wet, symbols=SYMBOLS))
+    rows = tuple(
+        OrderRow(
+            order=m,
+            name=order_name(m),
+            n_parameters=int(selection.n_parameters[m]),
+            log_likelihood=float(selection.log_likelihood[m]),
+            aic=float(selection.aic[m]),
+            bic=float(selection.bic[m]),
+            held_out_nats=float(comparison.held_out_nats[m]),
+            held_out_error=float(comparison.difference_error[m]),
+            tomorrow=float(_wet_probabilities(chain.forecast(wet, 1))[0]),
+            **_interval(chain, wet),
+        )
+        for m, chain in enumerate(chains)
+    )
+    chosen = {
+        "bic": int(selection.best["bic"]),
+        "aic": int(selection.best["aic"]),
+        "likelihood-ratio": int(selection.best["likelihood_ratio"]),
+        "held-out": int(np.argmin(comparison.held_out_nats)),
+    }
+    predicting = chosen[criterion] if order is None else order
+    return RainPrediction(
+        record=record,
+        rows=rows,
+        n_common_steps=int(selection.n_steps),
+        test_last=test_last,
+        n_test_steps=comparison.n_test_steps,
+        selection=selection,
+        chosen=chosen,
+        order=predicting,
+        criterion=criterion if order is None else None,
+        model=chains[predicting],
+        probabilities=_wet_probabilities(chains[predicting].predictive(wet)),
+    )
+
+
+def document(prediction: RainPrediction) -> dict[str, Any]:
+    """Return all figures as the JSON document of `--json`."""
+    record, rows = prediction.record, prediction.rows
+    wet, dates = record.wet, record.dates
+    selection = prediction.selection
+    days = slice(max(wet.size - 56, 0), wet.size)
+    return {
+        "data": {
+            "name": record.name,
+            "column": record.column,
+            "wet_means": record.wet_means,
+            "n_days": wet.size,
+            "first_day": _iso(dates, 0),
+            "last_day": _iso(dates, -1),
+            "n_wet": int(np.sum(wet == 1)),
+            "n_dry": int(np.sum(wet == 0)),
+            "n_missing": int(np.isnan(wet).sum()),
+            "share_wet": float(np.nanmean(wet)),
+            "notes": record.notes,
+        },
+        "n_common_steps": prediction.n_common_steps,
+        "test_last": prediction.test_last,
+        "n_test_steps": prediction.n_test_steps,
+        "orders": [asdict(row) for row in rows],
+        "likelihood_ratio": [
+            {
+                "order": m,
+                "against": m + 1,
+                "statistic": selection.likelihood_ratio[m],
+                "degrees_of_freedom": selection.degrees_of_freedom[m],
+                "p_value": selection.p_value[m],
+            }
+            for m in range(len(rows) - 1)
+        ],
+        "chosen_by": {name.replace("-", "_"): order for name, order in prediction.chosen.items()},
+        "tomorrow": {
+            "date": None if prediction.tomorrow is None else str(prediction.tomorrow),
+            "order": prediction.order,
+            "criterion": prediction.criterion,
+            "probability": prediction.row.tomorrow,
+            "low": prediction.row.low,
+            "high": prediction.row.high,
+            "level": LEVEL,
+        },
+        "recent": [
+            {
+                "date": _iso(dates, day),
+                "wet": None if np.isnan(wet[day]) else bool(wet[day]),
+                "probability": prediction.probabilities[day],
+            }
+            for day in range(days.start, days.stop)
+        ],
+    }
+
+
+def _iso(dates: NDArray[np.datetime64] | None, day: int) -> str | None:
+    return None if dates is None else str(dates[day])
+
+
+def _check(record: DailyRecord, max_order: int, test_last: int | None, order: int | None) -> int:
+    """Refuse what cannot be fitted, and return the number of days held out."""
+    if not 0 <= max_order <= MAX_ORDER:
+        raise CommandError(f"--max-order is {max_order}: give 0 to {MAX_ORDER}")
+    if order is not None and not 0 <= order <= max_order:
+        raise CommandError(f"--order is {order}: give 0 to {max_order}, or raise --max-order")
+    n_days, n_known = record.wet.size, int(np.sum(~np.isnan(record.wet)))
+    if n_known == 0:
+        raise CommandError(f"{record.name} holds no amount, only missing values: choose another --column")
+    n_wet = int(np.nansum(record.wet))
+    if n_wet in (0, n_known):
+        kind, change = ("dry", "lower") if n_wet == 0 else ("wet", "raise")
+        raise CommandError(
+            f"{record.name}: all of its {n_known} days are {kind}: {change} --threshold to tell days apart"
+        )
+    longest = n_days - max_order - 2
+    if longest < 1:
+        raise CommandError(f"{record.name} has {n_days} days, too few for order {max_order}: lower --max-order")
+    if test_last is None:
+        test_last = min(365 if n_days >= 730 else max(n_days // 4, 1), longest)
+    if not 1 <= test_last <= longest:
+        raise CommandError(f"--test-last is {test_last}, and {record.name} has {n_days} days: give 1 to {longest}")
+    before = record.wet[: n_days - test_last]
+    if not (np.any(before == 0) and np.any(before == 1)):
+        raise CommandError(
+            f"{record.name}: the days before the last {test_last} are not both wet and dry, and teach nothing: "
+            "give a smaller --test-last"
+        )
+    return test_last
+
+
+def _said_plainly(work: Callable[[], T]) -> T:
+    """Turn the library's refusal of the data into the command's one line."""
+    try:
+        return work()
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+
+
+def _wet_probabilities(law: Any) -> Floats:
+    column = law.symbols.tolist().index(1)
+    probabilities: Floats = law.probabilities[:, column]
+    return probabilities
+
+
+def _interval(chain: "MarkovChain", wet: Floats) -> dict[str, float]:
+    context = wet[wet.size - chain.order :]
+    if np.isnan(context).any():
+        return {"low": np.nan, "high": np.nan}
+    low, high = chain.confidence_intervals(LEVEL)
+    cell = (*(int(day) for day in context), 1)
+    return {"low": float(low[cell]), "high": float(high[cell])}

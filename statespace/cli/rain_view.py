@@ -1,0 +1,119 @@
+"""How `statespace rain` looks in a terminal: the table of orders, tomorrow, and the last eight weeks."""
+
+import math
+from typing import TYPE_CHECKING
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from statespace.cli.tables import ascii_only, figures, new_console, number, percent, show
+
+if TYPE_CHECKING:
+    from statespace.cli.rain_prediction import RainPrediction
+
+WEEKS = 8
+BLOCKS, ASCII_BLOCKS = "▁▂▃▄▅▆▇█", "0123456789"
+LABEL = 8
+"""Columns that the words left of the picture take."""
+
+
+def show_prediction(prediction: "RainPrediction", picture: str | None = None) -> None:
+    """Print everything; `picture` is the file that was drawn, if any."""
+    console = new_console()
+    parts: list[RenderableType] = [
+        _data(prediction),
+        Text(),
+        *_table(console, prediction),
+        _criteria(prediction),
+        Text(),
+    ]
+    parts += [*_tomorrow(prediction), Text(), *_weeks(console, prediction)]
+    if picture is not None:
+        parts += [Text(), Text(f"Picture: {picture}")]
+    show(console, parts)
+
+
+def _data(prediction: "RainPrediction") -> Text:
+    record = prediction.record
+    wet = record.wet
+    n_missing = int(sum(map(math.isnan, wet)))
+    days = f"{wet.size:,} days"
+    if record.dates is not None:
+        days += f", {record.dates[0]} to {record.dates[-1]}"
+    gaps = "no gap" if n_missing == 0 else f"{n_missing:,} missing"
+    share = sum(day == 1 for day in wet) / (wet.size - n_missing)
+    text = Text(record.name, style="bold")
+    return text.append(f": {days}, {share:.1%} wet ({record.wet_means}), {gaps}", style="not bold")
+
+
+def _table(console: Console, prediction: "RainPrediction") -> list[RenderableType]:
+    rows = prediction.rows
+    columns = {
+        "parameters": [f"{row.n_parameters:,}" for row in rows],
+        "log-likelihood": [number(row.log_likelihood, 3) for row in rows],
+        "AIC": [number(row.aic, 2) for row in rows],
+        "BIC": [number(row.bic, 2) for row in rows],
+        "held-out\nnats a day": [number(row.held_out_nats, 4) for row in rows],
+    }
+    chosen = prediction.chosen
+    best = {(chosen["aic"], 3), (chosen["bic"], 4), (chosen["held-out"], 5)}
+    cells = [[row.name, *(column[m] for column in columns.values())] for m, row in enumerate(rows)]
+    return [
+        *figures(console, ["model", *columns], cells, best),
+        Text(
+            f"* lowest. Log-likelihood, AIC and BIC: {prediction.n_common_steps:,} days that every order predicts. "
+            f"Held-out: {prediction.n_test_steps:,} of the last {prediction.test_last:,} days, predicted by chains "
+            "fitted to the days before.",
+            style="dim",
+        ),
+        Text(),
+    ]
+
+
+def _criteria(prediction: "RainPrediction") -> Text:
+    chosen, name = prediction.chosen, {row.order: row.name for row in prediction.rows}
+    return Text(
+        f"BIC picks {name[chosen['bic']]}, AIC {name[chosen['aic']]}, "
+        f"likelihood ratio {name[chosen['likelihood-ratio']]}, held-out loss {name[chosen['held-out']]}."
+    )
+
+
+def _tomorrow(prediction: "RainPrediction") -> list[RenderableType]:
+    row = prediction.row
+    day = "The next day" if prediction.tomorrow is None else f"Tomorrow, {prediction.tomorrow}"
+    text = Text(f"{day}: ").append(f"{percent(row.tomorrow)} chance of rain", style="bold")
+    if not math.isnan(row.low):
+        text.append(f", 95% interval {percent(row.low)} to {percent(row.high)}")
+    chosen = "as asked" if prediction.criterion is None else f"chosen by {_spelt(prediction.criterion)}"
+    text.append(f" ({row.name}, {chosen})")
+    by_order = ", ".join(f"{row.name} {percent(row.tomorrow)}" for row in prediction.rows)
+    return [text, Text(f"By order: {by_order}", style="dim")]
+
+
+def _spelt(criterion: str) -> str:
+    return {"likelihood-ratio": "likelihood ratio", "held-out": "held-out loss"}.get(criterion, criterion.upper())
+
+
+def _weeks(console: Console, prediction: "RainPrediction") -> list[RenderableType]:
+    """Draw the last weeks, a column a day: the chance seen the day before above what came."""
+    wet, dates = prediction.record.wet, prediction.record.dates
+    room = max(console.width - LABEL, 7)
+    n_days = min(7 * WEEKS, room // 7 * 7, wet.size)
+    blocks = ASCII_BLOCKS if ascii_only(console) else BLOCKS
+    marks = {1.0: "#", 0.0: "."} if ascii_only(console) else {1.0: "●", 0.0: "·"}
+    start = wet.size - n_days
+    chances = prediction.probabilities[start : wet.size]
+    chance = "".join("?" if math.isnan(p) else blocks[min(int(p * len(blocks)), len(blocks) - 1)] for p in chances)
+    came = "".join(marks.get(day, "?") for day in wet[start:].tolist())
+    tenths = " in tenths" if ascii_only(console) else ""
+    lines = [
+        Text(f"The last {n_days} days: chance of rain seen the day before{tenths}, and the days that were wet"),
+        Text("chance  ").append(chance, style="cyan"),
+        Text("wet     ").append(came, style="blue"),
+    ]
+    if dates is not None:
+        axis = [" "] * n_days
+        for day in range(0, n_days - 5, 14):
+            axis[day : day + 6] = f"{dates[start + day].item():%d %b}".ljust(6)
+        lines.append(Text(" " * LABEL + "".join(axis), style="dim"))
+    return list(lines)

@@ -1,0 +1,71 @@
+"""What every model of sequences does the same way, once it can give log-likelihoods by step."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, Self
+
+import numpy as np
+
+from statespace.foundations.archive import write_archive
+from statespace.foundations.estimator import Estimator, clone
+from statespace.foundations.executors import map_pieces
+from statespace.protocols import Array
+
+
+class SequenceModel(Estimator):
+    """Verbs on top of `log_likelihood`, `n_parameters` and `fit`, which each family brings."""
+
+    fit: Callable[..., Self]
+    log_likelihood: Callable[..., Any]
+    _to_archive: Callable[[], tuple[dict[str, Any], dict[str, Array]]]
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters that were estimated."""
+        raise AttributeError("n_parameters")
+
+    def score(self, X: Any, lengths: Any = None) -> float:
+        """Total log-likelihood of `X` in nats."""
+        return float(self.log_likelihood(X, lengths))
+
+    def aic(self, X: Any, lengths: Any = None) -> float:
+        """Akaike's information criterion, 2 n_parameters - 2 log L; less is better (Akaike 1974)."""
+        return 2 * self.n_parameters - 2 * self.score(X, lengths)
+
+    def bic(self, X: Any, lengths: Any = None) -> float:
+        """Schwarz's criterion, log(n) n_parameters - 2 log L, n the number of scored steps (Schwarz 1978)."""
+        steps = self.log_likelihood(X, lengths, by="step")
+        n_steps = sum(
+            int(np.count_nonzero(~np.isnan(part))) for part in (steps if isinstance(steps, list) else [steps])
+        )
+        if not n_steps:
+            raise ValueError(
+                "no step of X is scored, so bic has no n: the sequences are shorter than the model's context"
+            )
+        return math.log(n_steps) * self.n_parameters - 2 * self.score(X, lengths)
+
+    def fit_each(self, X: Any, executor: Executor | None = None) -> list[Self]:
+        """One fitted model for each sequence of a list or panel, `executor` sharing out the work."""
+        if isinstance(X, str | bytes) or not hasattr(X, "__iter__"):
+            raise TypeError(f"fit_each needs a list of sequences, got {type(X).__name__}")
+        return map_pieces(_FitOne(self), list(X), executor)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted model to one file; `statespace.load(path)` reads it back."""
+        self._require_fitted()
+        header, arrays = self._to_archive()
+        write_archive(path, type(self).__name__, header, arrays)
+
+
+class _FitOne:
+    """Picklable, so that processes can do it too."""
+
+    def __init__(self, model: SequenceModel) -> None:
+        self._model = model
+
+    def __call__(self, X: Any) -> Any:
+        return clone(self._model).fit(X)

@@ -1,0 +1,74 @@
+"""Checks that every model shares, each answered in words: what was wrong, the value, where, and what to do."""
+
+import math
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from statespace.protocols import Ints
+
+
+def check_integer(name: str, value: Any, minimum: int = 0) -> int:
+    """`value` as an int of at least `minimum`; a bool or a fraction is refused."""
+    try:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}, expected an integer of at least {minimum}") from None
+    if number < minimum:
+        raise ValueError(f"{name} is {number}, expected an integer of at least {minimum}")
+    return number
+
+
+def check_positive(name: str, value: Any) -> float:
+    """`value` as a finite float above zero."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r}, expected a positive number") from None
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"{name} is {value!r}, expected a positive finite number")
+    return number
+
+
+def check_probability(name: str, value: Any) -> float:
+    """`value` as a float strictly between 0 and 1."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r}, expected a number between 0 and 1") from None
+    if not 0 < number < 1:
+        raise ValueError(f"{name} is {value!r}, expected a number between 0 and 1")
+    return number
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str | None]) -> None:
+    """Refuse a `value` that is not among the named choices."""
+    allowed = list(choices)
+    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in allowed):
+        raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(repr, allowed))}")
+
+
+def check_lengths(lengths: Any, n_samples: int) -> Ints:
+    """Offsets (n_sequences + 1,) of the sequences that `lengths` cuts `n_samples` rows into."""
+    try:
+        values = np.asarray(lengths)
+    except ValueError:
+        values = np.empty(0, dtype=object)
+    if values.ndim != 1 or not values.size or values.dtype.kind not in "iu":
+        raise TypeError(
+            "lengths must be a list of positive integers, one for each sequence laid end to end in X "
+            f"(got {lengths!r:.80}); labels to learn from are a keyword: y="
+        )
+    short = np.flatnonzero(values < 1)
+    if short.size:
+        raise ValueError(f"lengths[{short[0]}] is {values[short[0]]}, expected at least 1: leave empty sequences out")
+    if int(values.sum()) != n_samples:
+        raise ValueError(
+            f"lengths sum to {int(values.sum())} but X has {n_samples} rows; where X was cut for cross-validation, "
+            "pass a list of sequences instead of X with lengths"
+        )
+    return np.concatenate([[0], np.cumsum(values)]).astype(np.int64)

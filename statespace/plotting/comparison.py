@@ -1,0 +1,316 @@
+"""What each order of a chain costs and what it gains: held-out loss, information criteria, the growth of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from statespace.plotting.axes import ACCENT, BLUE, FAINT, INK, SOFT, axes_or_new, finish, plain_frame
+from statespace.protocols import Floats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_PER_NAT = {"nats": 1.0, "bits": 1.0 / float(np.log(2.0))}
+
+
+def held_out_loss(
+    selection: Any = None,
+    ax: Axes | None = None,
+    *,
+    losses: Sequence[float] | Floats | None = None,
+    errors: Sequence[float] | Floats | None = None,
+    orders: Sequence[int] | None = None,
+    n_parameters: Sequence[int] | None = None,
+    best: int | None = None,
+    unit: Literal["nats", "bits"] = "nats",
+    title: str | None = None,
+) -> Axes:
+    """Draw held-out loss against order, with what each order costs in parameters written below it.
+
+    A bar is one standard error of the difference to the best order, to either side, on the same test steps; the best has
+    none. An order whose bar reaches the dashed line of the best is not clearly worse than it. An infinite loss, of an order
+    that calls impossible what then happened, stands as an infinity sign at the top.
+
+    Parameters
+    ----------
+    selection : OrderSelection, optional
+        The result of `select_order(..., test=...)`; its `held_out`, `held_out_error`, `orders`, `n_parameters` are used
+        where they are not given below.
+    ax : Axes, optional
+        Where to draw; a new figure if None.
+    losses : sequence of length n_orders, optional
+        Mean held-out loss in nats a step, lower is better.
+    errors : sequence of length n_orders, optional
+        Standard error of the difference to the best, in nats a step; NaN for none.
+    orders : sequence of length n_orders, optional
+        By default 0, 1, 2, ...
+    n_parameters : sequence of length n_orders, optional
+        Free parameters of each order.
+    best : int, optional
+        The order to mark; by default the one with the lowest loss.
+    unit : {"nats", "bits"}
+        Unit of the scale; what is given is always in nats.
+    title : str, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If there are no held-out losses, lengths differ, a loss is NaN, an error is negative, or `best` is none of the
+        orders.
+    """
+    if unit not in _PER_NAT:
+        raise ValueError(f"unit is {unit!r}, expected 'nats' or 'bits'")
+    losses = getattr(selection, "held_out", None) if losses is None else losses
+    if losses is None:
+        raise ValueError("there are no held-out losses: give select_order a test part (test=365), or losses= here")
+    errors = getattr(selection, "held_out_error", None) if errors is None else errors
+    orders = getattr(selection, "orders", None) if orders is None else orders
+    n_parameters = getattr(selection, "n_parameters", None) if n_parameters is None else n_parameters
+
+    y = _numbers("losses", losses) * _PER_NAT[unit]
+    n = len(y)
+    at = [int(order) for order in (range(n) if orders is None else orders)]
+    spread = np.zeros(n) if errors is None else np.asarray(errors, dtype=np.float64) * _PER_NAT[unit]
+    _same_length(n, orders=at, errors=spread, n_parameters=n_parameters)
+    if np.any(spread < 0):
+        raise ValueError(f"errors[{int(np.argmin(spread))}] is negative, expected standard errors >= 0")
+    best = at[int(np.argmin(y))] if best is None else int(best)
+    if best not in at:
+        raise ValueError(f"best is order {best}, but the orders are {at}")
+    chosen = at.index(best)
+    spread = np.where(np.isfinite(spread), spread, 0.0)
+    spread[chosen] = 0.0
+
+    ax = axes_or_new(ax, (max(4.2, 1.6 + 0.75 * n), 3.4))
+    finite = np.isfinite(y)
+    low, high = (y - spread)[finite].min(), (y + spread)[finite].max()
+    room = (high - low) or 0.1 * abs(high) or 1.0
+    ax.set_ylim(low - 0.16 * room, high + (0.08 if finite.all() else 0.22) * room)
+    ax.axhline(y[chosen], color=ACCENT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    ax.plot(at, np.where(finite, y, np.nan), color=FAINT, linewidth=1.5, zorder=1)
+    style: dict[str, Any] = {"fmt": "o", "markersize": 6, "capsize": 3, "elinewidth": 1.2, "capthick": 1.2}
+    for order, loss, error in zip(at, y, spread, strict=True):
+        if not np.isfinite(loss):
+            ax.text(order, high + 0.12 * room, "\u221e", color=BLUE, ha="center", va="center", fontsize="large")
+        elif order != best:
+            ax.errorbar(order, loss, yerr=error, color=BLUE, zorder=3, **style)
+    ax.plot([best], [y[chosen]], "o", color=ACCENT, markersize=8, zorder=4)
+    ax.annotate(
+        "best",
+        (best, y[chosen]),
+        (0, -8),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        color=ACCENT,
+        fontsize="small",
+    )
+    _order_axis(ax, at, n_parameters)
+    ax.set_ylabel(f"held-out loss ({unit} a step)")
+    plain_frame(ax)
+    return finish(ax, title)
+
+
+def information_criteria(
+    selection: Any = None,
+    ax: Axes | None = None,
+    *,
+    criteria: Mapping[str, Sequence[float] | Floats] | None = None,
+    orders: Sequence[int] | None = None,
+    n_parameters: Sequence[int] | None = None,
+    title: str | None = None,
+) -> Axes:
+    """Draw information criteria against order, each as its difference to its own best order.
+
+    Zero is best; differences are what a criterion means, its level says nothing. By the usual scale (Burnham and Anderson,
+    Model Selection and Multimodel Inference, 2002, section 2.6) more than 10 is no support.
+
+    Parameters
+    ----------
+    selection : OrderSelection, optional
+        The result of `select_order`; its `aic`, `bic`, `orders`, `n_parameters` are used where they are not given below.
+    ax : Axes, optional
+        Where to draw; a new figure if None.
+    criteria : mapping of name to sequence of length n_orders, optional
+        Criteria on the scale of -2 log-likelihood, lower is better; by default the selection's AIC and BIC. At most four.
+    orders : sequence of length n_orders, optional
+        By default 0, 1, 2, ...
+    n_parameters : sequence of length n_orders, optional
+        Free parameters of each order.
+    title : str, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If no criteria are given, their lengths differ, or a value is NaN.
+    """
+    if criteria is None:
+        criteria = {key.upper(): getattr(selection, key) for key in ("aic", "bic") if hasattr(selection, key)}
+    if not 1 <= len(criteria) <= 4:
+        raise ValueError(f"there are {len(criteria)} criteria to draw, expected 1 to 4: give a selection, or criteria=")
+    orders = getattr(selection, "orders", None) if orders is None else orders
+    n_parameters = getattr(selection, "n_parameters", None) if n_parameters is None else n_parameters
+    curves = {name: _numbers(name, values) for name, values in criteria.items()}
+    n = len(next(iter(curves.values())))
+    at = [int(order) for order in (range(n) if orders is None else orders)]
+    _same_length(n, orders=at, n_parameters=n_parameters, **curves)
+
+    ax = axes_or_new(ax, (max(4.2, 1.6 + 0.75 * n), 3.4))
+    looks = zip((BLUE, ACCENT, INK, SOFT), ("o", "s", "^", "D"), ("-", "--", "-.", ":"), strict=True)
+    for (name, values), (colour, marker, line) in zip(curves.items(), looks, strict=False):
+        delta = values - values.min()
+        delta[~np.isfinite(delta)] = np.nan
+        ax.plot(at, delta, line, color=colour, linewidth=1.5)
+        ax.plot(at, delta, marker, color=colour, markersize=6, markerfacecolor="white", label=name)
+        least = int(np.nanargmin(delta))
+        ax.plot(at[least], 0, marker, color=colour, markersize=8, clip_on=False)
+    ax.set_ylim(bottom=-0.06 * ax.get_ylim()[1])
+    ax.legend(frameon=False, fontsize="small", title="best order filled", title_fontsize="small", loc="best")
+    _order_axis(ax, at, n_parameters)
+    ax.set_ylabel("difference to the best order")
+    plain_frame(ax)
+    return finish(ax, title)
+
+
+def growth_of_parameters(
+    n_states: int | Sequence[int] = (2, 3, 10, 65),
+    max_order: int = 6,
+    ax: Axes | None = None,
+    *,
+    n_samples: int | None = None,
+    title: str | None = None,
+) -> Axes:
+    """Draw the price of order: the free parameters K^M (K - 1) of a chain of order M on K symbols, on a log scale.
+
+    Parameters
+    ----------
+    n_states : int or sequence of int
+        Numbers of symbols K >= 2, a line each.
+    max_order : int
+        Largest order M, at least 1.
+    ax : Axes, optional
+        Where to draw; a new figure if None.
+    n_samples : int, optional
+        Length of a series at hand: a line above which there are more parameters than observations.
+    title : str, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If a number of states is below 2, `max_order` below 1, or `n_samples` below 1.
+    """
+    from statespace.foundations.parameter_count import count_parameters
+
+    sizes = [int(K) for K in (n_states if isinstance(n_states, Sequence | np.ndarray) else [n_states])]
+    if not sizes or min(sizes) < 2:
+        raise ValueError(f"n_states is {n_states}, expected numbers of symbols of at least 2")
+    if max_order < 1:
+        raise ValueError(f"max_order is {max_order}, expected at least 1")
+    if n_samples is not None and n_samples < 1:
+        raise ValueError(f"n_samples is {n_samples}, expected at least 1")
+
+    ax = axes_or_new(ax, (5.4, 3.8))
+    ax.set_yscale("log")
+    orders = range(max_order + 1)
+    for K, colour in zip(sizes, _shades(len(sizes)), strict=True):
+        totals = [float(count_parameters("markov", n_states=K, order=order).total) for order in orders]
+        ax.plot(orders, totals, "o-", color=colour, markersize=5, linewidth=1.6, gid="growth")
+        ax.annotate(
+            f"K = {K}",
+            (max_order, totals[-1]),
+            (8, 0),
+            textcoords="offset points",
+            va="center",
+            color=colour,
+            fontsize="small",
+        )
+    if n_samples is not None:
+        ax.axhline(n_samples, color=ACCENT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        ax.annotate(
+            f"{n_samples:,} observations",
+            (0, n_samples),
+            (0, 3),
+            textcoords="offset points",
+            color=ACCENT,
+            fontsize="small",
+            va="bottom",
+        )
+    ax.set_xticks(list(orders))
+    ax.set_xlabel("order M")
+    ax.set_ylabel("free parameters")
+    ax.yaxis.grid(True, color=FAINT, linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.minorticks_off()
+    plain_frame(ax)
+    return finish(ax, title)
+
+
+def _shades(n: int) -> list[Any]:
+    """Return n blues from light to dark; the lightest still stands on white paper."""
+    from matplotlib import colormaps
+
+    return [colormaps["Blues"](x) for x in (np.linspace(0.5, 1.0, n) if n > 1 else [0.8])]
+
+
+def _order_axis(ax: Axes, orders: list[int], n_parameters: Sequence[int] | None) -> None:
+    """Write orders below the axis and, in a second row, what each costs; the rows are named at their left."""
+    ax.set_xlim(min(orders) - 0.4, max(orders) + 0.4)
+    if n_parameters is None:
+        ax.set_xticks(orders)
+        ax.set_xlabel("order")
+        return
+    ax.set_xticks(orders, [f"{order}\n{_short(count)}" for order, count in zip(orders, n_parameters, strict=True)])
+    ax.annotate(
+        "order\nparameters",
+        (0, 0),
+        (-6, -5.5),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        color=SOFT,
+        fontsize="small",
+    )
+
+
+def _short(count: int) -> str:
+    """Write a count in full up to 99,999 and by two leading digits beyond."""
+    if count < 100_000:
+        return f"{int(count):,}"
+    leading, exponent = f"{float(count):.1e}".split("e+")
+    return rf"${leading.removesuffix('.0')}\times10^{{{int(exponent)}}}$"
+
+
+def _numbers(name: str, values: Sequence[float] | Floats) -> Floats:
+    """Return the values as floats; some may be infinitely bad, none unknown or infinitely good."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}, expected one value an order")
+    bad = np.flatnonzero(~(array > -np.inf))
+    if bad.size:
+        raise ValueError(f"{name}[{bad[0]}] is {array[bad[0]]}, expected a number: leave that order out")
+    if not np.isfinite(array).any():
+        raise ValueError(f"{name} are all infinite: every order calls something impossible that happened, so smooth it")
+    return array
+
+
+def _same_length(n: int, **columns: Any) -> None:
+    """Raise if a column that was given has not n entries."""
+    for name, column in columns.items():
+        if column is not None and len(column) != n:
+            raise ValueError(f"{name} has {len(column)} entries, but there are {n} orders")

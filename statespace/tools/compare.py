@@ -1,0 +1,285 @@
+"""All models on one scale: held-out log-likelihood a step, on the same steps.
+
+    held-out nats = -1/n sum over common test steps of log p(x_t | x_1..x_{t-1})         bits = nats / log 2
+
+A step that any model leaves unscored is dropped for all. Densities and probabilities are different units: models of
+both kinds are compared through the probability of the same events.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from statespace.foundations.estimator import clone
+from statespace.foundations.predictive import PredictiveLaw
+from statespace.foundations.validation import check_integer
+from statespace.protocols import Floats
+from statespace.tools.scoring import steps_by_sequence
+from statespace.tools.table import html_table, text_table
+
+Event = Callable[[Any], Hashable]
+
+_SHORT_FIT = 0.5  # seconds; a shorter fit is timed once more, so that compiling a kernel does not count
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Models side by side; every array has one entry a model, in the order given."""
+
+    names: tuple[str, ...]
+    """What the models are called."""
+    models: tuple[Any, ...]
+    """The fitted clones."""
+    n_parameters: tuple[int, ...]
+    """Free parameters."""
+    log_likelihood: Floats
+    """log L of the common steps of the data fitted to, in nats, shape (n_models,)."""
+    aic: Floats
+    """2 n_parameters - 2 log L."""
+    bic: Floats
+    """log(n_train_steps) n_parameters - 2 log L."""
+    held_out_nats: Floats
+    """-mean log p of the common test steps; less is better."""
+    held_out_bits: Floats
+    """The same in bits."""
+    difference: Floats
+    """held_out_nats less that of the best."""
+    difference_error: Floats
+    """Standard error of `difference`: sd of the paired differences by step over the root of their number."""
+    fit_seconds: Floats
+    """Seconds to fit."""
+    n_train_steps: int
+    """Common scored steps behind log_likelihood."""
+    n_test_steps: int
+    """Common scored steps behind held_out_nats."""
+
+    @property
+    def best(self) -> str:
+        """The name of the model with the least held-out loss."""
+        return self.names[int(np.argmin(self.held_out_nats))]
+
+    def to_frame(self) -> Any:
+        """A pandas frame, a row a model."""
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ImportError('to_frame needs pandas: pip install "statespace-models[frames]"') from None
+        columns = ["n_parameters", "log_likelihood", "aic", "bic", "held_out_nats", "held_out_bits", "difference"]
+        columns += ["difference_error", "fit_seconds"]
+        return pd.DataFrame({name: getattr(self, name) for name in columns}, index=pd.Index(self.names, name="model"))
+
+    def _cells(self) -> tuple[list[str], list[list[str]]]:
+        head = ["model", "parameters", "log L", "AIC", "BIC", "held-out nats", "bits", "to best", "s.e.", "fit s"]
+        rows = []
+        for i, name in enumerate(self.names):
+            mark = " *" if name == self.best else ""
+            row = [name + mark, str(self.n_parameters[i]), f"{self.log_likelihood[i]:.2f}", f"{self.aic[i]:.2f}"]
+            row += [f"{self.bic[i]:.2f}", f"{self.held_out_nats[i]:.4f}", f"{self.held_out_bits[i]:.4f}"]
+            row += [f"{self.difference[i]:.4f}", f"{self.difference_error[i]:.4f}", f"{self.fit_seconds[i]:.3g}"]
+            rows.append(row)
+        return head, rows
+
+    @property
+    def _caption(self) -> str:
+        return (
+            f"log L, AIC and BIC on {self.n_train_steps} steps, held-out loss a step on {self.n_test_steps}; "
+            "* the least held-out loss"
+        )
+
+    def __str__(self) -> str:
+        return text_table(*self._cells(), caption=self._caption)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html_table(*self._cells(), caption=self._caption)
+
+
+def compare(
+    models: Mapping[str, Any],
+    X: Any,
+    *,
+    test: int | Sequence[Any],
+    skip: int | None = None,
+    event: Event | None = None,
+    bins: Sequence[float] | None = None,
+    symbols: Any = None,
+) -> Comparison:
+    """Fit clones of the models and compare them on data they have not seen.
+
+    Parameters
+    ----------
+    models : mapping
+        Names and unfitted estimators, of any family.
+    X : sequence or list of sequences
+        What to fit.
+    test : int or list of sequences
+        An int holds out the last `test` steps of the one series `X`: each model is fitted on what is before them and
+        predicts them one step at a time, knowing all that came before. Otherwise, other sequences.
+    skip : int, optional
+        Steps at the start of every sequence to leave out.
+    event : callable, optional
+        A function of an observation; the models are compared by the probability of its value instead of that of the
+        observation. Needed where models of symbols stand beside models of real numbers.
+    bins : (n_edges,), optional
+        Instead of `event`, the interval edges[i - 1] <= x < edges[i] that holds the observation.
+    symbols : (n_symbols,), optional
+        The alphabet, for models of symbols, where the data fitted to may not show all of it.
+
+    Returns
+    -------
+    Comparison
+        A table; as text, HTML (in notebooks) and `to_frame()`.
+
+    Raises
+    ------
+    ValueError
+        If the models' densities and probabilities cannot be compared, or no step is scored by all of them.
+
+    Examples
+    --------
+    >>> from statespace import MarkovChain, compare
+    >>> days = ["dry", "dry", "wet", "wet", "wet", "dry"] * 20
+    >>> compare({"i.i.d.": MarkovChain(0), "order 2": MarkovChain(2)}, days, test=30).best
+    'order 2'
+
+    """
+    if not isinstance(models, Mapping) or not models:
+        raise TypeError("models must map names to unfitted estimators, such as {'order 1': MarkovChain(order=1)}")
+    if event is not None and bins is not None:
+        raise ValueError("give event= or bins=, not both")
+    first = 0 if skip is None else check_integer("skip", skip)
+    happened = event if bins is None else _interval_of(bins)
+    train, whole, n_test = _split(X, test)
+
+    fitted, seconds = [], []
+    for model in models.values():
+        fresh, took = _timed_fit(model, train, symbols)
+        if took < _SHORT_FIT:
+            took = min(took, _timed_fit(model, train, symbols)[1])
+        fitted.append(fresh)
+        seconds.append(took)
+    if happened is None:
+        _check_units(dict(zip(models, fitted, strict=True)))
+
+    train_steps, test_steps = [], []
+    for model in fitted:
+        scored = _steps(model, whole, happened)
+        if n_test is None:
+            test_steps.append(np.concatenate([part[first:] for part in scored]))
+            train_steps.append(np.concatenate([part[first:] for part in _steps(model, train, happened)]))
+        else:
+            cut = len(scored[0]) - n_test  # the models know nothing of what is after a step
+            train_steps.append(scored[0][first:cut])
+            test_steps.append(scored[0][max(first, cut) :])
+    train_table, test_table = _common(train_steps, "the data fitted to"), _common(test_steps, "the test data")
+
+    n_parameters = tuple(int(model.n_parameters) for model in fitted)
+    log_likelihood = train_table.sum(axis=1)
+    prices = np.array([float(count) for count in n_parameters])
+    loss = -test_table.mean(axis=1)
+    best = int(np.argmin(loss))
+    with np.errstate(invalid="ignore"):
+        gaps = test_table[best] - test_table
+        error = gaps.std(axis=1, ddof=1) / np.sqrt(gaps.shape[1]) if gaps.shape[1] > 1 else np.full(len(gaps), np.nan)
+        difference = loss - loss[best]
+    return Comparison(
+        names=tuple(map(str, models)),
+        models=tuple(fitted),
+        n_parameters=n_parameters,
+        log_likelihood=log_likelihood,
+        aic=2 * prices - 2 * log_likelihood,
+        bic=np.log(train_table.shape[1]) * prices - 2 * log_likelihood,
+        held_out_nats=loss,
+        held_out_bits=loss / np.log(2),
+        difference=difference,
+        difference_error=error,
+        fit_seconds=np.array(seconds),
+        n_train_steps=train_table.shape[1],
+        n_test_steps=test_table.shape[1],
+    )
+
+
+def _timed_fit(model: Any, X: Any, symbols: Any) -> tuple[Any, float]:
+    fresh = clone(model)
+    known = {} if symbols is None or "symbols" not in inspect.signature(fresh.fit).parameters else {"symbols": symbols}
+    started = time.perf_counter()
+    fresh.fit(X, **known)
+    return fresh, time.perf_counter() - started
+
+
+def _split(X: Any, test: Any) -> tuple[Any, Any, int | None]:
+    """What to fit, what to score, and how many last steps of it are the test, if it is one series."""
+    if isinstance(test, list | tuple):
+        if not len(test) or not all(
+            hasattr(sequence, "__len__") and not isinstance(sequence, str) for sequence in test
+        ):
+            raise TypeError("test must be the number of last steps to hold out, or a list of sequences")
+        return X, list(test), None
+    n_test = check_integer("test", test, 1)
+    if isinstance(X, list | tuple) and X and hasattr(X[0], "__len__") and not isinstance(X[0], str):
+        raise ValueError(
+            f"test={n_test} holds out the end of one series, and X is a list: pass test sequences as a list"
+        )
+    if len(X) <= n_test:
+        raise ValueError(f"test={n_test} leaves nothing to fit of a series of {len(X)} steps")
+    return (X.iloc[:-n_test] if hasattr(X, "iloc") else X[:-n_test]), X, n_test
+
+
+def _interval_of(bins: Sequence[float]) -> Event:
+    edges = np.array(bins, dtype=np.float64)
+    if edges.ndim != 1 or not edges.size or np.isnan(edges).any() or (np.diff(edges) <= 0).any():
+        raise ValueError(f"bins must be increasing edges, got {bins!r:.60}")
+
+    def interval(observation: Any) -> Hashable:
+        return int(np.searchsorted(edges, np.asarray(observation, dtype=np.float64).reshape(-1)[0], side="right"))
+
+    return interval
+
+
+def _check_units(models: Mapping[str, Any]) -> None:
+    supports = {name: getattr(model, "support", "mixed") for name, model in models.items()}
+    kinds = {name: "reals" if support == "reals" else support for name, support in supports.items()}
+    names = list(kinds)
+    for name in names[1:]:
+        discrete = {kinds[names[0]], kinds[name]} <= {"categories", "counts"}
+        if kinds[name] != kinds[names[0]] and not discrete:
+            raise ValueError(
+                f"{names[0]!r} gives probabilities or densities of {supports[names[0]]}, {name!r} of {supports[name]}: "
+                "these are different units; pass event= or bins= to compare the probability of the same events"
+            )
+
+
+def _steps(model: Any, X: Any, event: Event | None) -> list[Floats]:
+    steps = steps_by_sequence(model, X)
+    if event is None:
+        return steps
+    laws = model.predictive(X)
+    many = isinstance(laws, list)
+    brought = []
+    for scored, law, data in zip(steps, laws if many else [laws], X if many else [X], strict=True):
+        brought.append(_event_steps(scored, law, data, event))
+    return brought
+
+
+def _event_steps(steps: Floats, law: PredictiveLaw, data: Any, event: Event) -> Floats:
+    scored = np.flatnonzero(~np.isnan(steps))
+    values = data.tolist() if hasattr(data, "tolist") else data.to_list() if hasattr(data, "to_list") else list(data)
+    found = np.full(len(steps), np.nan)
+    found[scored] = law[scored].log_event(event, [values[row] for row in scored])
+    return found
+
+
+def _common(steps: Sequence[Floats], what: str) -> Floats:
+    """The steps that every model scores, shape (n_models, n_steps)."""
+    table = np.stack(list(steps))
+    common: Floats = table[:, ~np.isnan(table).any(axis=0)]
+    if not common.shape[1]:
+        raise ValueError(f"no step of {what} is scored by every model: pass longer sequences or lower orders")
+    return common

@@ -1,0 +1,59 @@
+"""`load`: from a saved file back to a model, by a table of the classes that can be saved."""
+
+import os
+from importlib import import_module
+from typing import Any
+
+from statespace.foundations.archive import ArchiveError, read_archive
+
+_CLASSES = {
+    "MarkovChain": "statespace.markov.chain:MarkovChain",
+}
+
+
+def load(path: str | os.PathLike[str], **user_classes: type) -> Any:
+    """Return the model that `save(path)` wrote.
+
+    The file names its class, and nothing in it is run: the class is one of this package's, or one that you hand over.
+
+    Parameters
+    ----------
+    path : str or path
+    **user_classes
+        Your own classes by the name they were saved under, as in `load(path, MyModel=MyModel)`; one with the name of a
+        class of this package takes its place. A class is given the file's `Archive` by its class method
+        `_from_archive`, and returns the model.
+
+    Raises
+    ------
+    ArchiveError
+        If the file is foreign, damaged, truncated or newer, or if its class is unknown.
+    FileNotFoundError
+        If there is no file.
+    TypeError
+        If what you handed over is no class with `_from_archive`.
+
+    """
+    for name, user_class in user_classes.items():
+        if not isinstance(user_class, type) or not callable(getattr(user_class, "_from_archive", None)):
+            raise TypeError(f"{name}={user_class!r}: expected a class with a class method _from_archive(archive)")
+    archive = read_archive(path)
+    if archive.kind in user_classes:
+        model_class: Any = user_classes[archive.kind]
+    elif archive.kind in _CLASSES:
+        module, _, name = _CLASSES[archive.kind].partition(":")
+        model_class = getattr(import_module(module), name)
+    else:
+        # As a keyword it must be an identifier, and what a file says is not printed unchecked
+        keyword = archive.kind if archive.kind.isidentifier() else "YourClass"
+        raise ArchiveError(
+            f"{os.fspath(path)} holds a {archive.kind!r}, a class that statespace does not have: if it is yours, "
+            f"load(path, {keyword}={keyword}); otherwise a newer statespace may know it"
+        )
+    try:
+        return model_class._from_archive(archive)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ArchiveError(
+            f"{os.fspath(path)} holds a {archive.kind} whose contents do not fit together "
+            f"({type(error).__name__}: {error}): save the model again"
+        ) from error
