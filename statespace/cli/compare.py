@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from statespace.cli.errors import CommandError
-from statespace.cli.rain import add_file_options
+from statespace.cli.rain import add_file_options, whole
 
 SMOOTHINGS = ("laplace", "jeffreys", "witten-bell")
 
@@ -24,7 +24,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--models", default="iid,markov:1-4", metavar="LIST", help="such as iid,markov:1-4 (which is the default)"
     )
-    parser.add_argument("--test-last", type=int, metavar="ROWS", help="rows held out at the end (default: a quarter)")
+    parser.add_argument("--test-last", type=whole, metavar="ROWS", help="rows held out at the end (default: a quarter)")
     parser.add_argument("--smoothing", choices=SMOOTHINGS, help="of all chains (default: none)")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     parser.set_defaults(run=run)
@@ -95,14 +95,13 @@ def _show_json(record: Any, test_last: int, comparison: Any) -> None:
 def _show_table(record: Any, test_last: int, comparison: Any) -> None:
     from rich.text import Text
 
-    from statespace.cli.tables import figures, new_console, number, show
+    from statespace.cli.tables import figures, new_console, number, show, smoothing_hint
 
     n_missing = sum(symbol is None for symbol in record.symbols)
     n_symbols = len({symbol for symbol in record.symbols if symbol is not None})
-    title = Text(record.name, style="bold")
-    title.append(
+    title = Text.assemble(
+        (record.name, "bold"),
         f": column {record.column!r}, {len(record.symbols):,} rows, {n_symbols:,} symbols, {n_missing:,} missing",
-        style="not bold",
     )
     header = ["model", "parameters", "log-\nlikelihood", "AIC", "BIC", "held-out\nnats", "bits", "to best", "s.e."]
     rows = [
@@ -120,10 +119,13 @@ def _show_table(record: Any, test_last: int, comparison: Any) -> None:
         for row, name in enumerate(comparison.names)
     ]
     best = {(comparison.names.index(comparison.best), 5)}
+    test = f"the last {test_last:,} rows"
+    if comparison.n_test_steps < test_last:
+        test = f"{comparison.n_test_steps:,} of {test}"
     caption = Text(
-        f"* lowest. Held-out: loss a step on {comparison.n_test_steps:,} of the last {test_last:,} rows; the other "
+        f"* lowest. Held-out: loss a step on {test}; the other "
         f"figures are of the {comparison.n_train_steps:,} steps before that every model predicts.",
         style="dim",
     )
     console = new_console()
-    show(console, [title, Text(), *figures(console, header, rows, best), caption])
+    show(console, [title, *figures(console, header, rows, best), caption, *smoothing_hint(comparison.held_out_nats)])

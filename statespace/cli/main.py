@@ -63,6 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _abandon_stdout()
         return 141
+    except OSError as error:  # a full disk; files that cannot be read or written have been answered by then
+        _abandon_stdout()
+        print(f"{name}: the output cannot be written: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -52,7 +52,7 @@ def _iid(sizes: str, smoothing: str | None) -> Named:
 
     if sizes:
         raise CommandError(f"--models: iid has no sizes, but has {sizes!r}: write iid")
-    return {"i.i.d.": MarkovChain(0, smoothing=smoothing)}
+    return {"iid": MarkovChain(0, smoothing=smoothing)}
 
 
 def _markov(sizes: str, smoothing: str | None) -> Named:
@@ -62,10 +62,7 @@ def _markov(sizes: str, smoothing: str | None) -> Named:
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
     if first > last:
         raise CommandError(f"--models: markov:{sizes} has no order: write markov:2, or markov:1-4 for several")
-    return {
-        "i.i.d." if order == 0 else f"Markov, order {order}": MarkovChain(order, smoothing=smoothing)
-        for order in range(first, last + 1)
-    }
+    return {f"markov:{order}": MarkovChain(order, smoothing=smoothing) for order in range(first, last + 1)}
 
 
 FAMILIES: dict[str, Callable[[str, str | None], Named]] = {"iid": _iid, "markov": _markov}

@@ -6,8 +6,8 @@ from typing import Any
 
 from statespace.cli.errors import CommandError
 
-LONGEST = 4000
-"""Digits of the largest number that is written out."""
+MOST_BITS = 14_000
+"""Of a count in JSON: Python refuses to write more than 4300 digits."""
 MISPRINT = (
     "An order-M chain on K symbols has K^M contexts with K - 1 free probabilities each. Some lectures and textbooks "
     "print K^(M-1) (K - 1), which contradicts their own K (K - 1) at M = 1."
@@ -101,9 +101,9 @@ def _count(model: str, sizes: dict[str, Size], as_json: bool) -> None:
         count = count_parameters(model, **arguments)
     except (TypeError, ValueError) as error:
         raise CommandError(str(error)) from error
-    _refuse_endless([count.total])
     note = MISPRINT if model == "markov" else None
     if as_json:
+        _refuse_endless([count.total])
         show_json(
             {
                 "model": model,
@@ -119,15 +119,14 @@ def _count(model: str, sizes: dict[str, Size], as_json: bool) -> None:
     from rich.text import Text
 
     console = new_console()
-    rows = [[part, f"{number:,}"] for part, number in count.breakdown.items()]
+    rows = [[part, _digits(number)] for part, number in count.breakdown.items()]
     given = ", ".join(f"{name} = {value}" for name, value in sizes.items())
     show(
         console,
         [
             Text(f"{model}: {given}", style="bold"),
             Text(count.formula),
-            Text(),
-            *figures(console, ["part", "parameters"], [*rows, ["total", f"{count.total:,}"]], {(len(rows), 0)}),
+            *figures(console, ["part", "parameters"], [*rows, ["total", _digits(count.total)]]),
             *([Text(note, style="dim")] if note else []),
         ],
     )
@@ -147,8 +146,8 @@ def _growth(sizes: dict[str, Size], as_json: bool) -> None:
     if type(max_order) is not int or not 0 <= max_order <= 1000:
         raise CommandError(f"max_order is {max_order!r}: give a whole number from 0 to 1000")
     counts = [[count_parameters("markov", n_states=K, order=M).total for K in alphabets] for M in range(max_order + 1)]
-    _refuse_endless(counts[-1])
     if as_json:
+        _refuse_endless(counts[-1])
         rows = [
             {"order": M, "n_parameters": dict(zip(map(str, alphabets), row, strict=True))}
             for M, row in enumerate(counts)
@@ -162,11 +161,19 @@ def _growth(sizes: dict[str, Size], as_json: bool) -> None:
 
     console = new_console()
     header = ["order M", *(f"K = {K}" for K in alphabets)]
-    cells = [[str(M), *(f"{count:,}" for count in row)] for M, row in enumerate(counts)]
+    cells = [[str(M), *(_digits(count) for count in row)] for M, row in enumerate(counts)]
     title = Text("Free parameters of a Markov chain of order M on K symbols: K^M (K - 1)", style="bold")
-    show(console, [title, Text(), *figures(console, header, cells), Text(MISPRINT, style="dim")])
+    show(console, [title, *figures(console, header, cells), Text(MISPRINT, style="dim")])
+
+
+def _digits(count: int) -> str:
+    """Write a count with thousands separated, or rounded where it is very long."""
+    from statespace.foundations.parameter_count import count_text
+
+    text = count_text(count)
+    return text if "e" in text else f"{count:,}"
 
 
 def _refuse_endless(counts: list[int]) -> None:
-    if any(count.bit_length() > LONGEST * 3 for count in counts):
-        raise CommandError(f"the count has more than {LONGEST} digits: give smaller sizes")
+    if any(count.bit_length() > MOST_BITS for count in counts):
+        raise CommandError("the count has more than 4000 digits: give smaller sizes, or leave --json out")

@@ -30,9 +30,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add_file_options(parser, what="the amounts of rain")
     parser.add_argument("--trace", choices=("wet", "dry", "missing"), help="what a trace of rain (T) counts as")
     parser.add_argument("--threshold", type=amount, metavar="MM", help="wet is this much or more (default: above 0)")
-    parser.add_argument("--test-last", type=int, metavar="DAYS", help="days held out at the end (default: 365)")
-    parser.add_argument("--max-order", type=int, default=4, metavar="M", help="highest order (default: 4)")
-    parser.add_argument("--order", type=int, metavar="M", help="predict with this order, whatever the criteria say")
+    parser.add_argument("--test-last", type=whole, metavar="DAYS", help="days held out at the end (default: 365)")
+    parser.add_argument("--max-order", type=whole, default=4, metavar="M", help="highest order (default: 4)")
+    parser.add_argument("--order", type=whole, metavar="M", help="predict with this order, whatever the criteria say")
     parser.add_argument("--criterion", choices=CRITERIA, default="bic", help="what chooses the order (default: bic)")
     parser.add_argument("--smoothing", choices=SMOOTHINGS, help="smooth the predicted probabilities (default: no)")
     parser.add_argument("--plot", metavar="FILE.png", help="draw the picture to a file")
@@ -49,6 +49,14 @@ def add_file_options(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument(
         "--missing", action="append", default=[], metavar="MARK", help="a mark of missing values, as --missing=-9999"
     )
+
+
+def whole(text: str) -> int:
+    """Read a whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
 
 
 def amount(text: str) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from statespace.cli.tables import ascii_only, figures, new_console, number, percent, show
+from statespace.cli.tables import ascii_only, figures, new_console, number, percent, show, smoothing_hint
 
 if TYPE_CHECKING:
     from statespace.cli.rain_prediction import RainPrediction
@@ -21,19 +21,21 @@ def show_prediction(prediction: "RainPrediction", picture: str | None = None) ->
     """Print everything; `picture` is the file that was drawn, if any."""
     console = new_console()
     parts: list[RenderableType] = [
-        _data(prediction),
-        Text(),
+        *_data(prediction),
         *_table(console, prediction),
+        Text(),
         _criteria(prediction),
         Text(),
+        *_tomorrow(prediction),
+        Text(),
+        *_weeks(console, prediction),
     ]
-    parts += [*_tomorrow(prediction), Text(), *_weeks(console, prediction)]
     if picture is not None:
         parts += [Text(), Text(f"Picture: {picture}")]
     show(console, parts)
 
 
-def _data(prediction: "RainPrediction") -> Text:
+def _data(prediction: "RainPrediction") -> list[RenderableType]:
     record = prediction.record
     wet = record.wet
     n_missing = int(sum(map(math.isnan, wet)))
@@ -42,8 +44,10 @@ def _data(prediction: "RainPrediction") -> Text:
         days += f", {record.dates[0]} to {record.dates[-1]}"
     gaps = "no gap" if n_missing == 0 else f"{n_missing:,} missing"
     share = sum(day == 1 for day in wet) / (wet.size - n_missing)
-    text = Text(record.name, style="bold")
-    return text.append(f": {days}, {share:.1%} wet ({record.wet_means}), {gaps}", style="not bold")
+    return [
+        Text.assemble((record.name, "bold"), f": {days}, {gaps}"),
+        Text(f"{share:.1%} of the days were wet ({record.wet_means})"),
+    ]
 
 
 def _table(console: Console, prediction: "RainPrediction") -> list[RenderableType]:
@@ -58,24 +62,23 @@ def _table(console: Console, prediction: "RainPrediction") -> list[RenderableTyp
     chosen = prediction.chosen
     best = {(chosen["aic"], 3), (chosen["bic"], 4), (chosen["held-out"], 5)}
     cells = [[row.name, *(column[m] for column in columns.values())] for m, row in enumerate(rows)]
+    test = f"the last {prediction.test_last:,} days"
+    if prediction.n_test_steps < prediction.test_last:
+        test = f"{prediction.n_test_steps:,} of {test}"
     return [
         *figures(console, ["model", *columns], cells, best),
         Text(
             f"* lowest. Log-likelihood, AIC and BIC: {prediction.n_common_steps:,} days that every order predicts. "
-            f"Held-out: {prediction.n_test_steps:,} of the last {prediction.test_last:,} days, predicted by chains "
-            "fitted to the days before.",
+            f"Held-out: {test}, predicted by chains fitted to the days before.",
             style="dim",
         ),
-        Text(),
+        *smoothing_hint(row.held_out_nats for row in rows),
     ]
 
 
 def _criteria(prediction: "RainPrediction") -> Text:
-    chosen, name = prediction.chosen, {row.order: row.name for row in prediction.rows}
-    return Text(
-        f"BIC picks {name[chosen['bic']]}, AIC {name[chosen['aic']]}, "
-        f"likelihood ratio {name[chosen['likelihood-ratio']]}, held-out loss {name[chosen['held-out']]}."
-    )
+    picks = ", ".join(f"{_spelt(criterion)} {order}" for criterion, order in prediction.chosen.items())
+    return Text(f"Order picked: {picks}")
 
 
 def _tomorrow(prediction: "RainPrediction") -> list[RenderableType]:

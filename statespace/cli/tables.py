@@ -10,10 +10,13 @@ import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from rich.box import ASCII2, SIMPLE
+from rich.box import SIMPLE, Box
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+ASCII_SIMPLE = Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
+"""One line under the header, as in SIMPLE."""
 
 
 def new_console() -> Console:
@@ -76,27 +79,39 @@ def figures(
         for row, cells in enumerate(rows)
     ]
     starred = {column for _, column in best}
-    table = Table(box=ASCII2 if ascii_only(console) else SIMPLE, header_style="bold", pad_edge=False)
+    table = Table(box=ASCII_SIMPLE if ascii_only(console) else SIMPLE, padding=(0, 1, 0, 0), header_style="bold")
     for column, name in enumerate(header):
-        table.add_column(Text(name), justify="left" if column == 0 else "right", no_wrap=True)
+        table.add_column(
+            Text(f"{name} " if column in starred else name), justify="left" if column == 0 else "right", no_wrap=True
+        )
     for row, cells in enumerate(marked):
         for column, cell in enumerate(cells):
             if column in starred:
-                cell.append(" *" if (row, column) in best else "  ")
+                cell.append("*" if (row, column) in best else " ")
         table.add_row(*cells)
-    if console.measure(table).minimum <= console.width:
+    unbounded = console.options.update(width=100_000)
+    if console.measure(table, options=unbounded).maximum <= console.width:
         return [table]
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = [Text()]
+    names = [name.replace("-\n", "-").replace("\n", " ") for name in header]
     for cells in marked:
+        cells[0].stylize("bold")
         parts.append(cells[0])
-        for name, cell in zip(header[1:], cells[1:], strict=True):
-            parts.append(Text(f"  {' '.join(name.split())}: ").append(cell))
+        for name, cell in zip(names[1:], cells[1:], strict=True):
+            parts.append(Text(f"  {name}: ").append(cell))
     return [*parts, Text()]
 
 
 def ascii_only(console: Console) -> bool:
     """Whether stdout may not know anything beyond ASCII."""
     return console.options.ascii_only
+
+
+def smoothing_hint(losses: Iterable[float]) -> list[RenderableType]:
+    """Say what an infinite loss means, if there is one."""
+    if not any(map(math.isinf, losses)):
+        return []
+    return [Text("inf: something came that the model held impossible; --smoothing jeffreys keeps it possible.")]
 
 
 def number(value: float, decimals: int) -> str:

@@ -141,7 +141,7 @@ def absorption_probabilities(P: ArrayLike) -> Floats:
     Raises
     ------
     ValueError
-        If P is not a stochastic matrix, or the probability of ever leaving some transient states underflows.
+        If P is not a stochastic matrix, or the mean time to absorption overflows where the end is not certain.
 
     References
     ----------
@@ -149,12 +149,12 @@ def absorption_probabilities(P: ArrayLike) -> Floats:
 
     """
     matrix = check_first_order("P", P)
-    recurrent = [found for found in communicating_classes(matrix) if found.recurrent]
-    probabilities = np.zeros((len(matrix), len(recurrent)))
-    for column, found in enumerate(recurrent):
-        probabilities[list(found.members), column] = 1.0
-    transient = np.flatnonzero(probabilities.sum(axis=1) == 0)
-    probabilities[transient] = _end_probabilities(matrix, transient, probabilities)
+    arrivals, n_states = _arrivals(matrix), len(matrix)
+    recurrent = [found.members for found in communicating_classes(matrix) if found.recurrent]
+    reach = np.column_stack([_can_reach(arrivals, _state_set("class", members, n_states)) for members in recurrent])
+    undecided = reach.sum(axis=1) > 1
+    probabilities = np.where(undecided[:, None], 0.0, reach)
+    probabilities[undecided] = _end_probabilities(matrix, np.flatnonzero(undecided), probabilities)
     return probabilities
 
 
@@ -165,22 +165,21 @@ def _end_probabilities(P: Floats, inner: Ints, ends: Floats) -> Floats:
     """
     n_ends = ends.shape[1]
     n = n_ends + len(inner)
-    A, no_time, X = np.zeros((n, n)), np.zeros(n), np.zeros((n, n_ends))
+    A, t, times, X = np.zeros((n, n)), np.ones(n), np.zeros((n, 1)), np.zeros((n, n_ends))
     A[n_ends:, :n_ends] = P[inner] @ ends
     A[n_ends:, n_ends:] = P[np.ix_(inner, inner)]
     X[:n_ends] = np.eye(n_ends)
-    _eliminate(A, no_time, n_ends, SMALLEST_NORMAL)
-    _substitute(A, no_time, n_ends, X)
-    found = X[n_ends:]
-    if not np.isfinite(found).all():
-        stuck = int(inner[~np.isfinite(found).all(axis=1)][0])
+    _eliminate(A, t, n_ends, SMALLEST_NORMAL)
+    # A probability that underflows, 5e-324, is lost at every visit: that matters where there are 1e308 visits
+    _substitute(A, t, n_ends, times)
+    if not np.isfinite(times).all():
+        stuck = inner[~np.isfinite(times[n_ends:, 0])]
         raise ValueError(
-            f"P leaves the transient states around state {stuck} with a probability below {SMALLEST_NORMAL:.2g}, which "
-            "underflows: where the chain ends cannot be told; set the smallest entries to 0"
+            f"P keeps the chain in the transient states for more than 1e307 steps from state {stuck[0]}: "
+            "where it ends cannot be told in float64; set the smallest entries to 0"
         )
-    single = (found > 0).sum(axis=1) == 1
-    found[single] = found[single] > 0  # certain, whatever the rounding of a sum
-    return found
+    _substitute(A, np.zeros(n), n_ends, X)
+    return X[n_ends:]
 
 
 def absorption_times(P: ArrayLike) -> Floats:
@@ -258,9 +257,9 @@ def hitting_probabilities(P: ArrayLike, targets: int | Sequence[int] | Array) ->
     matrix = check_first_order("P", P)
     arrivals, aim = _arrivals(matrix), _state_set("targets", targets, len(matrix))
     never, may_miss = ~_can_reach(arrivals, aim), _can_miss(arrivals, aim)
-    open_states = np.flatnonzero(may_miss & ~never)
+    undecided = np.flatnonzero(may_miss & ~never)
     hit = np.where(may_miss, 0.0, 1.0)
-    hit[open_states] = _end_probabilities(matrix, open_states, np.column_stack([~may_miss, never]).astype(float))[:, 0]
+    hit[undecided] = _end_probabilities(matrix, undecided, np.column_stack([hit, never]))[:, 0]
     return hit
 
 

@@ -77,7 +77,7 @@ def is_irreducible(P: ArrayLike) -> bool:
 
 
 def is_aperiodic(P: ArrayLike) -> bool:
-    """Whether every recurrent class has period 1, which is when P^n converges (Norris 1997, theorem 1.8.5)."""
+    """Whether every recurrent class has period 1, which is when P^n converges (Norris 1997, theorem 1.8.3)."""
     return all(found.period == 1 for found in communicating_classes(P) if found.recurrent)
 
 
@@ -178,7 +178,7 @@ def limiting_law(P: ArrayLike, start: ArrayLike) -> Floats:
 
     References
     ----------
-    Kemeny and Snell (1960), Finite Markov Chains, theorem 5.1.1.
+    Puterman (1994), Markov Decision Processes, appendix A.4.
 
     """
     matrix = check_first_order("P", P)

@@ -1,7 +1,8 @@
 """Pictures of models and data: each function takes `ax=None` and returns the Axes.
 
 Nothing here calls `show`, changes matplotlib's settings, or touches pyplot when an Axes is given; without one, a new
-figure is made. matplotlib is imported by the first picture, not by this module (`pip install "statespace-models[plot]"`).
+figure is made. matplotlib is imported by the first picture, not by this module; `pip install "statespace-models[plot]"`
+brings it.
 """
 
 from importlib import import_module
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
     from statespace.plotting.calendar import rain_calendar
     from statespace.plotting.comparison import growth_of_parameters, held_out_loss, information_criteria
     from statespace.plotting.diagrams import graphical_model
-    from statespace.plotting.markov import transition_graph, transition_matrix
+    from statespace.plotting.graph import transition_graph
+    from statespace.plotting.markov import transition_matrix
     from statespace.plotting.rain import rain_forecast, rain_report
 
 _HOME = {
@@ -22,7 +24,7 @@ _HOME = {
     "rain_calendar": "calendar",
     "rain_forecast": "rain",
     "rain_report": "rain",
-    "transition_graph": "markov",
+    "transition_graph": "graph",
     "transition_matrix": "markov",
 }
 

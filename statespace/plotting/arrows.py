@@ -4,9 +4,9 @@ A centre line is a quadratic Bezier curve from centre to centre,
 
     c(t) = (1 - t)^2 a + 2 t (1 - t) m + t^2 b,        m = (a + b) / 2 + 2 bend |b - a| n,
 
-with n the normal to the left of the way from a to b, so that the curve leaves the chord by bend |b - a| at most. It is cut
-where it leaves the first circle and where it enters the second. Because shaft and head are one outline, an arrow can be
-transparent without a darker seam, and it keeps touching the circles when the figure is resized.
+with n the normal to the left of the way from a to b, so that the curve leaves the chord by bend |b - a| at most. It is
+cut where it leaves the first circle and where it enters the second. Because shaft and head are one outline, an arrow
+can be transparent without a darker seam, and it keeps touching the circles when the figure is resized.
 """
 
 from __future__ import annotations

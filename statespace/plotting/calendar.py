@@ -36,7 +36,8 @@ def rain_calendar(
     Parameters
     ----------
     dates : sequence of length n_samples
-        Days: numpy datetime64, datetime.date or datetime, a pandas index or Series, or ISO strings; each once, in any order.
+        Days: numpy datetime64, datetime.date or datetime, a pandas index or Series, or ISO strings; each once, in any
+        order.
     wet : sequence of length n_samples
         Whether it rained: booleans, or 0 and 1; None, NaN, pd.NA or a masked entry where nobody looked.
     probability : sequence of length n_samples
@@ -58,7 +59,8 @@ def rain_calendar(
     Raises
     ------
     ValueError
-        If lengths differ, a date is missing or occurs twice, a probability lies outside [0, 1], or `wet` holds other values.
+        If lengths differ, a date is missing or occurs twice, a probability lies outside [0, 1], or `wet` holds other
+        values.
     """
     days, observed, p = _columns(dates, wet, probability)
     if n_days is not None and n_days < 1:
@@ -101,7 +103,7 @@ def _columns(dates: Any, wet: Any, probability: Any) -> tuple[Array, Floats, Flo
     days, observed, p = as_days(dates), _flags(wet), _floats("probability", probability)
     if not len(days) == len(observed) == len(p):
         raise ValueError(
-            f"dates, wet and probability have {len(days)}, {len(observed)} and {len(p)} entries, expected as many of each"
+            f"dates, wet and probability have {len(days)}, {len(observed)} and {len(p)} entries, expected one a day"
         )
     if not len(days):
         raise ValueError("dates is empty: a calendar needs at least one day")
@@ -145,7 +147,7 @@ def _flags(wet: Any) -> Floats:
 def _floats(name: str, values: Any) -> Floats:
     """Return numbers or booleans as floats, missing ones of every kind as NaN."""
     if isinstance(values, np.ma.MaskedArray):
-        return np.asarray(values.astype(np.float64).filled(np.nan))
+        return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
     array = np.asarray(values)
     if array.dtype.kind not in "Ob":
         return array.astype(np.float64)
@@ -174,7 +176,7 @@ def _draw_days(ax: Axes, column: Floats, row: Floats, rained: Floats, chance: Fl
 
     known = ~np.isnan(chance)
     faces = [colours(p) if k else _BLANK for p, k in zip(chance, known, strict=True)]
-    ax.add_collection(PolyCollection(_squares(column, row), facecolors=faces, edgecolors="none", gid="days"))
+    ax.add_collection(PolyCollection(list(_squares(column, row)), facecolors=faces, edgecolors="none", gid="days"))
     centres = np.column_stack([column, row])
     stroke = np.array([[-0.4, 0.4], [0.4, -0.4]])
     ax.add_collection(
@@ -205,7 +207,7 @@ def _draw_tomorrow(ax: Axes, day: Any, first_month: Any, p: float, colours: Any)
     from matplotlib.collections import PolyCollection
 
     (column,), (row,) = _cell(np.array([day]), first_month)
-    square = _squares(np.array([column]), np.array([row]), 1.0)
+    square = list(_squares(np.array([column]), np.array([row]), 1.0))
     ax.add_collection(
         PolyCollection(square, facecolors=[colours(p)], edgecolors=ACCENT, linewidths=2, zorder=3, gid="tomorrow")
     )

@@ -30,9 +30,9 @@ def held_out_loss(
 ) -> Axes:
     """Draw held-out loss against order, with what each order costs in parameters written below it.
 
-    A bar is one standard error of the difference to the best order, to either side, on the same test steps; the best has
-    none. An order whose bar reaches the dashed line of the best is not clearly worse than it. An infinite loss, of an order
-    that calls impossible what then happened, stands as an infinity sign at the top.
+    A bar is one standard error of the difference to the best order, to either side, on the same test steps; the best
+    has none. An order whose bar reaches the dashed line of the best is not clearly worse than it. An infinite loss, of
+    an order that calls impossible what then happened, stands as an infinity sign at the top.
 
     Parameters
     ----------
@@ -129,17 +129,19 @@ def information_criteria(
 ) -> Axes:
     """Draw information criteria against order, each as its difference to its own best order.
 
-    Zero is best; differences are what a criterion means, its level says nothing. By the usual scale (Burnham and Anderson,
-    Model Selection and Multimodel Inference, 2002, section 2.6) more than 10 is no support.
+    Zero is best; differences are what a criterion means, its level says nothing. By the usual scale (Burnham and
+    Anderson, Model Selection and Multimodel Inference, 2002, section 2.6) more than 10 is no support.
 
     Parameters
     ----------
     selection : OrderSelection, optional
-        The result of `select_order`; its `aic`, `bic`, `orders`, `n_parameters` are used where they are not given below.
+        The result of `select_order`; its `aic`, `bic`, `orders`, `n_parameters` are used where they are not given
+        below.
     ax : Axes, optional
         Where to draw; a new figure if None.
     criteria : mapping of name to sequence of length n_orders, optional
-        Criteria on the scale of -2 log-likelihood, lower is better; by default the selection's AIC and BIC. At most four.
+        Criteria on the scale of -2 log-likelihood, lower is better; by default the selection's AIC and BIC. At most
+        four.
     orders : sequence of length n_orders, optional
         By default 0, 1, 2, ...
     n_parameters : sequence of length n_orders, optional
@@ -227,44 +229,46 @@ def growth_of_parameters(
     ax = axes_or_new(ax, (5.4, 3.8))
     ax.set_yscale("log")
     orders = range(max_order + 1)
-    for K, colour in zip(sizes, _shades(len(sizes)), strict=True):
-        totals = [float(count_parameters("markov", n_states=K, order=order).total) for order in orders]
-        ax.plot(orders, totals, "o-", color=colour, markersize=5, linewidth=1.6, gid="growth")
-        ax.annotate(
-            f"K = {K}",
-            (max_order, totals[-1]),
-            (8, 0),
-            textcoords="offset points",
-            va="center",
-            color=colour,
-            fontsize="small",
-        )
+    lines = [[float(count_parameters("markov", n_states=K, order=order).total) for order in orders] for K in sizes]
+    for K, line, colour in zip(sizes, lines, _shades(len(sizes)), strict=True):
+        ax.plot(orders, line, "o-", color=colour, markersize=5, linewidth=1.6, gid="growth")
+        beside: dict[str, Any] = {"textcoords": "offset points", "va": "center", "color": colour, "fontsize": "small"}
+        ax.annotate(f"K = {K}", (max_order, line[-1]), (8, 0), **beside)
     if n_samples is not None:
-        ax.axhline(n_samples, color=ACCENT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-        ax.annotate(
-            f"{n_samples:,} observations",
-            (0, n_samples),
-            (0, 3),
-            textcoords="offset points",
-            color=ACCENT,
-            fontsize="small",
-            va="bottom",
-        )
+        ax.plot([0, max_order], [n_samples] * 2, color=ACCENT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        where = _clear_place(lines, n_samples)
+        above: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "color": ACCENT, "fontsize": "small"}
+        ax.annotate(f"{n_samples:,} observations", (where, n_samples), (0, 3), **above)
     ax.set_xticks(list(orders))
     ax.set_xlabel("order M")
     ax.set_ylabel("free parameters")
     ax.yaxis.grid(True, color=FAINT, linewidth=0.6)
     ax.set_axisbelow(True)
     ax.minorticks_off()
+    low, high = ax.get_ylim()
+    if high < 1000 * low:  # too few powers of ten to read from
+        from matplotlib.ticker import LogLocator
+
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
     plain_frame(ax)
     return finish(ax, title)
+
+
+def _clear_place(lines: list[list[float]], height: float) -> float:
+    """Return where along the orders a label at `height` is farthest from the lines."""
+    x = np.linspace(0, len(lines[0]) - 1, 200)
+    heights = [np.interp(x, range(len(line)), np.log(line)) for line in lines]
+    distance = np.abs(np.array(heights) - np.log(2 * height)).min(axis=0)
+    half = 35  # of the 200: about half of the label's own width
+    return float(x[half + int(np.argmax([distance[i - half : i + half].min() for i in range(half, 200 - half)]))])
 
 
 def _shades(n: int) -> list[Any]:
     """Return n blues from light to dark; the lightest still stands on white paper."""
     from matplotlib import colormaps
 
-    return [colormaps["Blues"](x) for x in (np.linspace(0.5, 1.0, n) if n > 1 else [0.8])]
+    return [colormaps["Blues"](x) for x in (np.linspace(0.6, 1.0, n) if n > 1 else [0.8])]
 
 
 def _order_axis(ax: Axes, orders: list[int], n_parameters: Sequence[int] | None) -> None:

@@ -54,8 +54,8 @@ def graphical_model(
     Parameters
     ----------
     kind : {"iid", "markov", "hmm", "state_space"}
-        "iid": no arrows; "markov": arrows to x_n from the `order` variables before it; "hmm" and "state_space": the same
-        among hidden z_n, and from each z_n to an observed (shaded) x_n.
+        "iid": no arrows; "markov": arrows to x_n from the `order` variables before it; "hmm" and "state_space": the
+        same among hidden z_n, and from each z_n to an observed (shaded) x_n.
     order : int
         Order M of the chain, at least 1; "iid" has none and ignores it.
     n : int

@@ -1,7 +1,8 @@
-"""A Markov chain as a heat map of its transition matrix, and as a graph of circles and arrows.
+"""A Markov chain as a heat map of its transition matrix, and the reading of transition probabilities for all pictures.
 
-Both take a fitted chain, or any array of transition probabilities: (K, K) with rows "from" and columns "to"; for order M,
-(K,) * M + (K,), or one row a context, (K**M, K). A context is the M symbols before the next one, the most recent last.
+A picture takes a fitted chain, or any array of transition probabilities: (K, K) with rows "from" and columns "to"; for
+order M, (K,) * M + (K,), or one row a context, (K**M, K). A context is the M symbols before the next one, the most
+recent last.
 """
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from statespace.plotting.arrows import bow, loop, outline, outside, share_of_way
 from statespace.plotting.axes import FAINT, INK, SOFT, axes_or_new, finish, ink_on, no_frame, points_per_unit
 from statespace.protocols import Floats, Ints
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 _MOST_COLUMNS_WITH_NUMBERS = 12
 _MOST_ROWS_WITH_NUMBERS = 32
 _MOST_TICKS = 26
-_MOST_CIRCLES = 16
-_MOST_ARROWS_WITH_NUMBERS = 20
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class TransitionTable:
     @property
     def order(self) -> int:
         """Length M of a context."""
-        return self.contexts.shape[1]
+        return int(self.contexts.shape[1])
 
     def context_labels(self, separator: str = " ") -> list[str]:
         """Return the names of each context's symbols, joined."""
@@ -78,19 +76,24 @@ def transition_table(model_or_matrix: Any, symbols: Sequence[Any] | None = None)
     own = getattr(model, "symbols_", None)
     if model is not None and P.ndim != getattr(model, "order", P.ndim - 1) + 1:  # a row only for contexts that occurred
         code = {symbol: k for k, symbol in enumerate(np.asarray(own).tolist())}
-        contexts = np.array(
-            [[code[x] for x in context] for context in np.asarray(model.contexts_).tolist()], dtype=np.int64
-        )
+        occurred = np.asarray(model.contexts_).tolist()
+        contexts = np.array([[code[x] for x in context] for context in occurred], dtype=np.int64)
     else:
         contexts = _all_contexts(P, K)
     P = P.reshape(-1, K)
     symbols = own if symbols is None else symbols
-    names = [str(k) for k in (range(K) if symbols is None else symbols)]
+    names = [_name(symbol) for symbol in (range(K) if symbols is None else symbols)]
     if len(names) != K:
         raise ValueError(f"symbols has {len(names)} names, but the matrix has {K} columns")
     table = TransitionTable(P, contexts, names)
     _check_rows(table)
     return table
+
+
+def _name(symbol: Any) -> str:
+    """Write a symbol: a blank or a line break in quotes, and a dollar so that no mathematics begins with it."""
+    text = str(symbol)
+    return (text if text.isprintable() and text.strip() else repr(text)).replace("$", r"\$")
 
 
 def _all_contexts(P: Floats, K: int) -> Ints:
@@ -102,9 +105,7 @@ def _all_contexts(P: Floats, K: int) -> Ints:
     else:
         order, rows = P.ndim - 1, K ** (P.ndim - 1)
     if P.size != rows * K or (P.ndim != 2 and P.shape != (K,) * P.ndim):
-        raise ValueError(
-            f"transition probabilities have shape {P.shape}: expected (K, K), or for order M (K,) * M + (K,) or (K**M, K)"
-        )
+        raise ValueError(f"transmat has shape {P.shape}, expected (K, K), or for order M (K,) * M + (K,) or (K**M, K)")
     return np.array(list(product(range(K), repeat=order)), dtype=np.int64).reshape(rows, order)
 
 
@@ -113,14 +114,11 @@ def _check_rows(table: TransitionTable) -> None:
     P = table.probabilities
     labels = table.context_labels()
     for row in np.flatnonzero(~np.isnan(P).all(axis=1)):
+        where = f"transmat row {row} ({labels[row]})" if labels[row] else "transmat"
         if not np.all(P[row] >= 0):
-            raise ValueError(
-                f"transmat row {row} ({labels[row]!r}) holds {P[row].min():.4g}, expected probabilities >= 0"
-            )
+            raise ValueError(f"{where} holds {P[row].min():.4g}, expected probabilities >= 0")
         if abs(P[row].sum() - 1) > 1e-6:
-            raise ValueError(
-                f"transmat row {row} ({labels[row]!r}) sums to {P[row].sum():.6g}, expected 1 (tolerance 1e-6)"
-            )
+            raise ValueError(f"{where} sums to {P[row].sum():.6g}, expected 1 (tolerance 1e-6)")
 
 
 def transition_matrix(
@@ -133,7 +131,7 @@ def transition_matrix(
     cmap: str = "Blues",
     title: str | None = None,
 ) -> Axes:
-    """Draw transition probabilities as a heat map: a row for each context ("from"), a column for each next symbol ("to").
+    """Draw transition probabilities as a heat map: a row for each context ("from"), a column for what follows ("to").
 
     Colour runs from 0 to 1 in every picture, so that two matrices can be compared by eye. Numbers are rounded to two
     decimals; 0 and 1 stand for exactly 0 and 1. Contexts never seen (a row of NaN) are grey.
@@ -147,7 +145,8 @@ def transition_matrix(
     ax : Axes, optional
         Where to draw; a new figure if None.
     numbers : bool, optional
-        Whether to write the probabilities into the cells; by default where they are legible: up to 12 columns and 32 rows.
+        Whether to write the probabilities into the cells; by default where they are legible: up to 12 columns and 32
+        rows.
     colorbar : bool, optional
         Whether to add a colour bar; by default where there are no numbers.
     cmap : str
@@ -181,7 +180,7 @@ def transition_matrix(
     from matplotlib import colormaps
 
     colours = colormaps[cmap].with_extremes(bad=FAINT)
-    aspect = "equal" if square else "auto"
+    aspect: Literal["equal", "auto"] = "equal" if square else "auto"
     image = ax.imshow(table.probabilities, cmap=colours, vmin=0, vmax=1, aspect=aspect, interpolation="nearest")
     if max(n_rows, n_columns) <= _MOST_ROWS_WITH_NUMBERS:  # white gaps between cells
         ax.set_xticks(np.arange(n_columns + 1) - 0.5, minor=True)
@@ -200,7 +199,7 @@ def transition_matrix(
         for (row, column), p in np.ndenumerate(table.probabilities):
             if not np.isnan(p):
                 ax.text(
-                    column, row, _written(p), ha="center", va="center", color=ink_on(colours(p)), fontsize=size_of_text
+                    column, row, written(p), ha="center", va="center", color=ink_on(colours(p)), fontsize=size_of_text
                 )
     if colorbar:
         beside = ax.inset_axes((1.04, 0.0, 0.035 * (1 if square else 2), 1.0))
@@ -220,245 +219,9 @@ def _name_ticks(ax: Axes, columns: list[str], rows: list[str]) -> None:
     ax.set_yticks(list(down), [rows[c] for c in down])
 
 
-def _written(p: float) -> str:
+def written(p: float) -> str:
     """Write a probability with two decimals, without calling a small one 0 or a large one 1."""
     if p in (0.0, 1.0):
         return f"{p:.0f}"
     text = f"{p:.2f}"
     return {"0.00": "<0.01", "1.00": ">0.99"}.get(text, text)
-
-
-def transition_graph(
-    model_or_matrix: Any,
-    symbols: Sequence[Any] | None = None,
-    ax: Axes | None = None,
-    *,
-    threshold: float = 0.01,
-    numbers: bool | None = None,
-    color: str = "#2166ac",
-    title: str | None = None,
-) -> Axes:
-    """Draw a chain as a graph: states are circles, transitions are arrows, wider and darker the more probable.
-
-    Arrows of probability below `threshold` (0.01 unless told otherwise) are left out, so an absent arrow does not say that a
-    transition is impossible; `threshold=0` draws every transition of positive probability. For order M > 1 the circles
-    are contexts of M symbols, the most recent last, in the order of a de Bruijn sequence: from each circle to the
-    next there is a possible transition. A chain of order 0 is drawn as the chain of order 1 that forgets its past.
-
-    Parameters
-    ----------
-    model_or_matrix : fitted model or array_like
-        An object with `transmat_`, or probabilities of shape (K, K), (K,) * order + (K,) or (K**order, K).
-    symbols : sequence of length K, optional
-        Names of the symbols, in the place of the model's `symbols_`.
-    ax : Axes, optional
-        Where to draw; a new figure if None.
-    threshold : float
-        Smallest probability that gets an arrow, in [0, 1].
-    numbers : bool, optional
-        Whether to write probabilities beside the arrows; by default up to 20 arrows.
-    color : str
-        Colour of the arrows.
-    title : str, optional
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    TypeError
-        If the model was not fitted.
-    ValueError
-        If there are more than 16 circles to draw, `threshold` is not in [0, 1], or the probabilities are no chain's.
-    """
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"threshold is {threshold}, expected a probability in [0, 1]")
-    table = transition_table(model_or_matrix, symbols)
-    if table.order == 0:
-        K = len(table.symbols)
-        table = TransitionTable(np.repeat(table.probabilities, K, axis=0), np.arange(K)[:, None], table.symbols)
-    n = len(table.contexts)
-    if n > _MOST_CIRCLES:
-        what = "states" if table.order == 1 else f"contexts of {table.order} symbols"
-        raise ValueError(
-            f"the chain has {n} {what}, and more than {_MOST_CIRCLES} circles cannot be read: draw transition_matrix instead"
-        )
-    size = {1: (2.2, 2.6), 2: (4.8, 2.3), 3: (4.8, 4.8), 4: (5.2, 5.2)}.get(n, (3.0 + 0.45 * n,) * 2)
-    ax = axes_or_new(ax, size)
-
-    from matplotlib.patches import Circle, PathPatch
-    from matplotlib.path import Path
-
-    order = _around_the_circle(table)
-    centres, outward = _positions(n)
-    place = {tuple(table.contexts[c]): position for position, c in enumerate(order)}
-    edges = []
-    for position, c in enumerate(order):
-        for k in range(len(table.symbols)):
-            target = place.get((*table.contexts[c][1:].tolist(), k))
-            p = table.probabilities[c, k]
-            if target is not None and p > 0 and p >= threshold:
-                edges.append((float(p), position, target))
-    edges.sort()  # the most probable lie on top
-    _fit(ax, centres)
-    lines = _centre_lines(centres, outward, [(i, j) for _, i, j in edges])
-    for (p, _, _), line in zip(edges, lines, strict=True):
-        width = 0.015 + 0.1 * p
-        shape = outline(line, width, head_length=0.14 + 0.8 * width, head_width=0.11 + 1.3 * width)
-        arrow = PathPatch(Path(shape, closed=True), facecolor=color, edgecolor="none", alpha=0.3 + 0.7 * p, zorder=2)
-        arrow.set_gid("transition")
-        ax.add_patch(arrow)
-    for centre in centres:
-        ax.add_patch(Circle(tuple(centre), _RADIUS, facecolor="#eef3f8", edgecolor=INK, linewidth=1.1, zorder=3))
-    _write_in_circles(ax, [[table.symbols[k] for k in table.contexts[c]] for c in order], centres)
-    if numbers is None:
-        numbers = len(edges) <= _MOST_ARROWS_WITH_NUMBERS
-    if numbers:
-        loops = [i == j for _, i, j in edges]
-        _write_beside(ax, [_written(p) for p, _, _ in edges], lines, loops, centres)
-    return finish(ax, title)
-
-
-_RADIUS = 0.5
-"""Of a state's circle, in data units; everything else is measured against it."""
-_LOOP = {"distance": 0.68, "radius": 0.36}
-_BEND = 0.34
-"""How far an arrow bows to its left, in data units."""
-_CLEARANCE = 0.1
-"""Least distance of an arrow to a circle that is neither its first nor its last."""
-
-
-def _around_the_circle(table: TransitionTable) -> list[int]:
-    """Return the rows in the order of their places: as they are, or along a de Bruijn sequence of all contexts."""
-    K, M = len(table.symbols), table.order
-    if M == 1 or len(table.contexts) != K**M:
-        return list(range(len(table.contexts)))
-    row = {tuple(context): c for c, context in enumerate(table.contexts.tolist())}
-    cycle = _de_bruijn(K, M)
-    return [row[tuple(cycle[(start + lag) % len(cycle)] for lag in range(M))] for start in range(len(cycle))]
-
-
-def _de_bruijn(K: int, M: int) -> list[int]:
-    """Return the shortest cycle that holds every word of M symbols once: the Lyndon words whose length divides M, joined."""
-    cycle: list[int] = []
-    word = [-1]
-    while word:  # Duval's algorithm: Lyndon words up to length M, in lexicographic order
-        word[-1] += 1
-        if M % len(word) == 0:
-            cycle += word
-        word = [word[i % len(word)] for i in range(M)]
-        while word and word[-1] == K - 1:
-            word.pop()
-    return cycle
-
-
-def _positions(n: int) -> tuple[Floats, Floats]:
-    """Return centres on a circle, clockwise from the top (two states side by side), and directions away from its middle."""
-    if n == 1:
-        return np.zeros((1, 2)), np.array([[0.0, 1.0]])
-    angle = np.pi / 2 - 2 * np.pi * np.arange(n) / n + (np.pi / 2 if n == 2 else 0)
-    outward = np.column_stack([np.cos(angle), np.sin(angle)])
-    gap = {2: 2.6, 3: 2.9, 4: 2.6}.get(n, 2.1 if n < 6 else 1.75)
-    return outward * gap / (2 * np.sin(np.pi / n)), outward
-
-
-def _centre_lines(centres: Floats, outward: Floats, pairs: list[tuple[int, int]]) -> list[Floats]:
-    """Return the visible part of the way from circle i to circle j for each pair.
-
-    An arrow bows to its left, so that the two of a pair stay apart; it bows less, or to its right, where it would run
-    behind a third circle or on top of the arrow that comes back.
-    """
-    lines: dict[tuple[int, int], Floats] = {}
-    for i, j in pairs:
-        if i == j:
-            points = loop(centres[i], outward[i], **_LOOP)
-        else:
-            chord = float(np.linalg.norm(centres[j] - centres[i]))
-            others = np.delete(centres, [i, j], axis=0)
-            back = lines.get((j, i), np.zeros((0, 2)))
-            for bend in (_BEND, *sorted(np.linspace(-1, 1, 21), key=lambda b: abs(b - _BEND)), _BEND):
-                points = bow(centres[i], centres[j], bend / chord)
-                if _gap(points, others) > _RADIUS + _CLEARANCE and _gap(points[120:121], back) > 0.2:
-                    break
-        lines[i, j] = outside(points, centres[i], _RADIUS + 0.02, centres[j], _RADIUS + 0.03)
-    return [lines[pair] for pair in pairs]
-
-
-def _gap(points: Floats, others: Floats) -> float:
-    """Return the least distance between two sets of points; infinite if one is empty."""
-    return float(np.linalg.norm(points[:, None] - others[None], axis=2).min(initial=np.inf))
-
-
-def _fit(ax: Axes, centres: Floats) -> None:
-    """Set the limits around the circles and their loops, with equal units on both axes."""
-    room = _LOOP["distance"] + _LOOP["radius"] + 0.45
-    low, high = centres.min(axis=0) - room, centres.max(axis=0) + room
-    ax.set_aspect("equal")
-    ax.set_xlim(low[0], high[0])
-    ax.set_ylim(low[1], high[1])
-    ax.axis("off")
-
-
-def _write_in_circles(ax: Axes, names: list[list[str]], centres: Floats) -> None:
-    """Write each context into its circle, all in one size, as large as fits; a long name runs over the edge on a halo."""
-    from matplotlib.patheffects import withStroke
-
-    labels, widths = zip(*(_in_rows(symbols) for symbols in names), strict=True)
-    fits = 0.88 * 2 * _RADIUS * points_per_unit(ax) / max(*widths, 2.0)
-    size = min(max(fits, 8.5), 13.0)
-    for label, centre in zip(labels, centres, strict=True):
-        text = ax.text(
-            *centre, label, ha="center", va="center", color=INK, fontsize=size, linespacing=1.1, zorder=5, gid="state"
-        )
-        if fits < size:
-            text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
-
-
-def _in_rows(symbols: list[str]) -> tuple[str, float]:
-    """Break a context into the rows that fit a circle best; return it with its diameter in sizes of its letters."""
-    choices = []
-    for a_row in range(len(symbols), 0, -1):
-        rows = [" ".join(symbols[i : i + a_row]) for i in range(0, len(symbols), a_row)]
-        choices.append((float(np.hypot(0.62 * max(map(len, rows)), 1.1 * (len(rows) - 0.4))), "\n".join(rows)))
-    diameter, label = min(choices)
-    return label, diameter
-
-
-def _write_beside(ax: Axes, texts: list[str], lines: list[Floats], loops: list[bool], centres: Floats) -> None:
-    """Write a number beside each arrow, where it covers nothing and no other arrow is nearer than its own."""
-    unit = points_per_unit(ax)
-    size = min(max(0.22 * unit, 7.0), 10.0)
-    taken: list[tuple[Floats, Floats]] = []
-    for index, (text, line) in enumerate(zip(texts, lines, strict=True)):
-        half = np.array([0.31 * len(text), 0.5]) * size / unit
-        foreign = np.concatenate([np.zeros((0, 2)), *lines[:index], *lines[index + 1 :]])
-        choices = []
-        for share in (0.5, 0.44, 0.56, 0.38, 0.62, 0.32, 0.68, 0.26, 0.74, 0.2, 0.8):
-            at, left = share_of_way(line, share)
-            for side in (1, -1):
-                # as far from the arrow as the box of the number reaches in that direction
-                centre = at + side * left * (0.08 + abs(left) @ half)
-                cost = abs(share - 0.5) + (side < 0) * 0.1 if not loops[index] else abs(share - 0.5) + (side > 0) * 2
-                cost += _covered(centre, half, centres, taken) + _closeness(centre, half, line, foreign)
-                choices.append((cost, tuple(centre)))
-        best = np.array(min(choices)[1])
-        taken.append((best, half))
-        ax.text(*best, text, ha="center", va="center", color=INK, fontsize=size, zorder=6, gid="probability")
-
-
-def _covered(centre: Floats, half: Floats, circles: Floats, boxes: list[tuple[Floats, Floats]]) -> float:
-    """Return the price of the circles and numbers that a box at `centre` of half width and height `half` covers."""
-    nearest = np.clip(circles, centre - half, centre + half)
-    on_circles = np.count_nonzero(np.linalg.norm(nearest - circles, axis=1) < _RADIUS)
-    on_boxes = sum(bool(np.all(np.abs(centre - other) < half + size + 0.12)) for other, size in boxes)
-    return 100.0 * (on_circles + on_boxes)
-
-
-def _closeness(centre: Floats, half: Floats, line: Floats, foreign: Floats) -> float:
-    """Return the price of standing on an arrow, or not clearly nearer to one's own than to another's."""
-    own, other = (
-        np.linalg.norm(points - np.clip(points, centre - half, centre + half), axis=1).min(initial=np.inf)
-        for points in (line, foreign)
-    )
-    return 20.0 * (own < 0.02) + 20.0 * (other < 0.02) + 5.0 * max(0.0, 2.0 - other / max(own, 0.02))

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# whatever the locale
 _MONTHS = (
-    "January February March April May June July August September October November December"  # whatever the locale
-).split()
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 
 
 def rain_forecast(
@@ -173,9 +175,10 @@ def rain_report(
 
     if figure is None:
         from matplotlib.figure import Figure as NewFigure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-        figure = NewFigure(figsize=(9.0, calendar_height + 3.9), layout="constrained")
-        figure.get_layout_engine().set(h_pad=0.1, w_pad=0.1)  # type: ignore[union-attr]
+        layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.1)
+        figure = NewFigure(figsize=(9.0, calendar_height + 3.9), layout=layout)
     rows = figure.add_gridspec(2, 2, height_ratios=[calendar_height, 3.0])
     p = tomorrow[best][0]
     rain_calendar(

@@ -13,6 +13,7 @@ __all__ = [
     "parameter_growth",
 ]
 
+_MOST_ORDERS = 1000
 _GROWING = ("iid", "markov", "mtd")
 
 
@@ -58,8 +59,9 @@ def parameter_growth(n_states: int, max_order: int, models: tuple[str, ...] = ("
         If a model has no order to grow in, or a number is too small.
 
     """
-    # Of the sizes themselves the calculator is the judge
-    count_parameters("markov", n_states=n_states, order=max_order)
+    count_parameters("markov", n_states=n_states, order=max_order)  # it judges the two sizes
+    if max_order > _MOST_ORDERS:
+        raise ValueError(f"max_order is {count_text(max_order)}: a table has up to {_MOST_ORDERS} orders")
     if isinstance(models, str):
         models = (models,)
     counts: dict[str, tuple[int | None, ...]] = {}

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from markov import naive_structure as naive
+from markov.example_chains import LAND_OF_OZ, chains, drifting_walk, irreducible_chains
 from scipy.sparse import csr_array
 from scipy.special import comb
 
@@ -16,32 +16,7 @@ from statespace.foundations.stochastic_matrix import (
     communicating_classes,
     stationary_law,
 )
-
-
-@st.composite
-def chains(draw, max_states=6, scales=(1.0, 1.0, 1e-6, 1e-12)):
-    """Matrices with any pattern of zeros, and entries of very different sizes."""
-    K = draw(st.integers(1, max_states))
-    entry = st.tuples(st.sampled_from([0, 0, 1, 2, 5]), st.sampled_from(scales))
-    weights = np.array([[a * b for a, b in draw(st.tuples(*[entry] * K))] for _ in range(K)])
-    for i in np.flatnonzero(weights.sum(axis=1) == 0):
-        weights[i, draw(st.integers(0, K - 1))] = 1.0
-    return weights / weights.sum(axis=1, keepdims=True)
-
-
-def irreducible_chains(**kwargs):
-    return chains(**kwargs).filter(lambda P: naive.reachable(P).all())
-
-
-def drifting_walk(up):
-    """A walk on a line that steps up with probability up[k], otherwise down, and stays where it cannot step."""
-    K = len(up)
-    P = np.zeros((K, K))
-    for k in range(K):
-        P[k, min(k + 1, K - 1)] += up[k]
-        P[k, max(k - 1, 0)] += 1 - up[k]
-    return P
-
+from tests.markov import naive_structure as naive
 
 # Checks
 
@@ -205,9 +180,8 @@ def test_stationary_law_follows_a_new_numbering_of_the_states(P, random):
 
 
 def test_the_weather_in_the_land_of_oz():
-    """Kemeny, Snell and Thompson (1974); Grinstead and Snell (1997), example 11.19."""
-    P = [[1 / 2, 1 / 4, 1 / 4], [1 / 2, 0, 1 / 2], [1 / 4, 1 / 4, 1 / 2]]
-    np.testing.assert_allclose(stationary_law(P), [0.4, 0.2, 0.4], rtol=1e-15)
+    """Kemeny, Snell and Thompson (1974); Grinstead and Snell (1997), Introduction to Probability, chapter 11."""
+    np.testing.assert_allclose(stationary_law(LAND_OF_OZ), [0.4, 0.2, 0.4], rtol=1e-15)
 
 
 def test_ehrenfests_urns_are_binomial_to_the_rarest_state():

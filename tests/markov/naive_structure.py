@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 
 # Graph, by boolean powers
@@ -49,6 +50,11 @@ def rates(P):
     for i in range(K):
         G[i][i] = -sum(G[i])
     return G
+
+
+def rates_in_digits(P):
+    """The same for mpmath, to as many digits as it works with."""
+    return mpmath.matrix([[mpmath.mpf(g.numerator) / g.denominator for g in row] for row in rates(P)])
 
 
 def solve(A, b):
