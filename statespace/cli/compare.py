@@ -95,15 +95,16 @@ def _show_json(record: Any, test_last: int, comparison: Any) -> None:
 def _show_table(record: Any, test_last: int, comparison: Any) -> None:
     from rich.text import Text
 
-    from statespace.cli.tables import figures, new_console, number, show, smoothing_hint
+    from statespace.cli.tables import counted, figures, new_console, number, show, smoothing_hint
 
     n_missing = sum(symbol is None for symbol in record.symbols)
     n_symbols = len({symbol for symbol in record.symbols if symbol is not None})
     title = Text.assemble(
         (record.name, "bold"),
-        f": column {record.column!r}, {len(record.symbols):,} rows, {n_symbols:,} symbols, {n_missing:,} missing",
+        f": column {record.column!r}, {counted(len(record.symbols), 'row')}, {counted(n_symbols, 'symbol')}, "
+        f"{n_missing:,} missing",
     )
-    header = ["model", "parameters", "log-\nlikelihood", "AIC", "BIC", "held-out\nnats", "bits", "to best", "s.e."]
+    header = ["model", "parameters", "log-\nlikelihood", "AIC", "BIC", "held-out\nnats", "to best", "s.e."]
     rows = [
         [
             name,
@@ -112,19 +113,18 @@ def _show_table(record: Any, test_last: int, comparison: Any) -> None:
             number(comparison.aic[row], 1),
             number(comparison.bic[row], 1),
             number(comparison.held_out_nats[row], 4),
-            number(comparison.held_out_bits[row], 4),
             number(comparison.difference[row], 4),
             number(comparison.difference_error[row], 4),
         ]
         for row, name in enumerate(comparison.names)
     ]
     best = {(comparison.names.index(comparison.best), 5)}
-    test = f"the last {test_last:,} rows"
+    test = f"the last {counted(test_last, 'row')}"
     if comparison.n_test_steps < test_last:
         test = f"{comparison.n_test_steps:,} of {test}"
     caption = Text(
         f"* lowest. Held-out: loss a step on {test}; the other "
-        f"figures are of the {comparison.n_train_steps:,} steps before that every model predicts.",
+        f"figures are of the {counted(comparison.n_train_steps, 'step')} before that every model predicts.",
         style="dim",
     )
     console = new_console()

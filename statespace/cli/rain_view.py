@@ -3,10 +3,11 @@
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from statespace.cli.tables import ascii_only, figures, new_console, number, percent, show, smoothing_hint
+from statespace.cli.tables import ascii_only, counted, figures, new_console, number, percent, show, smoothing_hint
 
 if TYPE_CHECKING:
     from statespace.cli.rain_prediction import RainPrediction
@@ -38,15 +39,14 @@ def show_prediction(prediction: "RainPrediction", picture: str | None = None) ->
 def _data(prediction: "RainPrediction") -> list[RenderableType]:
     record = prediction.record
     wet = record.wet
-    n_missing = int(sum(map(math.isnan, wet)))
-    days = f"{wet.size:,} days"
+    n_missing = int(np.isnan(wet).sum())
+    days = counted(wet.size, "day")
     if record.dates is not None:
         days += f", {record.dates[0]} to {record.dates[-1]}"
     gaps = "no gap" if n_missing == 0 else f"{n_missing:,} missing"
-    share = sum(day == 1 for day in wet) / (wet.size - n_missing)
     return [
         Text.assemble((record.name, "bold"), f": {days}, {gaps}"),
-        Text(f"{share:.1%} of the days were wet ({record.wet_means})"),
+        Text(f"{np.nanmean(wet):.1%} of the days were wet ({record.wet_means})"),
     ]
 
 
@@ -62,13 +62,14 @@ def _table(console: Console, prediction: "RainPrediction") -> list[RenderableTyp
     chosen = prediction.chosen
     best = {(chosen["aic"], 3), (chosen["bic"], 4), (chosen["held-out"], 5)}
     cells = [[row.name, *(column[m] for column in columns.values())] for m, row in enumerate(rows)]
-    test = f"the last {prediction.test_last:,} days"
+    test = f"the last {counted(prediction.test_last, 'day')}"
     if prediction.n_test_steps < prediction.test_last:
         test = f"{prediction.n_test_steps:,} of {test}"
     return [
         *figures(console, ["model", *columns], cells, best),
         Text(
-            f"* lowest. Log-likelihood, AIC and BIC: {prediction.n_common_steps:,} days that every order predicts. "
+            f"* lowest. Log-likelihood, AIC and BIC: {counted(prediction.n_common_steps, 'day')} that every order "
+            "predicts. "
             f"Held-out: {test}, predicted by chains fitted to the days before.",
             style="dim",
         ),
@@ -110,7 +111,9 @@ def _weeks(console: Console, prediction: "RainPrediction") -> list[RenderableTyp
     came = "".join(marks.get(day, "?") for day in wet[start:].tolist())
     tenths = " in tenths" if ascii_only(console) else ""
     lines = [
-        Text(f"The last {n_days} days: chance of rain seen the day before{tenths}, and the days that were wet"),
+        Text(
+            f"The last {counted(n_days, 'day')}: chance of rain seen the day before{tenths}, and the days that were wet"
+        ),
         Text("chance  ").append(chance, style="cyan"),
         Text("wet     ").append(came, style="blue"),
     ]

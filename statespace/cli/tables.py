@@ -114,6 +114,11 @@ def smoothing_hint(losses: Iterable[float]) -> list[RenderableType]:
     return [Text("inf: something came that the model held impossible; --smoothing jeffreys keeps it possible.")]
 
 
+def counted(number: int, noun: str) -> str:
+    """Return "1 day", "2 days", "1,461 days"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def number(value: float, decimals: int) -> str:
     """Write a figure with thousands separated; a dash where there is none."""
     return "-" if math.isnan(value) else f"{value:,.{decimals}f}"
@@ -123,8 +128,9 @@ def percent(probability: float | None) -> str:
     """Write a probability in whole per cent, without calling what is possible 0% or certain 100%."""
     if probability is None or math.isnan(probability):
         return "-"
-    if 0 < probability < 0.005:
+    whole = f"{100 * probability:.0f}"
+    if whole == "0" and probability > 0:
         return "<1%"
-    if 0.995 < probability < 1:
+    if whole == "100" and probability < 1:
         return ">99%"
-    return f"{100 * probability:.0f}%"
+    return f"{whole}%"

@@ -23,12 +23,12 @@ import struct
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
-from statespace import __version__
 from statespace.protocols import Array
 
 MAGIC = b"\x93statespace\r\n\x1a\n\x00"  # a transfer that converts line ends would damage it
@@ -107,7 +107,7 @@ def write_archive(path: str | os.PathLike[str], kind: str, header: dict[str, Any
         contents.append(raw.data)
         offset += raw.nbytes
     encoded = json.dumps(
-        {"kind": str(kind), "package_version": __version__, "header": header, "arrays": table},
+        {"kind": str(kind), "package_version": _package_version(), "header": header, "arrays": table},
         allow_nan=False,
         separators=(",", ":"),
     ).encode("ascii")
@@ -182,7 +182,7 @@ class _Reader:
         _, version, crc, size = _PREAMBLE.unpack(preamble)
         if version > FORMAT_VERSION:
             raise ArchiveError(
-                f"{self.path} has format version {version}, this statespace ({__version__}) reads up to "
+                f"{self.path} has format version {version}, this statespace ({_package_version()}) reads up to "
                 f"{FORMAT_VERSION}: pip install --upgrade statespace-models"
             )
         if version < 1:
@@ -257,6 +257,11 @@ class _Reader:
 
     def _damaged(self, what: str) -> NoReturn:
         raise ArchiveError(f"{self.path} is damaged ({what}): copy the file again, or save the model again")
+
+
+def _package_version() -> str:
+    # By name, since an import of the package would be an arrow up to all of its public names
+    return str(import_module("statespace").__version__)
 
 
 def _is_count(value: object) -> bool:

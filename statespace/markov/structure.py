@@ -18,7 +18,8 @@ averages are those of the law (p B) pi.
 | returns | GTH elimination (passage_times.py) | `mean_recurrence_times` |
 
 Every function checks that P is a stochastic matrix: each row sums to 1 within 1e-8 (ValueError names the row). A
-diagonal entry is read as what the others leave over, so that a row like (1 - 1e-12, 1e-12) keeps its digits.
+diagonal entry (for entropies, the largest entry) is read as what the others leave over, so that a row like
+(1 - 1e-12, 1e-12) keeps its digits.
 
 Kemeny and Snell (1960), Finite Markov Chains; Norris (1997), Markov Chains.
 """

@@ -16,7 +16,7 @@ import numpy as np
 from statespace.protocols import Floats
 
 
-def bow(start: Floats, end: Floats, bend: float, n_points: int = 241) -> Floats:
+def bow(start: Floats, end: Floats, bend: float, n_points: int = 121) -> Floats:
     """Return points on the curve from `start` to `end`, shape (n_points, 2); positive `bend` bows to the left."""
     way = end - start
     middle = (start + end) / 2 + 2 * bend * np.array([-way[1], way[0]])
@@ -24,7 +24,7 @@ def bow(start: Floats, end: Floats, bend: float, n_points: int = 241) -> Floats:
     return np.asarray((1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * end)
 
 
-def loop(centre: Floats, outward: Floats, distance: float, radius: float, n_points: int = 241) -> Floats:
+def loop(centre: Floats, outward: Floats, distance: float, radius: float, n_points: int = 121) -> Floats:
     """Return points on a circle that begins and ends at `centre`'s side, shape (n_points, 2), against the clock.
 
     The circle has its own centre `distance` away in the direction of the unit vector `outward`.

@@ -147,7 +147,7 @@ def _draw_arrow(ax: Axes, line: Floats, color: str, gid: str) -> None:
     from matplotlib.path import Path
 
     shape = outline(line, width=0.03, head_length=0.2, head_width=0.17)
-    ax.add_patch(PathPatch(Path(shape, closed=True), facecolor=color, edgecolor="none", zorder=2, gid=gid))
+    ax.add_artist(PathPatch(Path(shape, closed=True), facecolor=color, edgecolor="none", zorder=2, gid=gid))
 
 
 def _draw_nodes(ax: Axes, nodes: list[_Node]) -> None:
@@ -159,6 +159,6 @@ def _draw_nodes(ax: Axes, nodes: list[_Node]) -> None:
         face = _SHADE if node.shaded else "white"
         circle = Circle(node.at, _RADIUS, facecolor=face, edgecolor=INK, linewidth=min(1.2, 0.05 * unit), zorder=3)
         circle.set_gid("observed" if node.shaded else "variable")
-        ax.add_patch(circle)
+        ax.add_artist(circle)
         size = min(0.36 * unit, 18.0)
         ax.text(*node.at, f"${node.name}$", ha="center", va="center", color=INK, fontsize=size, zorder=4, gid="name")

@@ -106,9 +106,9 @@ def transition_graph(
         shape = outline(line, width, head_length=0.14 + 0.8 * width, head_width=0.11 + 1.3 * width)
         arrow = PathPatch(Path(shape, closed=True), facecolor=color, edgecolor="none", alpha=0.3 + 0.7 * p, zorder=2)
         arrow.set_gid("transition")
-        ax.add_patch(arrow)
+        ax.add_artist(arrow)
     for centre in centres:
-        ax.add_patch(Circle(tuple(centre), _RADIUS, facecolor="#eef3f8", edgecolor=INK, linewidth=1.1, zorder=3))
+        ax.add_artist(Circle(tuple(centre), _RADIUS, facecolor="#eef3f8", edgecolor=INK, linewidth=1.1, zorder=3))
     _write_in_circles(ax, [[table.symbols[k] for k in table.contexts[c]] for c in order], centres)
     if numbers is None:
         numbers = len(edges) <= _MOST_ARROWS_WITH_NUMBERS
@@ -168,7 +168,7 @@ def _centre_lines(centres: Floats, outward: Floats, pairs: list[tuple[int, int]]
             back = lines.get((j, i), np.zeros((0, 2)))
             for bend in (_BEND, *sorted(np.linspace(-1, 1, 21), key=lambda b: abs(b - _BEND)), _BEND):
                 points = bow(centres[i], centres[j], bend / chord)
-                if _gap(points, others) > _RADIUS + _CLEARANCE and _gap(points[120:121], back) > 0.2:
+                if _gap(points, others) > _RADIUS + _CLEARANCE and _gap(points[len(points) // 2, None], back) > 0.2:
                     break
         lines[i, j] = outside(points, centres[i], _RADIUS + 0.02, centres[j], _RADIUS + 0.03)
     return [lines[pair] for pair in pairs]

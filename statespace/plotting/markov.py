@@ -214,7 +214,7 @@ def _name_ticks(ax: Axes, columns: list[str], rows: list[str]) -> None:
     """Label rows and columns; of many only every n-th, and long column names upright."""
     across = range(0, len(columns), -(-len(columns) // _MOST_TICKS))
     down = range(0, len(rows), -(-len(rows) // _MOST_TICKS))
-    upright = max(map(len, columns)) > 1 and sum(len(columns[k]) + 2 for k in across) > 60
+    upright = max(map(len, columns)) > 1 and sum(len(columns[k]) + 1 for k in across) > 60
     ax.set_xticks(list(across), [columns[k] for k in across], rotation=90 if upright else 0)
     ax.set_yticks(list(down), [rows[c] for c in down])
 

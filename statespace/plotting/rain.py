@@ -71,15 +71,7 @@ def rain_forecast(
         p, low, high = tomorrow[order]
         colour = ACCENT if order == best else BLUE
         if not np.isnan([low, high]).any():
-            ax.plot(
-                [low, high],
-                [place, place],
-                color=colour,
-                linewidth=5,
-                alpha=0.35,
-                solid_capstyle="butt",
-                gid="interval",
-            )
+            ax.hlines(place, low, high, color=colour, linewidth=5, alpha=0.35, gid="interval")
         ax.plot([p], [place], "o", color=colour, markersize=8 if order == best else 6.5, gid="forecast")
         ax.annotate(
             f"{100 * p:.0f}%",
@@ -164,9 +156,7 @@ def rain_report(
     if best is None:
         best = int(orders[int(np.nanargmin(np.asarray(losses, dtype=np.float64)))])
     if best not in tomorrow:
-        raise ValueError(
-            f"tomorrow has no forecast of order {best}, which is the best: its orders are {sorted(tomorrow)}"
-        )
+        raise ValueError(f"tomorrow has no forecast of order {best}, the best: its orders are {sorted(tomorrow)}")
     days = as_days(dates)
     day = days.max() + np.timedelta64(1, "D")
     span = (days.max() - days.min()).astype(int) + 1 if n_days is None else n_days

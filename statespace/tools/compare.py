@@ -154,8 +154,10 @@ def compare(
         raise TypeError("models must map names to unfitted estimators, such as {'order 1': MarkovChain(order=1)}")
     if event is not None and bins is not None:
         raise ValueError("give event= or bins=, not both")
+    if event is not None and not callable(event):
+        raise TypeError(f"event is {event!r:.40}, expected a function of an observation, such as lambda mm: mm > 0")
     first = 0 if skip is None else check_integer("skip", skip)
-    happened = event if bins is None else _interval_of(bins)
+    happened = event if bins is None else _Bins(bins)
     train, whole, n_test = _split(X, test)
 
     fitted, seconds = [], []
@@ -222,25 +224,67 @@ def _split(X: Any, test: Any) -> tuple[Any, Any, int | None]:
         ):
             raise TypeError("test must be the number of last steps to hold out, or a list of sequences")
         return X, list(test), None
+    if hasattr(test, "__len__"):
+        raise TypeError(
+            f"test is one {type(test).__name__}: pass the number of last steps to hold out, or a list of sequences, "
+            "[test] for one"
+        )
     n_test = check_integer("test", test, 1)
-    if isinstance(X, list | tuple) and X and hasattr(X[0], "__len__") and not isinstance(X[0], str):
+    if not hasattr(X, "__len__"):
+        raise TypeError(
+            f"X is {type(X).__name__} {X!r:.40}, expected one series to hold the last {n_test} steps out of"
+        )
+    if _is_many(X):
         raise ValueError(
-            f"test={n_test} holds out the end of one series, and X is a list: pass test sequences as a list"
+            f"test={n_test} holds out the end of one series, and X is several: pass test sequences as a list"
         )
     if len(X) <= n_test:
         raise ValueError(f"test={n_test} leaves nothing to fit of a series of {len(X)} steps")
     return (X.iloc[:-n_test] if hasattr(X, "iloc") else X[:-n_test]), X, n_test
 
 
-def _interval_of(bins: Sequence[float]) -> Event:
-    edges = np.array(bins, dtype=np.float64)
-    if edges.ndim != 1 or not edges.size or np.isnan(edges).any() or (np.diff(edges) <= 0).any():
-        raise ValueError(f"bins must be increasing edges, got {bins!r:.60}")
+def _is_many(X: Any) -> bool:
+    """Whether `X` is a list or panel of sequences; an array (n_samples, n_features) is one."""
+    if isinstance(X, np.ndarray) and (X.ndim > 2 or X.dtype != object):
+        return X.ndim > 2
+    return (
+        isinstance(X, list | tuple | np.ndarray)
+        and len(X) > 0
+        and hasattr(X[0], "__len__")
+        and not isinstance(X[0], str)
+    )
 
-    def interval(observation: Any) -> Hashable:
-        return int(np.searchsorted(edges, np.asarray(observation, dtype=np.float64).reshape(-1)[0], side="right"))
 
-    return interval
+class _Bins:
+    """The event of falling into an interval: i where edges[i - 1] <= x < edges[i]."""
+
+    def __init__(self, bins: Sequence[float]) -> None:
+        try:
+            self.edges = np.array(bins, dtype=np.float64)
+        except (TypeError, ValueError):
+            self.edges = np.empty(0)
+        if self.edges.ndim != 1 or not self.edges.size or not (np.diff(self.edges, prepend=-np.inf) > 0).all():
+            raise ValueError(f"bins must be increasing edges, got {bins!r:.60}")
+
+    def __call__(self, observation: Any) -> int:
+        try:
+            return int(np.searchsorted(self.edges, float(observation), side="right"))
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"bins= needs observations that are numbers, got {observation!r:.40}: pass event=, a function of them"
+            ) from None
+
+    def log_probability(self, law: PredictiveLaw, values: Sequence[Any]) -> Floats:
+        """Log P of the interval of each value under a Gaussian law, whose ends are known and need no search."""
+        assert law.mean is not None
+        bounds = np.concatenate([[-np.inf], self.edges, [np.inf]])
+        at = np.array([self(value) for value in values])
+        low, high = bounds[at], bounds[at + 1]
+        mirrored = PredictiveLaw(mean=-law.mean, cov=law.cov)  # small numbers on the upper side too
+        below, above = law.cdf(high) - law.cdf(low), mirrored.cdf(-low) - mirrored.cdf(-high)
+        with np.errstate(divide="ignore"):
+            logs: Floats = np.log(np.where(law.cdf(low) < 0.5, below, above))
+        return logs
 
 
 def _check_units(models: Mapping[str, Any]) -> None:
@@ -270,9 +314,16 @@ def _steps(model: Any, X: Any, event: Event | None) -> list[Floats]:
 
 def _event_steps(steps: Floats, law: PredictiveLaw, data: Any, event: Event) -> Floats:
     scored = np.flatnonzero(~np.isnan(steps))
+    if len(getattr(data, "shape", ())) == 2:  # an array or a frame, whose one column is one number a step
+        data = np.asarray(data)
+        data = data[:, 0] if data.shape[1] == 1 else data
     values = data.tolist() if hasattr(data, "tolist") else data.to_list() if hasattr(data, "to_list") else list(data)
     found = np.full(len(steps), np.nan)
-    found[scored] = law[scored].log_event(event, [values[row] for row in scored])
+    law, observed = law[scored], [values[row] for row in scored]
+    if isinstance(event, _Bins) and law.mean is not None:
+        found[scored] = event.log_probability(law, observed)
+    else:
+        found[scored] = law.log_event(event, observed)
     return found
 
 

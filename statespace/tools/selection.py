@@ -86,7 +86,10 @@ class OrderSelection:
         for M in self.orders.tolist():
             numbers = [self.log_likelihood[M], self.aic[M], self.aicc[M], self.bic[M], self.likelihood_ratio[M]]
             cells = [str(M), str(self.n_parameters[M]), *(f"{number:.2f}" for number in numbers)]
-            rows.append([*cells, str(self.degrees_of_freedom[M]), f"{self.p_value[M]:.3g}"])
+            cells += [str(self.degrees_of_freedom[M]), f"{self.p_value[M]:.3g}"]
+            if M == self.orders[-1]:  # nothing to test it against
+                cells[-3:] = ["", "", ""]
+            rows.append(cells)
             if self.held_out is not None and self.held_out_error is not None:
                 rows[-1] += [f"{self.held_out[M]:.4f}", f"{self.held_out_error[M]:.4f}"]
         return head + ([] if self.held_out is None else ["held-out nats", "s.e."]), rows

@@ -44,7 +44,9 @@ def test_a_column_is_read_as_it_was_written(days, way, time):
 
 @given(columns, st.sampled_from(["%d/%m/%Y", "%m/%d/%Y", "%y%j", "%d.%m.%y"]))
 def test_a_given_format_decides(days, date_format):
-    days = [day.replace(year=1970 + day.year % 68) for day in days if (day.month, day.day) != (2, 29)]  # what %y can say
+    days = [
+        day.replace(year=1970 + day.year % 68) for day in days if (day.month, day.day) != (2, 29)
+    ]  # what %y can say
     cells = [day.strftime(date_format) for day in days]
     assert read_dates(cells, places(cells), date_format) == days
 
@@ -52,7 +54,9 @@ def test_a_given_format_decides(days, date_format):
 @pytest.mark.parametrize(("mark", "hint"), [("/", r"%d/%m/%Y or --date-format %m/%d/%Y"), ("-", "%d-%m-%Y")])
 def test_twelve_days_of_january_do_not_tell_day_from_month(mark, hint):
     cells = [f"01{mark}{day:02}{mark}2012" for day in range(1, 13)]
-    with pytest.raises(CommandError, match=rf"line 2: '01{mark}01{mark}2012' may have the day or the month first.*{hint}"):
+    with pytest.raises(
+        CommandError, match=rf"line 2: '01{mark}01{mark}2012' may have the day or the month first.*{hint}"
+    ):
         read_dates(cells, places(cells))
 
 

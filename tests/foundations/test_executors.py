@@ -224,12 +224,36 @@ def test_what_cannot_submit_is_refused(wrong):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forking is for POSIX systems")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # that threads and forks are risky is the point
-def test_a_forked_child_starts_threads_of_its_own():
+def test_a_forked_child_starts_threads_of_its_own(monkeypatch):
+    monkeypatch.setattr(executors, "_n_processors", lambda: 2)
     assert map_pieces(abs, [-1, -2, -3]) == [1, 2, 3]  # the parent has its threads
+    both_here = threading.Barrier(2, timeout=10)
     child = os.fork()
     if child == 0:
-        os._exit(0 if map_pieces(abs, [-1, -2, -3]) == [1, 2, 3] and executors._pool is not None else 1)
+        try:
+            map_pieces(lambda _: both_here.wait(), range(2))  # the caller alone would wait in vain
+        except threading.BrokenBarrierError:
+            os._exit(1)
+        os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_nothing_is_left_in_the_queue_of_threads_that_were_busy():
+    queued = []
+
+    class Watched(ThreadPoolExecutor):
+        def submit(self, function, /, *args):
+            queued.append(super().submit(function, *args))
+            return queued[-1]
+
+    release = threading.Event()
+    with Watched(1) as threads:
+        busy = ThreadPoolExecutor.submit(threads, release.wait, 30)
+        assert map_pieces(abs, [-1, -2, -3], threads) == [1, 2, 3]
+        assert len(queued) == 2
+        assert all(future.cancelled() for future in queued)
+        release.set()
+        assert busy.result()
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1))

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from markov.example_chains import LAND_OF_OZ, chains, drifting_walk, irreducible_chains
 from scipy.sparse import csr_array
 from scipy.special import comb
 
@@ -17,6 +16,7 @@ from statespace.foundations.stochastic_matrix import (
     stationary_law,
 )
 from tests.markov import naive_structure as naive
+from tests.markov.example_chains import LAND_OF_OZ, chains, drifting_walk, irreducible_chains
 
 # Checks
 

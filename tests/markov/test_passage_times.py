@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from markov import naive_structure as naive
-from markov.example_chains import (
+
+from statespace.markov import structure
+from tests.markov import naive_structure as naive
+from tests.markov.example_chains import (
     EXACT,
     LAND_OF_OZ,
     chains,
@@ -14,8 +16,6 @@ from markov.example_chains import (
     nearly_decomposable,
     well,
 )
-
-from statespace.markov import structure
 
 # Against exact fractions
 

@@ -60,7 +60,9 @@ def test_the_second_column_of_the_shipped_file_agrees_with_the_loader(name):
     text = files("statespace.datasets").joinpath("data", name).read_text(encoding="utf-8")
     first, second = zip(*(line.split(",") for line in text.split()[1:]), strict=True)
     if name == "alofi_rain.csv":
-        assert [("0", "1-5", "6+")[int(code) - 1] for code in first] == list(second) == load_alofi_rain().classes.tolist()
+        assert (
+            [("0", "1-5", "6+")[int(code) - 1] for code in first] == list(second) == load_alofi_rain().classes.tolist()
+        )
     else:
         assert list(first) == [str(day) for day in load_seattle_rain().dates]
 

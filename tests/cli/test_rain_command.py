@@ -1,0 +1,333 @@
+"""`statespace rain`: its figures against counting by hand, its JSON against the strictest reader, its refusals."""
+
+import itertools
+import json
+import math
+import re
+import sys
+from collections import Counter
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import beta
+
+from statespace.cli.csv_series import DailyRecord
+from statespace.cli.errors import CommandError
+from statespace.cli.rain_prediction import document, order_name, predict_rain
+from statespace.cli.tables import percent, plain
+from statespace.datasets import load_seattle_rain
+
+
+def strict(text):
+    """Read JSON, refusing NaN and infinities."""
+
+    def refuse(token):
+        raise AssertionError(f"{token} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def counts_after(days, order):
+    """How often each day followed each context, by hand."""
+    return Counter(tuple(days[t - order : t + 1]) for t in range(order, len(days)))
+
+
+def chance(counts, context):
+    wet, dry = counts[(*context, True)], counts[(*context, False)]
+    return wet / (wet + dry)
+
+
+@pytest.fixture(scope="module")
+def seattle():
+    return load_seattle_rain().wet.tolist()
+
+
+@pytest.fixture
+def answer(run):
+    def answer(*words):
+        done = run("rain", "--json", *words)
+        assert done.code == 0, done.err
+        return strict(done.out)
+
+    return answer
+
+
+def test_seattle_has_the_published_likelihoods_and_choices(answer):
+    found = answer()
+    likelihoods = [round(row["log_likelihood"], 3) for row in found["orders"]]
+    assert likelihoods == [-993.696, -856.568, -835.792, -830.272, -827.248]
+    assert [row["n_parameters"] for row in found["orders"]] == [1, 2, 4, 8, 16]
+    assert (found["chosen_by"]["bic"], found["chosen_by"]["aic"]) == (2, 3)
+    assert found["n_common_steps"] == 1457
+
+
+def test_information_criteria_follow_from_the_likelihoods(answer):
+    for row in answer()["orders"]:
+        assert row["aic"] == pytest.approx(2 * row["n_parameters"] - 2 * row["log_likelihood"], rel=1e-12)
+        assert row["bic"] == pytest.approx(math.log(1457) * row["n_parameters"] - 2 * row["log_likelihood"], rel=1e-12)
+
+
+def test_held_out_losses_are_those_of_counting_the_days_before(answer, seattle):
+    for row in answer("--test-last", 200, "--max-order", 3)["orders"]:
+        order = row["order"]
+        counts = counts_after(seattle[:-200], order)
+        losses = []
+        for t in range(len(seattle) - 200, len(seattle)):
+            p = chance(counts, seattle[t - order : t])
+            losses.append(-math.log(p if seattle[t] else 1 - p))
+        assert row["held_out_nats"] == pytest.approx(sum(losses) / 200, rel=1e-12)
+
+
+def test_tomorrow_is_the_share_of_wet_days_after_days_like_the_last(answer, seattle):
+    found = answer()
+    for row in found["orders"]:
+        counts = counts_after(seattle, row["order"])
+        context = seattle[len(seattle) - row["order"] :]
+        wet, dry = counts[(*context, True)], counts[(*context, False)]
+        assert row["tomorrow"] == pytest.approx(wet / (wet + dry), rel=1e-12)
+        assert [row["low"], row["high"]] == pytest.approx(beta.ppf([0.025, 0.975], wet + 0.5, dry + 0.5), rel=1e-9)
+    tomorrow, chosen = found["tomorrow"], found["orders"][2]
+    assert (tomorrow["date"], tomorrow["order"], tomorrow["criterion"]) == ("2016-01-01", 2, "bic")
+    assert (tomorrow["probability"], tomorrow["low"], tomorrow["high"]) == (
+        chosen["tomorrow"],
+        chosen["low"],
+        chosen["high"],
+    )
+
+
+def test_the_recent_days_were_predicted_from_the_days_before_them(answer, seattle):
+    counts = counts_after(seattle, 2)
+    recent = answer()["recent"]
+    assert [day["date"] for day in recent] == [str(date(2015, 11, 6) + timedelta(days=n)) for n in range(56)]
+    assert [day["wet"] for day in recent] == seattle[-56:]
+    for day, context in zip(recent, zip(seattle[-58:-2], seattle[-57:-1], strict=True), strict=True):
+        assert day["probability"] == pytest.approx(chance(counts, context), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("words", "order", "criterion"),
+    [
+        ([], 2, "bic"),
+        (["--criterion", "aic"], 3, "aic"),
+        (["--order", "1"], 1, None),
+        (["--order", "0", "--criterion", "aic"], 0, None),
+    ],
+)
+def test_the_order_that_predicts_is_the_one_asked_for(answer, words, order, criterion):
+    tomorrow = answer(*words)["tomorrow"]
+    assert (tomorrow["order"], tomorrow["criterion"]) == (order, criterion)
+
+
+def test_a_threshold_changes_what_is_wet_and_says_so(answer):
+    found = answer("--threshold", "10")
+    assert found["data"]["wet_means"] == "precipitation >= 10"
+    assert found["data"]["n_wet"] == int((load_seattle_rain().precipitation >= 10).sum())
+
+
+def test_the_same_days_from_a_file_give_the_same_figures(answer, file):
+    rain = load_seattle_rain()
+    rows = [
+        f"{day};{str(amount).replace('.', ',')}" for day, amount in zip(rain.dates, rain.precipitation, strict=True)
+    ]
+    here, there = answer(), answer(file("\n".join(["Datum;Regen", *rows[::-1]]), "own.csv"), "--column", "Regen")
+    assert there["data"].pop("notes")
+    assert here["data"].pop("notes") == []
+    for found in (here, there):
+        for name in ("name", "column", "wet_means"):
+            found["data"].pop(name)
+    assert here == there
+
+
+def test_smoothing_touches_predictions_and_never_the_information_criteria(answer):
+    plainly, smoothed = answer(), answer("--smoothing", "jeffreys")
+    assert [row["aic"] for row in plainly["orders"]] == [row["aic"] for row in smoothed["orders"]]
+    assert plainly["orders"][4]["tomorrow"] != smoothed["orders"][4]["tomorrow"]
+
+
+def test_the_text_says_what_the_json_says(run, answer):
+    text, found = run("rain").out, answer()
+    lines = {line.split("  ")[0].strip(): line for line in text.splitlines()}
+    for row in found["orders"]:
+        line = lines[row["name"]]
+        for figure in (f"{row['log_likelihood']:.3f}", f"{row['aic']:,.2f}", f"{row['bic']:,.2f}"):
+            assert figure in line
+        assert f"{row['name']} {100 * row['tomorrow']:.0f}%" in " ".join(text.split())
+    assert [name for name, line in lines.items() if re.search(r"1,7[0-9.]+\*", line)] == ["2nd order"]  # lowest BIC
+    assert f"Tomorrow, 2016-01-01: {100 * found['tomorrow']['probability']:.0f}% chance of rain" in text
+    assert "chosen by BIC" in " ".join(text.split())
+    assert "Order picked: BIC 2, AIC 3" in text
+
+
+def test_the_picture_in_the_terminal_shows_each_day_once(run, seattle):
+    text = run("rain").out
+    wet = next(line for line in text.splitlines() if line.startswith("wet "))
+    assert [mark == "●" for mark in wet.split()[1]] == seattle[-56:]
+    chances = next(line for line in text.splitlines() if line.startswith("chance ")).split()[1]
+    counts = counts_after(seattle, 2)
+    height = {context: chance(counts, context) for context in itertools.product([True, False], repeat=2)}
+    contexts = list(zip(seattle[-58:-2], seattle[-57:-1], strict=True))
+    for (first, block), (second, other) in itertools.combinations(zip(contexts, chances, strict=True), 2):
+        if height[first] >= height[second] + 1 / 8:
+            assert block > other  # the block elements rise with their code points
+
+
+# ----------------------------------------------------------------------------------------------------------- gaps
+
+
+def record(days, first="2012-01-01"):
+    wet = np.array([np.nan if day is None else float(day) for day in days])
+    calendar = np.datetime64(first) + np.arange(len(days))
+    return DailyRecord("home", "rain", "rain > 0", calendar, wet, ())
+
+
+gappy = st.lists(st.sampled_from([True, False, True, False, True, False, None]), min_size=30, max_size=120)
+
+
+@given(gappy, st.integers(0, 2))
+def test_gaps_are_never_counted_across(days, order):
+    days = [True, True, True, False, True, False, False, False, True, True, False, True, *days, True, False, True, True]
+    found = predict_rain(record(days), max_order=2, test_last=5, order=order)
+    runs = [list(run) for there, run in itertools.groupby(days, lambda day: day is not None) if there]
+    counts = sum((counts_after(run, order) for run in runs), Counter())
+    assert found.row.tomorrow == pytest.approx(chance(counts, days[len(days) - order :]), rel=1e-12)
+    assert found.n_common_steps == sum(max(len(run) - 2, 0) for run in runs)
+    strict(json.dumps(plain(document(found)), allow_nan=False))
+
+
+def test_after_a_missing_day_tomorrow_sums_over_what_it_may_have_been():
+    days = [True, True, True, False, True, False, False, False, True, True, False] * 4 + [True, None]
+    found = predict_rain(record(days), max_order=1, test_last=8, order=1)
+    p = {day: chance(counts_after(days[:-1], 1), [day]) for day in (True, False)}
+    assert found.row.tomorrow == pytest.approx(p[True] * p[True] + (1 - p[True]) * p[False], rel=1e-12)
+    assert math.isnan(found.row.low)
+    assert plain(document(found))["tomorrow"]["low"] is None
+
+
+def test_an_impossible_day_is_null_in_json_and_inf_with_a_hint_in_words(run, file):
+    days = [0, 0, 1] * 12 + [0, 1, 0]
+    start = date(2012, 1, 1)
+    path = file("date,rain\n" + "".join(f"{start + timedelta(days=n)},{day}\n" for n, day in enumerate(days)))
+    words = ["rain", path, "--max-order", "2", "--test-last", "4"]
+    assert strict(run(*words, "--json").out)["orders"][2]["held_out_nats"] is None
+    text = run(*words).out
+    assert "inf" in text
+    assert "--smoothing jeffreys" in text
+    assert "inf" not in run(*words, "--smoothing", "jeffreys").out
+
+
+# -------------------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere.csv"], "nowhere.csv does not exist"),
+        (["--column", "rain"], "--column without a FILE"),
+        (["--missing=-9", "--trace", "wet"], "--missing and --trace without a FILE"),
+        (["--max-order", "-1"], "--max-order is -1: give 0 to 16"),
+        (["--max-order", "17"], "--max-order is 17: give 0 to 16"),
+        (["--order", "5"], "--order is 5: give 0 to 4, or raise --max-order"),
+        (["--order", "-1"], "--order is -1"),
+        (["--test-last", "0"], "--test-last is 0, and Seattle has 1461 days"),
+        (["--test-last", "1461"], "--test-last is 1461, and Seattle has 1461 days"),
+        (["--test-last", "-3"], "--test-last is -3"),
+        (["--threshold", "1000"], "all of its 1461 days are dry: lower --threshold"),
+        (["--plot", "/no/such/folder/out.png"], "the folder '/no/such/folder' does not exist"),
+        (["--plot", "out.tacky", "--max-order", "0"], "--plot out.tacky cannot be written"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_answered(refused, tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused("rain", *words)
+
+
+@pytest.mark.parametrize(
+    ("days", "words", "message"),
+    [
+        ([1] * 40, [], "all of its 40 days are wet: raise --threshold"),
+        ([0] * 40, [], "all of its 40 days are dry"),
+        (["NA"] * 40, [], "holds no amount, only missing values"),
+        ([0, 1, 0], [], "has 3 days, too few for order 4: lower --max-order"),
+        ([0] * 30 + [1] * 10, ["--test-last", "12"], "the days before the last 12 are not both wet and dry"),
+        ([0, 1, "NA"] * 20, ["--max-order", "2"], "without a gap"),
+        ([0, 1, -9999], [], "line 4: amount -9999 is negative: add --missing=-9999"),
+        ([0, 1, "T"], [], "line 4: 'T' is a trace of rain"),
+    ],
+)
+def test_a_record_that_teaches_nothing_is_answered(refused, file, days, words, message):
+    start = date(2012, 1, 1)
+    rows = "".join(f"{start + timedelta(days=n)},{day}\n" for n, day in enumerate(days))
+    assert message in refused("rain", file("date,rain\n" + rows), *words)
+
+
+def test_notes_go_to_stderr_and_leave_json_alone(run, file):
+    rows = [f"2012-{1 + n // 28:02}-{1 + n % 28:02},{n % 2 * (n % 3)}" for n in range(28)]
+    done = run("rain", file("date,rain\n" + "\n".join(rows[::-1])), "--json", "--max-order", "1")
+    assert done.err.startswith("statespace rain: note: ")
+    assert strict(done.out)["data"]["notes"][0] in done.err
+
+
+@pytest.mark.parametrize("n_days", [1, 10, 60, 364, 365, 729, 730])
+def test_without_being_told_at_most_a_year_and_never_half_of_the_record_is_held_out(n_days):
+    days = [True, False, False, True, True, True, False, False] + [n % 5 < 2 for n in range(n_days)]
+    found = predict_rain(record(days), max_order=1)
+    assert 1 <= found.test_last <= 365
+    assert found.test_last <= len(days) / 2
+
+
+def test_without_days_to_hold_out_a_short_record_is_refused_in_words():
+    with pytest.raises(CommandError, match="too few"):
+        predict_rain(record([True, False]), max_order=0)
+
+
+# ------------------------------------------------------------------------------------------------------ the picture
+
+
+def test_the_picture_is_written_and_named(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "out.png"
+    done = run("rain", "--plot", path, "--max-order", "2")
+    assert done.code == 0, done.err
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert "out.png" in done.out
+
+
+def test_with_json_the_picture_is_written_and_not_named(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "out.svg"
+    strict(run("rain", "--plot", path, "--max-order", "1", "--json").out)
+    assert path.stat().st_size > 0
+
+
+def test_without_matplotlib_the_line_that_installs_it_is_given(refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert 'pip install "statespace-models[plot]"' in refused("rain", "--plot", "out.png")
+
+
+def test_a_picture_without_dates_is_refused(refused, file):
+    assert "needs dates" in refused("rain", file("rain\n" + "0\n1\n" * 30), "--plot", "out.png")
+
+
+# --------------------------------------------------------------------------------------------------------- spelling
+
+
+@pytest.mark.parametrize(
+    ("order", "name"),
+    [
+        *[(0, "i.i.d."), (1, "1st order"), (2, "2nd order"), (3, "3rd order"), (4, "4th order"), (11, "11th order")],
+        *[(12, "12th order"), (13, "13th order"), (21, "21st order"), (22, "22nd order"), (111, "111th order")],
+    ],
+)
+def test_orders_are_spelt_as_in_english(order, name):
+    assert order_name(order) == name
+
+
+@given(st.floats(0, 1))
+def test_only_what_is_impossible_or_certain_is_called_so(probability):
+    said = percent(probability)
+    assert (said == "0%") == (probability == 0)
+    assert (said == "100%") == (probability == 1)
+    assert abs(float(said.strip("<>%")) - 100 * probability) <= 1

@@ -1,0 +1,125 @@
+"""What holds for every picture: the Axes, pyplot's state, readable text that stays on the paper."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+import statespace.plotting as pictures
+
+DATES = np.arange("2015-01-01", "2016-01-01", dtype="datetime64[D]")
+WET = np.arange(365) % 3 == 0
+CHANCE = np.linspace(0, 1, 365)
+P = np.array([[0.8, 0.2, 0.0], [0.1, 0.6, 0.3], [0.25, 0.25, 0.5]])
+
+PICTURES: dict[str, Callable[..., Axes]] = {
+    "transition_matrix": lambda **k: pictures.transition_matrix(P, ["none", "light", "heavy"], **k),
+    "transition_matrix of many": lambda **k: pictures.transition_matrix(np.full((40, 40), 1 / 40), **k),
+    "transition_matrix of order 3": lambda **k: pictures.transition_matrix(np.full((2,) * 4, 0.5), ["dry", "wet"], **k),
+    "transition_graph": lambda **k: pictures.transition_graph(P, ["none", "light", "heavy"], **k),
+    "transition_graph of order 3": lambda **k: pictures.transition_graph(np.full((2,) * 4, 0.5), ["dry", "wet"], **k),
+    "held_out_loss": lambda **k: pictures.held_out_loss(
+        losses=[0.7, 0.6, 0.59, np.inf], errors=[0.02, 0.01, 0, np.nan], n_parameters=[1, 2, 4, 8], **k
+    ),
+    "information_criteria": lambda **k: pictures.information_criteria(
+        criteria={"AIC": [3, 1, 2], "BIC": [3, 1, 4]}, **k
+    ),
+    "growth_of_parameters": lambda **k: pictures.growth_of_parameters(n_samples=1461, **k),
+    "rain_calendar": lambda **k: pictures.rain_calendar(DATES, WET, CHANCE, tomorrow=0.4, **k),
+    "rain_forecast": lambda **k: pictures.rain_forecast({0: (0.4, 0.3, 0.5), 1: (0.2, 0.1, 0.4)}, best=1, **k),
+    "graphical_model iid": lambda **k: pictures.graphical_model("iid", **k),
+    "graphical_model markov": lambda **k: pictures.graphical_model("markov", 4, n=7, **k),
+    "graphical_model hmm": lambda **k: pictures.graphical_model("hmm", 2, **k),
+}
+every_picture = pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
+
+
+@every_picture
+def test_returns_the_axes_it_was_given_and_leaves_pyplot_alone(draw: Callable[..., Axes]) -> None:
+    mine = plt.figure().add_subplot()
+    other = Figure().add_subplot()
+    figures = plt.get_fignums()
+    assert draw(ax=other) is other
+    assert plt.get_fignums() == figures
+    assert plt.gca() is mine
+    assert not mine.has_data()
+
+
+@every_picture
+def test_makes_one_figure_without_axes(draw: Callable[..., Axes]) -> None:
+    ax = draw()
+    assert plt.get_fignums() == [ax.figure.number]  # type: ignore[union-attr]
+
+
+@every_picture
+def test_title_is_optional(draw: Callable[..., Axes]) -> None:
+    ax = Figure().add_subplot()
+    assert draw(ax=ax).get_title(loc="left") == ""
+    assert draw(ax=ax, title="Alofi").get_title(loc="left") == "Alofi"
+
+
+@every_picture
+def test_text_is_readable_and_stays_on_the_paper(draw: Callable[..., Axes], monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = draw(title="A title").get_figure(root=True)
+    assert isinstance(figure, Figure)
+    drawn: list[tuple[Text, Any]] = []
+    draw_text = Text.draw
+
+    def record(text: Text, renderer: Any, *rest: Any, **options: Any) -> None:
+        draw_text(text, renderer, *rest, **options)
+        if text.get_text() and text.get_visible():
+            drawn.append((text, text.get_window_extent(renderer)))
+
+    figure.draw_without_rendering()  # lays the parts out
+    monkeypatch.setattr(Text, "draw", record)
+    figure.canvas.draw()
+    assert drawn
+    paper = figure.bbox
+    for text, box in drawn:
+        assert text.get_fontsize() >= 7, text
+        assert box.x0 >= paper.x0 - 1, text
+        assert box.y0 >= paper.y0 - 1, text
+        assert box.x1 <= paper.x1 + 1, text
+        assert box.y1 <= paper.y1 + 1, text
+
+
+@every_picture
+def test_drawing_in_a_subfigure_works(draw: Callable[..., Axes]) -> None:
+    figure = Figure(figsize=(10, 5))
+    ax = figure.subfigures(1, 2)[1].add_subplot()
+    assert draw(ax=ax) is ax
+
+
+def test_importing_the_pictures_imports_no_matplotlib() -> None:
+    code = "import sys, statespace.plotting as p; p.transition_matrix; assert 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_absent_matplotlib_is_answered_with_the_line_that_installs_it() -> None:
+    code = """
+import sys
+sys.modules["matplotlib"] = None
+from statespace.plotting import graphical_model, rain_report
+for draw in (graphical_model, lambda: rain_report([], [], [], orders=[], losses=[], tomorrow={})):
+    try:
+        draw()
+    except ModuleNotFoundError as error:
+        assert 'pip install "statespace-models[plot]"' in str(error), error
+    else:
+        raise SystemExit("nothing was raised")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_public_name_is_there_and_others_are_not() -> None:
+    assert set(pictures.__all__) <= set(dir(pictures))
+    assert all(callable(getattr(pictures, name)) for name in pictures.__all__)
+    with pytest.raises(AttributeError, match="no_such_picture"):
+        _ = pictures.no_such_picture
