@@ -50,7 +50,7 @@ def held_out_loss(
     n_parameters : sequence of length n_orders, optional
         Free parameters of each order.
     best : int, optional
-        The order to mark; by default the one with the lowest loss.
+        The order to mark, the one that `errors` compare with; by default the one with the lowest loss.
     unit : {"nats", "bits"}
         Unit of the scale; what is given is always in nats.
     title : str, optional
@@ -86,7 +86,6 @@ def held_out_loss(
         raise ValueError(f"best is order {best}, but the orders are {at}")
     chosen = at.index(best)
     spread = np.where(np.isfinite(spread), spread, 0.0)
-    spread[chosen] = 0.0
 
     ax = axes_or_new(ax, (max(4.2, 1.6 + 0.75 * n), 3.4))
     finite = np.isfinite(y)

@@ -132,7 +132,7 @@ def rain_report(
     tomorrow : mapping of order to (probability, low, high)
         The forecast of each order for the day after the last, with the ends of its interval.
     best : int, optional
-        The order to mark and to colour tomorrow by; by default the one with the lowest loss.
+        The order to mark, to compare with and to colour tomorrow by; by default the one with the lowest loss.
     n_days : int, optional
         How many of the last days the calendar shows; None for all.
     unit : {"nats", "bits"}

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from statespace.foundations.contexts import check_codes_fit
 from statespace.foundations.parameter_count import count_parameters
 from statespace.foundations.sequences import SymbolSequences, read_symbols
 from statespace.foundations.validation import check_choice, check_integer
@@ -150,6 +151,7 @@ def select_order(
     if not runs:
         raise ValueError(f"max_order {top} needs a run of {top + 1} observations without a gap, and X has none")
     n_symbols = len(sequences.symbols)
+    check_codes_fit(n_symbols, top)  # before the lower orders are fitted in vain
     codes = np.arange(n_symbols)
 
     def chain(M: int) -> MarkovChain:

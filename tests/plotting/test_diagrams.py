@@ -63,6 +63,21 @@ def test_arrows_end_at_the_edges_of_circles_and_cut_none(kind: Any, order: int) 
         assert touched == 2
 
 
+def test_arcs_of_odd_lags_run_below_unless_observed_variables_hang_there() -> None:
+    def middles(kind: Any) -> list[float]:
+        """Heights of the arrows from the first variable to the second, third and fourth, half-way."""
+        ax = graphical_model(kind, 3, 4, axes())
+        shapes = [outline(arrow) for arrow in named(ax, "edge")]
+        first = [s for s in shapes if s[0, 0] < 0.5 and s[:, 0].max() > 0.6]
+        return [float(s[len(s) // 4, 1]) for s in sorted(first, key=lambda s: s[:, 0].max())]
+
+    straight, second, third = middles("markov")
+    assert abs(straight) < 0.05
+    assert second > 0.5
+    assert third < -0.5
+    assert [height > 0.5 for height in middles("hmm")] == [False, True, True]
+
+
 def test_circles_are_round_and_only_what_is_observed_beside_the_hidden_is_shaded() -> None:
     ax = graphical_model("hmm", n=5, ax=axes())
     assert ax.get_aspect() == 1

@@ -111,14 +111,15 @@ def test_labels_lie_on_no_other_label_and_on_no_circle(K: int, order: int) -> No
         assert np.linalg.norm(nearest - centre) > 0.95 * radius * pixel
 
 
-@given(p=st.floats(0.02, 0.98))
-@settings(max_examples=20)
-def test_the_more_probable_is_wider_and_more_opaque(p: float) -> None:
-    ax = transition_graph([[1 - p, p], [p, 1 - p]], ax=axes())
+@given(p=st.floats(0.02, 0.9), more=st.floats(0.02, 0.08))
+@settings(max_examples=15)
+def test_the_more_probable_is_wider_and_more_opaque(p: float, more: float) -> None:
+    q = p + more
+    ax = transition_graph([[1 - p, p], [q, 1 - q]], ax=axes())
     width = {e: float(np.linalg.norm(a[0] - a[-2])) for e, a in zip(ends(ax), arrows(ax), strict=True)}
     alpha = dict(zip(ends(ax), [a.get_alpha() for a in ax.patches if isinstance(a, PathPatch)], strict=True))
-    assert (width[0, 1] > width[1, 1]) == (p > 1 - p) or width[0, 1] == pytest.approx(width[1, 1])
-    assert (alpha[0, 1] > alpha[1, 1]) == (p > 1 - p) or alpha[0, 1] == pytest.approx(alpha[1, 1])  # type: ignore[operator]
+    assert width[1, 0] > width[0, 1]
+    assert alpha[1, 0] > alpha[0, 1]  # type: ignore[operator]
 
 
 def test_impossible_transitions_have_no_arrow_at_any_threshold() -> None:
