@@ -309,10 +309,6 @@ def _reduce_states(A: Floats, order: Ints, exit_rate: Floats, pi: Floats, smalle
             flow += pi[order[i]] * A[i, k]
         pi[order[k]] = flow / exit_rate[k]
         total += pi[order[k]]
-        if total > 1e100:
-            for i in range(k + 1):
-                pi[order[i]] /= total
-            total = 1.0
 
     # Normalization
     for k in range(n):

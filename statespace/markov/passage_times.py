@@ -21,7 +21,6 @@ from numpy.typing import ArrayLike
 
 from statespace.foundations.kernel import kernel
 from statespace.foundations.stochastic_matrix import (
-    SMALLEST_NORMAL,
     check_first_order,
     communicating_classes,
     stationary_law,
@@ -32,18 +31,18 @@ from statespace.protocols import Array, Floats, Ints
 
 
 @kernel
-def _eliminate(A: Floats, t: Floats, n_kept: int, smallest: float) -> None:
+def _eliminate(A: Floats, t: Floats, n_kept: int) -> None:
     """Take out states n - 1 ... n_kept of A, in place, with the time t that each visit adds.
 
     Afterwards row k >= n_kept holds the law of the first state below k that follows it, and t_k the time until then,
-    infinite where no such state need ever follow (or the probability of one underflows).
+    infinite where no such state need ever follow (or follows so late that its probability underflows).
     """
     n = A.shape[0]
     for k in range(n - 1, n_kept - 1, -1):
         s = 0.0
         for j in range(k):
             s += A[k, j]
-        if s < smallest:
+        if s == 0.0:
             t[k] = np.inf
         if t[k] == np.inf:
             for i in range(k):
@@ -169,13 +168,13 @@ def _end_probabilities(P: Floats, inner: Ints, ends: Floats) -> Floats:
     A[n_ends:, :n_ends] = P[inner] @ ends
     A[n_ends:, n_ends:] = P[np.ix_(inner, inner)]
     X[:n_ends] = np.eye(n_ends)
-    _eliminate(A, t, n_ends, SMALLEST_NORMAL)
+    _eliminate(A, t, n_ends)
     # A probability that underflows, 5e-324, is lost at every visit: that matters where there are 1e308 visits
     _substitute(A, t, n_ends, times)
     if not np.isfinite(times).all():
         stuck = inner[~np.isfinite(times[n_ends:, 0])]
         raise ValueError(
-            f"P keeps the chain in the transient states for more than 1e307 steps from state {stuck[0]}: "
+            f"P keeps the chain in the transient states for more than 1e308 steps from state {stuck[0]}: "
             "where it ends cannot be told in float64; set the smallest entries to 0"
         )
     _substitute(A, np.zeros(n), n_ends, X)
@@ -197,7 +196,7 @@ def absorption_times(P: ArrayLike) -> Floats:
     Returns
     -------
     (n_states,)
-        Steps: 0 for a recurrent state, at least 1 for a transient one; inf only beyond 1e307.
+        Steps: 0 for a recurrent state, at least 1 for a transient one; inf only beyond 1e308.
 
     Raises
     ------
@@ -218,7 +217,7 @@ def absorption_times(P: ArrayLike) -> Floats:
     A, t, X = np.zeros((n, n)), np.ones(n), np.zeros((n, 1))
     A[1:, 0] = matrix[np.ix_(inner, np.flatnonzero(recurrent))].sum(axis=1)
     A[1:, 1:] = matrix[np.ix_(inner, inner)]
-    _eliminate(A, t, 1, SMALLEST_NORMAL)
+    _eliminate(A, t, 1)
     _substitute(A, t, 1, X)
     times = np.zeros(len(matrix))
     times[inner] = X[1:, 0]
@@ -303,7 +302,7 @@ def mean_first_passage_times(P: ArrayLike) -> Floats:
     -------
     (n_states, n_states)
         M; the diagonal holds the mean recurrence times. Finite exactly where state j is visited with probability 1
-        (and M is below 1e307), otherwise inf.
+        (and M is below 1e308), otherwise inf.
 
     Raises
     ------
@@ -336,7 +335,7 @@ def _passage_times(A: Floats, t: Floats) -> Floats:
     for kept, dropped in ((low, high), (high, low)):
         order = np.concatenate([kept, dropped])
         B, u, X = np.ascontiguousarray(A[np.ix_(order, order)]), t[order], np.empty((n, len(kept)))
-        _eliminate(B, u, len(kept), SMALLEST_NORMAL)
+        _eliminate(B, u, len(kept))
         X[: len(kept)] = _passage_times(B[: len(kept), : len(kept)], u[: len(kept)])
         _substitute(B, u, len(kept), X)
         times[np.ix_(order, kept)] = X

@@ -2,11 +2,18 @@
 
     log L(P) = sum_{c,k} n(c, k) log P(c, k) + sum_s w_s log pi_{c_s}(P)          c_s: first context of sequence s
 
-The counts alone no longer maximise it. With rows P(c, .) = softmax(theta_c) over the transitions that were seen, the
-gradient needs, of each start context c, one column of the deviation matrix D = (I - P + 1 pi)^-1:
+The counts alone no longer maximise it: a transition that was never seen is part of the maximum where it leads back to a
+start that is otherwise hard to reach. The gradient needs, of each start context c, one column of the deviation matrix
+D = (I - P + 1 pi)^-1:
 
-    d log pi_c / d P(i, k) = pi_i D(i k, c) / pi_c          i k: the context after i and k
+    G(i, k) = d log L / d P(i, k) = n(i, k) / P(i, k) + sum_s w_s pi_i D(i k, c_s) / pi_{c_s}     i k: the context after
+
+At the maximum G(i, k) = sum_j P(i, j) G(i, j) where P(i, k) > 0, and at most that where P(i, k) = 0 (Karush, Kuhn and
+Tucker). The set of transitions with P > 0 is changed until that holds; on it, rows P(i, .) = softmax(theta_i) are
+climbed by L-BFGS.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +22,10 @@ from statespace.markov.structure import stationary_laws
 from statespace.protocols import Array, Floats, Ints
 
 CONTEXT_LIMIT = 1 << 10
+LAW_LIMIT = 1 << 12  # contexts whose stationary law is solved for: 128 MB, some seconds
+_ROUNDS = 30  # changes of the set of possible transitions
+_FARTHEST = 20.0  # of theta from 0; what is still falling then is below 1e-17, and set to 0
+_SLACK = 1e-6  # of G, relative to the row's: less is rounding
 
 
 def unique_stationary_law(transmat: Floats) -> Floats:
@@ -23,10 +34,13 @@ def unique_stationary_law(transmat: Floats) -> Floats:
     Raises
     ------
     ValueError
-        If the chain has several recurrent classes, so that there are many.
+        If the chain has several recurrent classes, so that there are many, or more contexts than can be solved for.
 
     """
-    laws = stationary_laws(context_matrix(transmat)) if transmat.ndim > 1 else np.ones((1, 1))
+    n_symbols, order = transmat.shape[-1], transmat.ndim - 1
+    if n_symbols**order > LAW_LIMIT:
+        raise ValueError(_too_large(n_symbols, order, LAW_LIMIT))
+    laws = stationary_laws(context_matrix(transmat)) if order else np.ones((1, 1))
     if len(laws) > 1:
         raise ValueError(
             f"the chain has {len(laws)} recurrent classes, each with a stationary law of its own: "
@@ -34,6 +48,46 @@ def unique_stationary_law(transmat: Floats) -> Floats:
         )
     law: Floats = laws[0]
     return law
+
+
+def _too_large(n_symbols: int, order: int, limit: int) -> str:
+    return (
+        f"initial='stationary' solves for {n_symbols}^{order} = {n_symbols**order} contexts, more than {limit}: "
+        "use initial='free' or 'conditional'"
+    )
+
+
+class _Likelihood:
+    """The likelihood of transition counts and stationary starts together."""
+
+    def __init__(self, counts: Array, starts: Ints, weights: Floats) -> None:
+        self.shape, self.n_symbols = counts.shape, counts.shape[-1]
+        self.counts = np.asarray(counts, dtype=np.float64).reshape(-1, self.n_symbols)
+        self.starts, self.weights = starts, weights
+        n_contexts = len(self.counts)
+        self._following = (np.arange(n_contexts)[:, None] * self.n_symbols + np.arange(self.n_symbols)) % n_contexts
+
+    def stationary_law(self, rows: Floats) -> Floats:
+        """The law of the contexts, shape (K^M,)."""
+        return unique_stationary_law(rows.reshape(self.shape))
+
+    def reaches_starts(self, rows: Floats) -> bool:
+        """Whether every start has a positive stationary probability."""
+        return len(stationary_laws(context_matrix(rows.reshape(self.shape)))) == 1 and bool(
+            (self.stationary_law(rows)[self.starts] > 0).all()
+        )
+
+    def value_and_slope(self, rows: Floats, log_rows: Floats) -> tuple[float, Floats]:
+        """Log L, and the part of G that the starts bring, shape (K^M, K)."""
+        law = self.stationary_law(rows)
+        n_contexts = len(law)
+        counted = self.counts > 0
+        value = float(self.counts[counted] @ log_rows[counted] + self.weights @ np.log(law[self.starts]))
+        pull = np.bincount(self.starts, weights=self.weights / law[self.starts], minlength=n_contexts)
+        matrix = context_matrix(rows.reshape(self.shape))
+        deviation = np.linalg.solve(np.eye(n_contexts) - matrix + law[None, :], pull)
+        slope: Floats = law[:, None] * deviation[self._following]
+        return value, slope
 
 
 def maximise_with_stationary_start(counts: Array, starts: Ints, weights: Floats) -> Floats:
@@ -48,52 +102,81 @@ def maximise_with_stationary_start(counts: Array, starts: Ints, weights: Floats)
     weights : (n_starts,)
         How often each is counted.
 
+    Raises
+    ------
+    ValueError
+        If there are too many contexts, or no maximum: the likelihood then grows as the chain falls apart into classes
+        that each have a stationary law.
+
     """
+    n_symbols, order = counts.shape[-1], counts.ndim - 1
+    if n_symbols**order > CONTEXT_LIMIT:
+        raise ValueError(_too_large(n_symbols, order, CONTEXT_LIMIT))
+    likelihood = _Likelihood(counts, starts[weights > 0], weights[weights > 0])
+    table = likelihood.counts
+    possible = table > 0
+    possible[~possible.any(axis=1)] = True
+    if not likelihood.reaches_starts(_rescaled(possible)):
+        possible[:] = True
+    rows = _rescaled(np.where(possible, table + 0.5, 0.0))
+    for _ in range(_ROUNDS):
+        rows, excess = _climb(likelihood, rows)
+        slack = _SLACK * np.maximum(table.sum(axis=1, keepdims=True), likelihood.weights.sum())
+        gone = (table == 0) & (rows > 0) & (rows < 1e-3) & (excess < -slack)
+        missed = (rows == 0) & (excess > slack)
+        if not (gone.any() or missed.any()):
+            break
+        rows = _rescaled(np.where(gone, 0.0, np.where(missed, 1e-2, rows)))
+        if not likelihood.reaches_starts(rows):
+            raise ValueError(
+                "initial='stationary' has no maximum here: the likelihood grows as the chain falls apart into several "
+                "recurrent classes, each with a stationary law of its own; use initial='free' or 'conditional', or a "
+                "smoothing"
+            )
+    return rows.reshape(counts.shape)
+
+
+def _climb(likelihood: _Likelihood, rows: Floats) -> tuple[Floats, Floats]:
+    """The best rows with the same zeros; and G(i, k) - sum_j P(i, j) G(i, j) there, 0 where P > 0 but for rounding."""
     from scipy.optimize import minimize
 
-    n_symbols, order = counts.shape[-1], counts.ndim - 1
-    n_contexts = n_symbols**order
-    if n_contexts > CONTEXT_LIMIT:
-        raise ValueError(
-            f"initial='stationary' solves for {n_symbols}^{order} = {n_contexts} contexts, more than {CONTEXT_LIMIT}: "
-            "use initial='free' or 'conditional'"
-        )
-    table = np.asarray(counts, dtype=np.float64).reshape(n_contexts, n_symbols)
-    seen = table > 0
-    seen[~seen.any(axis=1)] = True
-    following = (np.arange(n_contexts)[:, None] * n_symbols + np.arange(n_symbols)) % n_contexts
-    # Contexts that nothing can return to are outside the stationary law, whatever the probabilities
-    first_law = unique_stationary_law((seen / seen.sum(axis=1, keepdims=True)).reshape(counts.shape))
-    if (first_law[starts] == 0).any():
-        raise ValueError(
-            "a sequence starts in a context that the fitted chain never returns to, so a stationary start gives it "
-            "probability 0: use initial='free', or a smoothing"
-        )
+    possible = rows > 0
+    table = likelihood.counts
+    scale = table.sum() + likelihood.weights.sum()
 
-    def rows_of(theta: Floats) -> Floats:
-        logits = np.full((n_contexts, n_symbols), -np.inf)
-        logits[seen] = theta
-        rows = np.exp(logits - logits.max(axis=1, keepdims=True))
-        scaled: Floats = rows / rows.sum(axis=1, keepdims=True)
-        return scaled
-
-    scale = table.sum() + weights.sum()
+    def log_rows_of(theta: Floats) -> Floats:
+        logits = np.full(table.shape, -np.inf)
+        logits[possible] = theta
+        logits -= logits.max(axis=1, keepdims=True)
+        logs: Floats = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return logs
 
     def objective(theta: Floats) -> tuple[float, Floats]:
-        rows = rows_of(theta)
-        law = unique_stationary_law(rows.reshape(counts.shape))
-        matrix = context_matrix(rows.reshape(counts.shape))
-        value = float((table[seen] * np.log(rows[seen])).sum() + weights @ np.log(law[starts]))
-        pull = np.zeros(n_contexts)
-        np.add.at(pull, starts, weights / law[starts])
-        deviation = np.linalg.solve(np.eye(n_contexts) - matrix + law[None, :], pull)
-        slope = law[:, None] * deviation[following]
-        centred = table + rows * slope
-        gradient = centred - rows * centred.sum(axis=1, keepdims=True)
-        return -value / scale, -gradient[seen] / scale
+        log_rows = log_rows_of(theta)
+        rows = np.exp(log_rows)
+        value, slope = likelihood.value_and_slope(rows, log_rows)
+        pulled = table + rows * slope
+        gradient = pulled - rows * pulled.sum(axis=1, keepdims=True)
+        return -value / scale, -gradient[possible] / scale
 
-    smoothed = np.where(seen, table + 0.5, 0.0)
-    start = np.log((smoothed / smoothed.sum(axis=1, keepdims=True))[seen])
-    limits = {"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-10}
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options=limits)
-    return rows_of(found.x).reshape(counts.shape)
+    logs = np.log(np.where(possible, rows, 1.0))
+    centred = (logs - logs.sum(axis=1, keepdims=True) / possible.sum(axis=1, keepdims=True))[possible]
+    found = minimize(
+        objective,
+        np.clip(centred, -_FARTHEST, _FARTHEST),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(-_FARTHEST, _FARTHEST)] * len(centred),
+        options={"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-10},
+    )
+    log_rows = log_rows_of(found.x)
+    best = np.exp(log_rows)
+    slope = likelihood.value_and_slope(best, log_rows)[1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        G = slope + np.where(table > 0, table / best, 0.0)
+    return best, G - (table + best * slope).sum(axis=1, keepdims=True)
+
+
+def _rescaled(rows: Array) -> Floats:
+    scaled: Floats = rows / rows.sum(axis=1, keepdims=True)
+    return scaled

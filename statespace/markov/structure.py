@@ -183,8 +183,7 @@ def limiting_law(P: ArrayLike, start: ArrayLike) -> Floats:
 
     """
     matrix = check_first_order("P", P)
-    ends = check_law("start", start, len(matrix)) @ absorption_probabilities(matrix)
-    law: Floats = (ends / ends.sum()) @ stationary_laws(matrix)
+    law: Floats = check_law("start", start, len(matrix)) @ absorption_probabilities(matrix) @ stationary_laws(matrix)
     return law
 
 

@@ -126,7 +126,7 @@ def rain_report(
     losses : sequence of length n_orders
         Mean held-out loss in nats a step.
     errors : sequence of length n_orders, optional
-        Standard error of the difference to the best, in nats a step.
+        Standard error of the difference to the lowest loss, in nats a step.
     n_parameters : sequence of length n_orders, optional
         Free parameters of each order.
     tomorrow : mapping of order to (probability, low, high)
@@ -186,7 +186,6 @@ def rain_report(
         errors=errors,
         orders=orders,
         n_parameters=n_parameters,
-        best=best,
         unit=unit,
         title="What each order gains",
     )

@@ -218,6 +218,20 @@ def test_wells_whose_exchange_underflows_are_an_error_and_no_silent_guess():
         stationary_law(drifting_walk(up))
 
 
+def test_slow_states_behind_fast_ones_are_told_by_their_own_rates():
+    """The same wells, where each state leaves to a fast one of its own, from which it nearly always comes back."""
+    for half, underflows in ((50, False), (120, True)):
+        K = 2 * half
+        walk = drifting_walk(np.where(np.arange(K) < half, 1e-3, 0.999))
+        P = np.block([[np.zeros((K, K)), np.eye(K)], [1e-20 * walk + (1 - 1e-20) * np.eye(K), np.zeros((K, K))]])
+        if underflows:
+            with pytest.raises(ValueError, match=r"P joins states .* by probabilities below"):
+                stationary_law(P)
+        else:
+            pi = stationary_law(P)
+            np.testing.assert_allclose(pi[:K], stationary_law(walk) / 2, rtol=1e-11)
+
+
 def test_a_reducible_chain_has_no_one_stationary_law():
     with pytest.raises(ValueError, match=r"P has 2 communicating classes, expected 1: states 0 and 2 do not reach"):
         stationary_law([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.0, 0.5, 0.5]])

@@ -96,9 +96,15 @@ def test_gamblers_ruin_has_its_closed_form(up):
     np.testing.assert_allclose(structure.absorption_times(P), steps, rtol=1e-13)
 
 
-def test_an_end_too_unlikely_for_a_float_still_makes_the_other_end_uncertain():
-    M = structure.mean_first_passage_times(gamblers_ruin(0.1, 400))
-    assert np.isinf(M[1:, 0]).all(), "the top is reached with probability 9^-399 first"
+@pytest.mark.parametrize("top", [1, 399])
+def test_an_end_too_unlikely_for_a_float_still_makes_all_else_uncertain(top):
+    """The top is reached before the bottom with probability 9^-399: also where it is numbered state 1."""
+    order = np.insert(np.arange(399), top, 399)
+    M = structure.mean_first_passage_times(gamblers_ruin(0.1, 400)[np.ix_(order, order)])
+    ends = np.isin(order, [0, 399])
+    assert (M[ends, ends] == 1).all()
+    M[ends, ends] = np.inf
+    assert np.isinf(M).all()
 
 
 def test_states_behind_which_everything_lies_are_certain_though_transient():
@@ -131,7 +137,7 @@ def test_a_deep_well_is_left_at_both_ends_alike():
 
 def test_a_well_that_is_left_too_rarely_for_floats_is_an_error_and_no_silent_guess():
     P = well(120)
-    with pytest.raises(ValueError, match=r"P keeps the chain in the transient states for more than 1e307 steps from"):
+    with pytest.raises(ValueError, match=r"P keeps the chain in the transient states for more than 1e308 steps from"):
         structure.absorption_probabilities(P)
     with pytest.raises(ValueError, match=r"where it ends cannot be told in float64"):
         structure.hitting_probabilities(P, 0)

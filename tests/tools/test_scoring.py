@@ -101,14 +101,86 @@ def best_order(model_selection, X, **options):
 
 
 def test_totals_pick_the_longest_memory_of_a_coin_and_the_scorer_none(model_selection):
-    # A step of a fair coin costs 0.69 nats and totals of order M leave M of them out of each sequence; what one more
-    # order loses by learning noise is less. On the same steps order 0 has the fewest frequencies to get wrong.
+    # A toss costs 0.69 nats, and the total of order M leaves M of them out of each sequence, more than a higher order
+    # loses by learning noise. On the same steps order 0 has the fewest frequencies to get wrong: over 200 other runs
+    # it won 143, so that fewer than 16 of 30 come once in a hundred times.
     totals, means = [], []
     for run in range(30):
         rng = np.random.default_rng(run)
         tosses = [rng.integers(0, 2, 50) for _ in range(20)]
         totals.append(best_order(model_selection, tosses))
         means.append(best_order(model_selection, tosses, scoring=scorer(skip=HIGHEST)))
-    print(totals, means)
     assert totals.count(HIGHEST) >= 29
-    assert means.count(0) >= 20
+    assert means.count(0) >= 16
+    assert means.count(HIGHEST) <= 2
+
+
+def test_the_scorer_finds_a_memory_that_is_there(model_selection):
+    chain = MarkovChain.from_matrix([[[0.9, 0.1], [0.3, 0.7]], [[0.6, 0.4], [0.1, 0.9]]])
+    data = [chain.sample(80, seed) for seed in range(20)]
+    assert best_order(model_selection, data, scoring=scorer(skip=HIGHEST)) == 2
+
+
+def folds_by_hand(data, order, n_folds, skip):
+    """Contiguous folds, as KFold cuts them when they divide evenly."""
+    size = len(data) // n_folds
+    scores = []
+    for fold in range(n_folds):
+        held = data[fold * size : (fold + 1) * size]
+        chain = MarkovChain(order, smoothing="laplace").fit(data[: fold * size] + data[(fold + 1) * size :])
+        scores.append(np.mean([log for x in held for log in steps_by_hand(chain, list(x), skip)]))
+    return scores
+
+
+@pytest.mark.parametrize("form", ["ragged arrays", "equal arrays", "Series", "lists", "labels"])
+def test_cross_validation_cuts_between_sequences(model_selection, form):
+    rng = np.random.default_rng(7)
+    lengths = [20] * 8 if form == "equal arrays" else range(12, 28, 2)
+    whole = [rng.integers(0, 2, n) for n in lengths]
+    data = list(whole)
+    if form == "Series":
+        pd = pytest.importorskip("pandas")
+        data = [pd.Series(x, index=pd.date_range("2020-01-01", periods=len(x))) for x in whole]
+    if form == "lists":
+        data = [x.tolist() for x in whole]
+    if form == "labels":
+        data = [np.where(x == 1, "wet", "dry").tolist() for x in whole]
+    model = MarkovChain(1, smoothing="laplace")
+    scores = model_selection.cross_val_score(model, data, scoring=scorer(skip=3), cv=4, error_score="raise")
+    np.testing.assert_allclose(scores, folds_by_hand(whole, 1, 4, 3), rtol=1e-12)
+
+
+def test_an_impossible_fold_is_minus_infinity_not_an_error(model_selection):
+    data = [[0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0], [1, 1, 0, 0]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn's own, of scores that are not finite
+        scores = model_selection.cross_val_score(MarkovChain(1), data, scoring=scorer(), cv=4, error_score="raise")
+    assert scores[0] == scores[3] == -np.inf
+    assert scores[1] == scores[2] > -1
+
+
+def test_a_flat_array_with_lengths_cannot_be_cut(model_selection):
+    x = np.random.default_rng(8).integers(0, 2, 100)
+    search = model_selection.GridSearchCV(
+        MarkovChain(), {"order": [0, 1]}, scoring=scorer(skip=1), cv=5, error_score="raise"
+    )
+    with pytest.raises(ValueError, match="lengths sum to 100 but X has 80 rows; .* pass a list of sequences"):
+        search.fit(x, lengths=[50, 50])
+
+
+def test_a_target_that_lands_in_lengths_is_refused_by_name(model_selection):
+    data = [np.array([0, 1, 1, 0, 1])] * 6
+    with pytest.raises(ValueError, match="lengths is for sequences laid end to end"):
+        model_selection.cross_val_score(MarkovChain(), data, [0, 1, 0, 1, 0, 1], cv=3, error_score="raise")
+
+
+def test_a_search_in_parallel_gives_the_same_scores(model_selection):
+    rng = np.random.default_rng(9)
+    data = [rng.integers(0, 2, 30) for _ in range(12)]
+    scores = [
+        model_selection.cross_val_score(
+            MarkovChain(smoothing="laplace"), data, scoring=scorer(skip=2), cv=3, n_jobs=n_jobs, error_score="raise"
+        )
+        for n_jobs in (1, 2)
+    ]
+    np.testing.assert_array_equal(scores[0], scores[1])
