@@ -56,7 +56,7 @@ class SymbolRecord:
 
     name: str
     column: str
-    symbols: list[int] | list[str] | list[int | None] | list[str | None]
+    symbols: Sequence[int | str | None]
     """One a row in the order of time, None where missing."""
     notes: tuple[str, ...]
 
@@ -296,9 +296,7 @@ def _suspicious_amounts(cells: Sequence[str], amounts: Floats, places: Sequence[
     ]
 
 
-def _as_symbols(
-    cells: Sequence[str | None], path: str, column: str
-) -> list[int] | list[str] | list[int | None] | list[str | None]:
+def _as_symbols(cells: Sequence[str | None], path: str, column: str) -> Sequence[int | str | None]:
     """Whole numbers as integers where all are, labels as they stand otherwise."""
     present = [cell for cell in cells if cell is not None]
     if not present:

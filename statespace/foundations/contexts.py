@@ -12,6 +12,7 @@ from statespace.foundations.kernel import kernel
 from statespace.protocols import Array, Floats, Ints
 
 LARGEST_CODE = 2**63 - 1
+_MOST_AXES = 64  # of a numpy array
 
 
 def check_codes_fit(n_symbols: int, order: int) -> None:
@@ -23,6 +24,11 @@ def check_codes_fit(n_symbols: int, order: int) -> None:
         raise ValueError(
             f"order {order} over {n_symbols} symbols has {n_symbols}^{order + 1} words of {order + 1} symbols, more "
             f"than 64 bits can number: the largest order is {largest}"
+        )
+    if order >= _MOST_AXES:
+        raise ValueError(
+            f"order {order} needs a table of {order + 1} axes, more than an array may have: the largest order is "
+            f"{_MOST_AXES - 1}"
         )
 
 

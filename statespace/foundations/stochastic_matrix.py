@@ -254,14 +254,12 @@ def _reduce_states(A: Floats, order: Ints, exit_rate: Floats, pi: Floats, smalle
     is negligible. Returns the number of states that were left when the next rate fell below `smallest` (1: success).
     """
     n = A.shape[0]
-    checked = np.empty(n)
     for i in range(n):
         order[i] = i
         exit_rate[i] = 0.0
         for j in range(n):
             if j != i:
                 exit_rate[i] += A[i, j]
-        checked[i] = exit_rate[i]
 
     # Reduction
     for k in range(n - 1, 0, -1):
@@ -276,7 +274,6 @@ def _reduce_states(A: Floats, order: Ints, exit_rate: Floats, pi: Floats, smalle
                 A[i, k], A[i, fastest] = A[i, fastest], A[i, k]
             order[k], order[fastest] = order[fastest], order[k]
             exit_rate[k], exit_rate[fastest] = exit_rate[fastest], exit_rate[k]
-            checked[k], checked[fastest] = checked[fastest], checked[k]
 
         s = 0.0
         for j in range(k):
@@ -291,14 +288,11 @@ def _reduce_states(A: Floats, order: Ints, exit_rate: Floats, pi: Floats, smalle
             if through > 0.0:
                 for j in range(k):
                     A[i, j] += through * A[k, j]  # the diagonal fills up too, and is never read
-                # The rates that choose the order may be updated by subtraction, if they are summed anew in time
-                exit_rate[i] -= through * A[k, i]
-                if exit_rate[i] < 1e-3 * checked[i]:
-                    exit_rate[i] = 0.0
-                    for j in range(k):
-                        if j != i:
-                            exit_rate[i] += A[i, j]
-                    checked[i] = exit_rate[i]
+                exit_rate[i] = 0.0
+                for j in range(i):
+                    exit_rate[i] += A[i, j]
+                for j in range(i + 1, k):
+                    exit_rate[i] += A[i, j]
 
     # Backward substitution
     pi[order[0]] = 1.0

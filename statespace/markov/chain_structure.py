@@ -6,7 +6,7 @@ the tuples of the last M symbols (oldest first) beyond; `states_` lists them in 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from statespace.foundations.contexts import context_matrix, context_symbols
 from statespace.markov import structure
+from statespace.markov.prediction import ChainLaw
 from statespace.protocols import Array, Floats
 
 _MOST_STATES = 1 << 12
@@ -35,12 +36,7 @@ class ChainStructure:
     """Methods of a chain that read its transition matrix over contexts."""
 
     symbols_: Array
-    order: int
-
-    @property
-    def transmat_(self) -> Floats:
-        """Transition laws, from the chain."""
-        raise AttributeError("transmat_")
+    _fitted: Callable[[], ChainLaw]
 
     @property
     def states_(self) -> list[Hashable]:
@@ -157,11 +153,12 @@ class ChainStructure:
         return [states[i] for i in numbers.tolist()]
 
     def _table(self) -> Floats:
-        table = self.transmat_
-        n_symbols = len(self.symbols_)
-        if table.shape != (n_symbols,) * table.ndim or table.shape[0] ** max(table.ndim - 1, 1) > _MOST_STATES:
+        law = self._fitted()
+        n_symbols, order = law.n_symbols, law.order
+        if n_symbols ** max(order, 1) > _MOST_STATES:
             raise ValueError(
-                f"order {self.order} over {n_symbols} symbols has too many contexts to study as a matrix (more than "
+                f"order {order} over {n_symbols} symbols has too many contexts to study as a matrix (more than "
                 f"{_MOST_STATES}): fit a lower order"
             )
-        return table
+        rows = law.transition.of_contexts(np.arange(n_symbols**order))
+        return rows.reshape((n_symbols,) * (order + 1))

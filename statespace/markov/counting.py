@@ -157,5 +157,6 @@ def count_sparse(sequences: SymbolSequences, order: int, weights: Array | None =
     if weights is None:
         distinct, counts = np.unique(words[:found], return_counts=True)
         return distinct, counts.astype(np.int64)
-    distinct, places = np.unique(words[:found], return_inverse=True)
-    return distinct, np.bincount(places, weights=weights[owners[:found]], minlength=len(distinct))
+    counted = weights[owners[:found]] > 0  # a word of weight 0 did not occur
+    distinct, places = np.unique(words[:found][counted], return_inverse=True)
+    return distinct, np.bincount(places, weights=weights[owners[:found][counted]], minlength=len(distinct))

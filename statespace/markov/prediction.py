@@ -21,7 +21,7 @@ from statespace.foundations.sequences import SymbolSequences
 from statespace.markov.smoothing import TransitionLaw
 from statespace.protocols import Array, Floats, Ints
 
-BELIEF_LIMIT = 1 << 21  # contexts times symbols that a belief may spread over
+BELIEF_LIMIT = 1 << 22  # contexts times symbols that a belief may spread over: all of a dense table
 
 
 class BeliefTooWideError(ValueError):

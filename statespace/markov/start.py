@@ -18,6 +18,9 @@ from statespace.markov.smoothing import MatrixLaw, TransitionLaw
 from statespace.markov.tables import DenseCounts, SparseCounts
 from statespace.protocols import Array, Floats, Ints
 
+_FEW_CONTEXTS = 1 << 10  # whose long-run law is solved for; beyond, many steps come close enough for a usual moment
+_MOST_STEPS = 200
+_STILL = 1e-12
 INITIALS = ("conditional", "free", "stationary")
 
 
@@ -51,9 +54,26 @@ class StartLaw(NamedTuple):
             from statespace.markov.stationary_start import unique_stationary_law
 
             return cls.of_table(unique_stationary_law(transmat))
+        if n_contexts > _FEW_CONTEXTS:
+            return cls.of_table(_law_after_many_steps(transmat))
         from statespace.markov.structure import limiting_law
 
         return cls.of_table(limiting_law(context_matrix(transmat), np.full(n_contexts, 1 / n_contexts)))
+
+
+def _law_after_many_steps(transmat: Floats) -> Floats:
+    """The limit again, by steps of (I + P) / 2: it has the same limit, and no period."""
+    n_symbols, n_contexts = transmat.shape[-1], transmat.size // transmat.shape[-1]
+    rows = transmat.reshape(n_contexts, n_symbols)
+    law = np.full(n_contexts, 1 / n_contexts)
+    for _ in range(_MOST_STEPS):
+        # Context c K^-1 k: the oldest symbol, the first axis, is summed over
+        following = (law[:, None] * rows).reshape(n_symbols, -1).sum(axis=0)
+        moved = (law + following) / 2
+        if np.abs(moved - law).sum() < _STILL:
+            break
+        law = moved
+    return law
 
 
 def context_frequencies(table: DenseCounts | SparseCounts) -> StartLaw:

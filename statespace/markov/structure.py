@@ -263,7 +263,6 @@ def _row_entropies(P: Floats) -> Floats:
     others = P.copy()
     others[rows, largest] = 0.0
     left_over = others.sum(axis=1)
-    left_over = np.minimum(left_over, 1 - 1 / len(P))  # the largest of n is at least 1 / n
     entropies: Floats = -(others * np.log(np.where(others > 0, others, 1.0))).sum(axis=1)
     # log(1 - left_over) keeps the digits of a row like (1 - 1e-12, 1e-12)
     entropies -= (1 - left_over) * np.log1p(-left_over)

@@ -117,7 +117,7 @@ def test_totals_pick_the_longest_memory_of_a_coin_and_the_scorer_none(model_sele
 
 def test_the_scorer_finds_a_memory_that_is_there(model_selection):
     chain = MarkovChain.from_matrix([[[0.9, 0.1], [0.3, 0.7]], [[0.6, 0.4], [0.1, 0.9]]])
-    data = [chain.sample(80, seed) for seed in range(20)]
+    data = [chain.sample(80, seed) for seed in range(16)]
     assert best_order(model_selection, data, scoring=scorer(skip=HIGHEST)) == 2
 
 
@@ -155,8 +155,8 @@ def test_an_impossible_fold_is_minus_infinity_not_an_error(model_selection):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn's own, of scores that are not finite
         scores = model_selection.cross_val_score(MarkovChain(1), data, scoring=scorer(), cv=4, error_score="raise")
-    assert scores[0] == scores[3] == -np.inf
-    assert scores[1] == scores[2] > -1
+    assert scores[0] == -np.inf  # nothing else turns from 0 to 1
+    assert np.isfinite(scores[1:]).all()
 
 
 def test_a_flat_array_with_lengths_cannot_be_cut(model_selection):
@@ -174,13 +174,15 @@ def test_a_target_that_lands_in_lengths_is_refused_by_name(model_selection):
         model_selection.cross_val_score(MarkovChain(), data, [0, 1, 0, 1, 0, 1], cv=3, error_score="raise")
 
 
-def test_a_search_in_parallel_gives_the_same_scores(model_selection):
+def test_a_search_on_threads_gives_the_same_scores(model_selection):
+    joblib = pytest.importorskip("joblib")
     rng = np.random.default_rng(9)
     data = [rng.integers(0, 2, 30) for _ in range(12)]
-    scores = [
-        model_selection.cross_val_score(
+
+    def scores(n_jobs):
+        return model_selection.cross_val_score(
             MarkovChain(smoothing="laplace"), data, scoring=scorer(skip=2), cv=3, n_jobs=n_jobs, error_score="raise"
         )
-        for n_jobs in (1, 2)
-    ]
-    np.testing.assert_array_equal(scores[0], scores[1])
+
+    with joblib.parallel_config(backend="threading"):
+        np.testing.assert_array_equal(scores(2), scores(1))
