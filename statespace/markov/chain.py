@@ -149,6 +149,7 @@ class MarkovChain(ChainStructure, SequenceModel):
         self._tables = tables
         self._start = start
         self._law = ChainLaw(len(symbols), order, law, start.contexts, start.law)
+        self._learnt_with = self.get_params()  # set_params speaks of the next fit
         return self
 
     @classmethod
@@ -165,7 +166,10 @@ class MarkovChain(ChainStructure, SequenceModel):
             As in the class, or the law of the first `order` symbols.
 
         """
-        shape = np.shape(P)
+        try:
+            shape = np.shape(P)
+        except ValueError:  # ragged, which the check of a matrix puts in words
+            shape = ()
         transmat = check_law("P", P, shape[0]) if len(shape) == 1 else check_stochastic_matrix("P", P)
         n_symbols, order = transmat.shape[-1], transmat.ndim - 1
         alphabet = np.arange(n_symbols) if symbols is None else check_symbols(symbols)
@@ -244,7 +248,7 @@ class MarkovChain(ChainStructure, SequenceModel):
     def n_parameters(self) -> int:
         """Free parameters: K^M (K - 1), K^(M+1) - 1 with a free initial law."""
         law = self._fitted()
-        count = count_parameters("markov", n_states=law.n_symbols, order=law.order, initial=self.initial)
+        count = count_parameters("markov", n_states=law.n_symbols, order=law.order, initial=self._learnt_with["initial"])
         return int(count)
 
     def confidence_intervals(self, level: float = 0.95) -> Interval:
@@ -276,7 +280,7 @@ class MarkovChain(ChainStructure, SequenceModel):
         check_choice("by", by, ("total", "sequence", "step"))
         law = self._fitted()
         sequences = self._read(X, lengths)
-        start = self._start if self.initial != "conditional" else None
+        start = self._start if self._learnt_with["initial"] != "conditional" else None
         if by == "total":
             return total_log_likelihood(law, sequences, start)
         steps = log_likelihood_steps(law, sequences, start)
@@ -360,10 +364,12 @@ class MarkovChain(ChainStructure, SequenceModel):
             context = draw_start(law, rng)
             first = decode_contexts(np.array([context]), law.n_symbols, law.order)[0]
         else:
-            context = int(all_contexts(law, self._read(start, None))[-1])
-            if context < 0:
+            seen = self._read(start, None)
+            context = int(all_contexts(law, seen)[-1])
+            if context < 0 or seen.n_sequences > 1:
                 raise ValueError(
-                    f"start must end with {law.order} known symbols, the context of a chain of order {law.order}"
+                    f"start must be one sequence that ends with {law.order} known symbols, the context of a chain of "
+                    f"order {law.order}"
                 )
         rows = law.transition.rows if isinstance(law.transition, MatrixLaw) else None
         codes = np.concatenate([first[:n], sample_path(law, rows, max(n - len(first), 0), context, rng)])
@@ -392,7 +398,10 @@ class MarkovChain(ChainStructure, SequenceModel):
         law = self._fitted()
         if self.symbols_.dtype.kind == "O":
             raise TypeError(f"symbols such as {self.symbols_[0]!r} cannot be saved: use strings or numbers")
-        header = {"params": self.get_params(), "order": law.order, "counted": self._tables is not None}
+        params = {
+            name: value.item() if isinstance(value, np.generic) else value for name, value in self._learnt_with.items()
+        }
+        header = {"params": params, "order": law.order, "counted": self._tables is not None}
         arrays = {"symbols": self.symbols_, "start_contexts": law.start_contexts, "start_law": law.start_law}
         if isinstance(law.transition, MatrixLaw):
             arrays["rows"] = law.transition.rows
@@ -429,7 +438,12 @@ class MarkovChain(ChainStructure, SequenceModel):
 def _check_weights(sample_weight: Any, n_sequences: int) -> Floats | None:
     if sample_weight is None:
         return None
-    weights = np.array(sample_weight, dtype=np.float64)
+    try:
+        weights = np.array(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"sample_weight is {sample_weight!r:.60}, expected {n_sequences} numbers: one weight for each sequence"
+        ) from None
     if weights.shape != (n_sequences,):
         raise ValueError(
             f"sample_weight has shape {weights.shape}, expected ({n_sequences},): one weight for each sequence"
@@ -437,6 +451,8 @@ def _check_weights(sample_weight: Any, n_sequences: int) -> Floats | None:
     wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if wrong.size:
         raise ValueError(f"sample_weight[{wrong[0]}] is {weights[wrong[0]]}, expected a finite number of at least 0")
+    if not weights.any():
+        raise ValueError("sample_weight is 0 for every sequence: there is nothing left to learn from")
     return weights
 
 

@@ -67,7 +67,7 @@ def _law_after_many_steps(transmat: Floats) -> Floats:
     rows = transmat.reshape(n_contexts, n_symbols)
     law = np.full(n_contexts, 1 / n_contexts)
     for _ in range(_MOST_STEPS):
-        # Context c K^-1 k: the oldest symbol, the first axis, is summed over
+        # The context after c and k is c without its oldest symbol, the first axis, and with k
         following = (law[:, None] * rows).reshape(n_symbols, -1).sum(axis=0)
         moved = (law + following) / 2
         if np.abs(moved - law).sum() < _STILL:
