@@ -9,8 +9,8 @@ from statespace.cli.errors import CommandError
 MOST_BITS = 14_000
 """Of a count in JSON: Python refuses to write more than 4300 digits."""
 MISPRINT = (
-    "An order-M chain on K symbols has K^M contexts with K - 1 free probabilities each. Some lectures and textbooks "
-    "print K^(M-1) (K - 1), which contradicts their own K (K - 1) at M = 1."
+    "An order-M chain on K symbols has K^M contexts with K - 1 free probabilities each. The lecture, and the "
+    "textbook it follows, print K^(M-1) (K - 1), which contradicts their own K (K - 1) at M = 1."
 )
 
 Size = int | bool | str | list[int]

@@ -131,7 +131,7 @@ def load_seattle_rain() -> RainSeries:
 
 
 def load_alofi_rain() -> RainClasses:
-    """Daily rain at Alofi, Niue, in three classes: 1096 consecutive days of 1987 to 1989.
+    """Daily rain at Alofi, Niue, in three classes: 1096 consecutive days.
 
     Returns
     -------

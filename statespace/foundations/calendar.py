@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from statespace.protocols import Ints
+
 
 class CalendarWarning(UserWarning):
     """A series on a calendar is read as if its rows followed each other, and some are not there."""
@@ -18,14 +20,14 @@ def regular(series: Any, freq: str | None = None) -> Any:
     series : pandas Series or DataFrame
         Indexed by dates or periods, each once.
     freq : str, optional
-        The step as pandas spells it, such as "D"; without it, the shortest step that occurs.
+        The step as pandas spells it, such as "D"; without it, that of the index, or the shortest step that occurs.
 
     Raises
     ------
     TypeError
         If there is no calendar index.
     ValueError
-        If a date occurs twice, or lies off the steps of `freq`; the message names the first.
+        If there is no row, a date occurs twice, or lies off the steps of `freq`; the message names the first.
 
     """
     index: Any = getattr(series, "index", None)
@@ -35,6 +37,8 @@ def regular(series: Any, freq: str | None = None) -> Any:
         )
     import pandas as pd
 
+    if not len(index):
+        raise ValueError("the series is empty: it needs at least one row to know where its calendar begins")
     if index.hasnans:
         raise ValueError(f"the index has no date at row {int(np.flatnonzero(index.isna())[0])}: drop or date that row")
     if index.has_duplicates:
@@ -44,28 +48,31 @@ def regular(series: Any, freq: str | None = None) -> Any:
     if isinstance(index, pd.PeriodIndex):
         steps: Any = pd.period_range(index[0], index[-1], freq=freq or index.freq)
     else:
-        step = freq or index.freq or (np.diff(index.to_numpy()).min() if len(index) > 1 else "D")
-        steps = pd.date_range(
-            index[0], index[-1], freq=pd.Timedelta(step) if isinstance(step, np.timedelta64) else step
-        )
+        steps = pd.date_range(index[0], index[-1], freq=freq or _own_freq(index) or _shortest_step(index) or "D")
     off = ~index.isin(steps)
     if off.any():
         raise ValueError(f"the date {index[off][0]} lies off the steps of {freq or 'the shortest step'}: choose freq=")
-    return series.reindex(steps)
+    return series.reindex(steps.rename(index.name))
 
 
 def warn_of_holes(index: Any, name: str) -> None:
-    """Say so when the dates of an index are not evenly spaced, out of order or repeated."""
-    if type(index).__name__ != "DatetimeIndex" or len(index) < 2:
+    """Say so when rows are missing between the dates of an index; refuse dates out of order, repeated or not there."""
+    if type(index).__name__ not in ("DatetimeIndex", "PeriodIndex"):
         return
-    steps = np.diff(index.to_numpy())
-    if (steps <= np.timedelta64(0)).any():
-        row = int(np.flatnonzero(steps <= np.timedelta64(0))[0]) + 1
-        how = "repeats" if steps[row - 1] == np.timedelta64(0) else "comes before"
+    if index.hasnans:
+        row = int(np.flatnonzero(index.isna())[0])
+        raise ValueError(f"the date of {name}[{row}] is missing (NaT): drop or date that row")
+    if len(index) < 2:
+        return
+    steps = _steps(index)
+    if (steps <= 0).any():
+        row = int(np.flatnonzero(steps <= 0)[0]) + 1
+        how = "repeats" if steps[row - 1] == 0 else "comes before"
         raise ValueError(f"the date of {name}[{row}], {index[row]}, {how} the one above it: sort the dates, each once")
-    shortest = steps.min()
-    holes = np.flatnonzero(steps % shortest != np.timedelta64(0)).size == 0 and (steps > shortest).any()
-    if holes and not _is_calendar_step(index):
+    periods = type(index).__name__ == "PeriodIndex"  # knows its step; dates show theirs as the shortest between them
+    shortest = index.freq.n if periods else steps.min()
+    holes = (steps > shortest).any() and not (steps % shortest).any()
+    if holes and (periods or _own_freq(index) is None):
         row = int(np.flatnonzero(steps > shortest)[0]) + 1
         warnings.warn(
             f"{name} has no rows between {index[row - 1]} and {index[row]}, and read as if they followed each other: "
@@ -75,23 +82,54 @@ def warn_of_holes(index: Any, name: str) -> None:
         )
 
 
-def _is_calendar_step(index: Any) -> bool:
-    """Months, quarters, business days: steps of unequal length without a hole."""
+def _steps(index: Any) -> Ints:
+    """From each date to the next, whole numbers of one unit, shape (n - 1,).
+
+    Days are days on the wall clock, though one of them has 23 hours and one 25 where clocks change; shorter steps are
+    those of time itself.
+    """
+    steps: Ints = np.diff(index.asi8)
+    if getattr(index, "tz", None) is None or not steps.size:
+        return steps
+    if abs(steps).min() < 23 * (np.timedelta64(1, "h") // np.timedelta64(1, index.unit)):
+        return steps
+    days: Ints = np.diff(index.tz_localize(None).asi8)
+    return days
+
+
+def _own_freq(index: Any) -> Any:
+    """The step of dates without a hole, also months, quarters and business days; None where there is none to see."""
+    if index.freq is not None or len(index) < 3:
+        return index.freq
     import pandas as pd
 
-    return len(index) >= 3 and pd.infer_freq(index) is not None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas tells of the type that a later version will return
+        freq = pd.infer_freq(index)
+    return None if freq == "bh" else freq  # "business hours" fit any hours with nights of 17 between them
+
+
+def _shortest_step(index: Any) -> Any:
+    """The shortest step between dates, None where there is none."""
+    if len(index) < 2:
+        return None
+    import pandas as pd
+
+    row = int(np.argmin(_steps(index)))
+    wall = index.tz_localize(None)
+    days = (wall[row + 1] - wall[row]) / pd.Timedelta(days=1)
+    return pd.offsets.Day(int(days)) if days == int(days) else index[row + 1] - index[row]
 
 
 def steps_after(index: Any, steps: int, only: bool = False) -> Any:
     """`index` and its next `steps` times (or these alone); None where it does not go on by itself."""
     if index is None:
         return None
-    import pandas as pd
-
     following = _next_times(index, steps)
     if following is None:
         return None
-    return following if only else index.append(pd.Index(following))
+    following = following.rename(index.name)
+    return following if only else index.append(following)
 
 
 def _next_times(index: Any, steps: int) -> Any:
@@ -100,10 +138,12 @@ def _next_times(index: Any, steps: int) -> Any:
     if isinstance(index, pd.PeriodIndex):
         return pd.period_range(index[-1] + 1, periods=steps, freq=index.freq)
     if isinstance(index, pd.DatetimeIndex):
-        freq: Any = index.freq or (pd.infer_freq(index) if len(index) >= 3 else None)
-        if freq is None and len(index) >= 2:
-            freq = pd.Timedelta(np.diff(index.to_numpy()).min())
+        freq = _own_freq(index)
+        if freq is None and len(index) > 1:
+            lengths = _steps(index)
+            freq = None if (lengths % lengths.min()).any() else _shortest_step(index)
         return None if freq is None else pd.date_range(index[-1], periods=steps + 1, freq=freq)[1:]
     if isinstance(index, pd.RangeIndex):
-        return pd.RangeIndex(index.stop, index.stop + steps * index.step, index.step)
+        after = index.start + len(index) * index.step  # stop need not lie on the steps
+        return pd.RangeIndex(after, after + steps * index.step, index.step)
     return None

@@ -18,6 +18,7 @@ from statespace.foundations.validation import check_probability
 from statespace.protocols import Array, Floats
 
 _GRID = 4097  # points on which an event is first looked at, along the range that the laws can reach
+_SHOWN = 6  # symbols that a repr lists
 _REACH = 9.0  # standard deviations; a Gaussian leaves 2e-19 outside
 
 
@@ -30,7 +31,7 @@ class Interval(NamedTuple):
     """Upper bounds, the same shape."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PredictiveLaw:
     """One law a row, of symbols or of Gaussian observations.
 
@@ -38,8 +39,8 @@ class PredictiveLaw:
     --------
     >>> from statespace import MarkovChain
     >>> law = MarkovChain().fit(["dry", "wet", "wet", "dry", "dry", "wet"]).forecast(["dry"], 2)
-    >>> law.symbols.tolist(), law.probabilities.shape
-    (['dry', 'wet'], (2, 2))
+    >>> law.probability("wet").round(3).tolist()
+    [0.667, 0.556]
 
     """
 
@@ -57,6 +58,27 @@ class PredictiveLaw:
     def __post_init__(self) -> None:
         if (self.probabilities is None) == (self.mean is None):
             raise TypeError("a PredictiveLaw has either probabilities and symbols, or mean and cov")
+        first, second, *foreign = (
+            ("probabilities", "symbols", "cov") if self.mean is None else ("mean", "cov", "symbols")
+        )
+        if getattr(self, second) is None or getattr(self, foreign[0]) is not None:
+            raise TypeError(f"a PredictiveLaw with {first} needs {second}, and has no {foreign[0]}")
+        for name in (first, second):
+            value = np.asarray(getattr(self, name), dtype=None if name == "symbols" else np.float64)
+            object.__setattr__(self, name, value)
+        rows, beside = getattr(self, first), getattr(self, second)
+        if first == "probabilities" and (rows.ndim != 2 or beside.shape != rows.shape[1:]):
+            raise ValueError(
+                f"probabilities has shape {rows.shape} and symbols {beside.shape}, expected (n, n_symbols) and "
+                "(n_symbols,): a column for each symbol"
+            )
+        if first == "mean" and (rows.ndim != 2 or beside.shape != (*rows.shape, rows.shape[1])):
+            raise ValueError(
+                f"mean has shape {rows.shape} and cov {beside.shape}, expected (n, n_features) and "
+                "(n, n_features, n_features): one feature is mean[:, None], cov[:, None, None]"
+            )
+        if self.index is not None and len(self.index) != len(rows):
+            raise ValueError(f"index has {len(self.index)} times for a law of {len(rows)} rows: give one for each")
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -80,6 +102,22 @@ class PredictiveLaw:
     def support(self) -> str:
         """What is predicted: "categories" or "reals"."""
         return "reals" if self.probabilities is None else "categories"
+
+    def __repr__(self) -> str:
+        what = "symbol" if self.probabilities is not None else "feature"
+        names = [] if self.symbols is None else [repr(symbol) for symbol in self.symbols[:_SHOWN].tolist()]
+        listed = ", ".join([*names, "..."] if self.symbols is not None and len(self.symbols) > _SHOWN else names)
+        head = f"PredictiveLaw of {len(self)} rows, {self._rows.shape[1]} {what}s" + (f": {listed}" if listed else "")
+        numbers = np.array2string(self._rows, precision=4, suppress_small=True, threshold=60, edgeitems=3)
+        return f"{head}\n{numbers}"
+
+    def probability(self, symbol: Any) -> Floats:
+        """P(x_n = symbol), shape (n,); 0 for what is not among the symbols."""
+        if self.probabilities is None or self.symbols is None:
+            raise TypeError("a Gaussian law gives no single value a probability: use log_density, or differences of cdf")
+        matches = [known == symbol for known in self.symbols.tolist()]
+        found: Floats = self.probabilities[:, matches].sum(axis=1)
+        return found
 
     @property
     def _rows(self) -> Floats:
@@ -111,27 +149,55 @@ class PredictiveLaw:
         return found
 
     def cdf(self, x: Any) -> Floats:
-        """P(x_n <= x), shape (n,); for symbols in their order, which `x` must be one of or comparable with."""
+        """P(x_n <= x), shape (n,); one `x` for all rows, or one a row.
+
+        Symbols are in the order of `symbols`; an `x` that is not one of them must be comparable with them.
+        """
         if self.probabilities is None:
             from scipy.special import ndtr
 
-            mean, spread = self._marginals()
-            if mean.shape[1] != 1:
-                raise ValueError(f"cdf is for one feature; this law has {mean.shape[1]}: look at one, law.mean[:, j]")
-            values = np.broadcast_to(np.asarray(x, dtype=np.float64).reshape(-1), (len(self),))
-            below: Floats = np.where(
-                spread[:, 0] > 0,
-                ndtr((values - mean[:, 0]) / np.where(spread[:, 0] > 0, spread[:, 0], 1.0)),
-                (values >= mean[:, 0]).astype(np.float64),
-            )
+            if self._rows.shape[1] != 1:
+                raise ValueError(
+                    f"cdf is for one feature; this law has {self._rows.shape[1]}: look at one, law.mean[:, j]"
+                )
+            values = np.asarray(x, dtype=np.float64).reshape(-1, 1)
+            self._check_one_or_each(values)
+            below: Floats = ndtr(self._standard_scores(values))[:, 0]
             return below
+        if not _is_many(x):
+            total: Floats = self.probabilities @ self._not_beyond(x)
+            return total
+        each = list(x)
+        self._check_one_or_each(each)
+        reached = {value: self._not_beyond(value) for value in each}
+        return np.asarray((self.probabilities * [reached[value] for value in each]).sum(axis=1))
+
+    def _not_beyond(self, x: Any) -> Array:
+        """Which symbols are `x` or come before it, shape (n_symbols,)."""
         assert self.symbols is not None
+        place = next((k for k, symbol in enumerate(self.symbols.tolist()) if symbol == x), None)
+        if place is not None:
+            return np.arange(len(self.symbols)) <= place
         try:
             reached = np.asarray(self.symbols <= x, dtype=np.bool_)
         except (TypeError, ValueError, np.exceptions.DTypePromotionError):
             raise TypeError(f"{x!r} cannot be compared with the symbols {self.symbols[:5].tolist()}") from None
-        total: Floats = self.probabilities @ reached
-        return total
+        if (reached[1:] & ~reached[:-1]).any():
+            raise ValueError(
+                f"{x!r} is not one of the symbols {self.symbols[:5].tolist()}, whose order is not that of their values"
+            )
+        return reached
+
+    def _standard_scores(self, values: Floats) -> Floats:
+        """(x - mean) / standard deviation of one feature for x (n, m) or (1, m); a law without spread is a step."""
+        mean, spread = self._marginals()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores: Floats = np.where((spread == 0) & (values == mean), np.inf, (values - mean) / spread)
+        return scores
+
+    def _check_one_or_each(self, values: Any) -> None:
+        if len(values) not in (1, len(self)):
+            raise ValueError(f"x has {len(values)} observations, the law has {len(self)} rows: give one, or one a row")
 
     def log_density(self, x: Any) -> Floats:
         """Log probability or log density of x_n, in nats; one x for all rows, or one a row; NaN where x is missing."""
@@ -142,14 +208,28 @@ class PredictiveLaw:
         assert self.mean is not None
         assert self.cov is not None
         values = np.asarray(x, dtype=np.float64)
-        values = np.broadcast_to(values.reshape(-1, self.mean.shape[1]) if values.ndim else values, self.mean.shape)
+        n_features = self.mean.shape[1]
+        if values.ndim == 1:
+            values = values.reshape((-1, 1) if n_features == 1 else (1, -1))
+        if values.ndim and values.shape not in ((1, n_features), self.mean.shape):
+            raise ValueError(
+                f"x has shape {np.shape(x)}, the law has {len(self)} rows of {n_features} features: give one "
+                f"observation, shape ({n_features},), or one a row, shape {self.mean.shape}"
+            )
+        values = np.broadcast_to(values, self.mean.shape)
         logs = np.empty(len(self))
         for row, (value, mean, cov) in enumerate(zip(values, self.mean, self.cov, strict=True)):
             seen = ~np.isnan(value)
             if not seen.any():
                 logs[row] = np.nan
                 continue
-            root = np.linalg.cholesky(cov[np.ix_(seen, seen)])
+            try:
+                root = np.linalg.cholesky(cov[np.ix_(seen, seen)])
+            except np.linalg.LinAlgError:
+                raise ValueError(
+                    f"the covariance of row {row} is singular, so that x has no density there: leave out the features "
+                    "that are known exactly (NaN), or ask for the probability of an event (log_event)"
+                ) from None
             scaled = solve_triangular(root, (value - mean)[seen], lower=True)
             logs[row] = -0.5 * (scaled @ scaled + seen.sum() * np.log(2 * np.pi)) - np.log(np.diag(root)).sum()
         return logs
@@ -158,10 +238,8 @@ class PredictiveLaw:
         from statespace.foundations.sequences import read_symbols
 
         assert self.probabilities is not None
-        many = isinstance(x, list | tuple | np.ndarray) or hasattr(x, "iloc")
-        codes = read_symbols(x if many else [x], symbols=self.symbols).codes
-        if len(codes) not in (1, len(self)):
-            raise ValueError(f"x has {len(codes)} observations, the law has {len(self)} rows: give one, or one a row")
+        codes = read_symbols(x if _is_many(x) else [x], symbols=self.symbols).codes
+        self._check_one_or_each(codes)
         picked = self.probabilities[np.arange(len(self)), np.broadcast_to(codes, (len(self),))]
         with np.errstate(divide="ignore"):
             return np.where(np.broadcast_to(codes, (len(self),)) < 0, np.nan, np.log(picked))
@@ -170,32 +248,44 @@ class PredictiveLaw:
         """Log P(event(x_n) = event(observed x_n)) in nats, shape (n,): different laws on the same events.
 
         `event` maps an observation to what counts as the same thing (for example `lambda mm: mm > 0`). A Gaussian is
-        integrated over the pieces of the line on which `event` is constant: they are looked for on a grid, and their
-        ends found by bisection, so pieces narrower than 1 / 4000 of the range that the laws reach can be overlooked.
+        integrated over the pieces of the line on which `event` is constant: they are looked for on a grid and at the
+        observations, and their ends found by bisection, so pieces narrower than 1 / 4000 of the range that the laws
+        reach, and without an observation, can be overlooked. NaN where x is missing.
         """
-        observed = [event(value) for value in (x.tolist() if isinstance(x, np.ndarray) else list(x))]
-        if len(observed) != len(self):
-            raise ValueError(f"x has {len(observed)} observations, the law has {len(self)} rows: give one a row")
+        from statespace.foundations.symbols import is_missing
+
+        values = np.ravel(x).tolist() if isinstance(x, np.ndarray) else list(x)
+        if len(values) != len(self):
+            raise ValueError(f"x has {len(values)} observations, the law has {len(self)} rows: give one a row")
+        rows_of: dict[Hashable, list[int]] = {}
+        for row, value in enumerate(values):
+            if not is_missing(value):
+                rows_of.setdefault(event(value), []).append(row)
         if self.probabilities is not None:
             assert self.symbols is not None
-            groups = [event(symbol) for symbol in self.symbols.tolist()]
-            same = np.array([[group == outcome for group in groups] for outcome in observed])
-            probability = (self.probabilities * same).sum(axis=1)
+            groups, masses = [event(symbol) for symbol in self.symbols.tolist()], self.probabilities
         else:
-            edges, groups = self._constant_pieces(event)
-            cumulative = np.stack(
-                [np.zeros(len(self)), *(self.cdf(edge) for edge in edges), np.ones(len(self))], axis=1
-            )
-            same = np.array([[group == outcome for group in groups] for outcome in observed])
-            probability = (np.diff(cumulative, axis=1) * same).sum(axis=1)
-        with np.errstate(divide="ignore"):
-            logs: Floats = np.log(np.minimum(probability, 1.0))
+            groups, masses = self._constant_pieces(event, [value for value in values if not is_missing(value)])
+        logs = np.full(len(self), np.nan)
+        for outcome, rows in rows_of.items():
+            probability = masses[rows][:, [group == outcome for group in groups]].sum(axis=1)
+            with np.errstate(divide="ignore"):
+                logs[rows] = np.log(np.minimum(probability, 1.0))
         return logs
 
-    def _constant_pieces(self, event: Callable[[Any], Hashable]) -> tuple[list[float], list[Hashable]]:
+    def _constant_pieces(
+        self, event: Callable[[Any], Hashable], observed: list[float]
+    ) -> tuple[list[Hashable], Floats]:
+        """The values of `event` along the line, and each law's probability of each piece, shape (n, n_pieces)."""
+        from scipy.special import ndtr
+
         mean, spread = self._marginals()
+        if mean.shape[1] != 1:
+            raise ValueError(f"log_event is for one feature; this law has {mean.shape[1]}")
         low, high = float((mean - _REACH * spread).min()), float((mean + _REACH * spread).max())
-        points = np.linspace(low, high, _GRID).tolist()
+        certain = mean[spread == 0]
+        seen = [value for value in observed if np.isfinite(value)]
+        points = np.unique(np.concatenate([np.linspace(low, high, _GRID), certain, seen])).tolist()
         groups: list[Hashable] = [event(points[0])]
         edges = []
         for left, right in pairwise(points):
@@ -204,9 +294,11 @@ class PredictiveLaw:
                 continue
             while a < (middle := (a + b) / 2) < b:
                 a, b = (middle, b) if event(middle) == groups[-1] else (a, middle)
-            edges.append(b)
+            edges.append(a)  # the last number of its piece, which matters where a law has no spread
             groups.append(event(right))
-        return edges, groups
+        scores = self._standard_scores(np.array([[-np.inf, *edges, np.inf]]))
+        below, above = ndtr(scores), ndtr(-scores)  # each exact where it is small
+        return groups, np.where(scores[:, :-1] > 0, -np.diff(above, axis=1), np.diff(below, axis=1))
 
     def _marginals(self) -> tuple[Floats, Floats]:
         assert self.mean is not None
@@ -221,13 +313,15 @@ class PredictiveLaw:
             cumulative = np.cumsum(self.probabilities, axis=1)
             drawn = (rng.random((len(self), 1)) * cumulative[:, -1:] >= cumulative).sum(axis=1)
             last = self.probabilities.shape[1] - 1 - np.argmax(self.probabilities[:, ::-1] > 0, axis=1)
-            symbols: Array = self.symbols[
-                np.minimum(drawn, last)
-            ]  # rounding never reaches beyond the last possible one
+            symbols: Array = self.symbols[np.minimum(drawn, last)]  # rounding may reach beyond the last possible one
             return symbols
         assert self.mean is not None
         assert self.cov is not None
-        roots = np.linalg.cholesky(self.cov)
+        try:
+            roots = np.linalg.cholesky(self.cov)
+        except np.linalg.LinAlgError:  # some features are certain, or tied to each other
+            variances, directions = np.linalg.eigh(self.cov)
+            roots = directions * np.sqrt(np.maximum(variances, 0.0))[:, None, :]
         draws: Floats = self.mean + (roots @ rng.standard_normal((*self.mean.shape, 1)))[..., 0]
         return draws
 
@@ -239,7 +333,9 @@ class PredictiveLaw:
             raise ImportError('to_frame needs pandas: pip install "statespace-models[frames]"') from None
         if self.probabilities is not None:
             assert self.symbols is not None
-            return pd.DataFrame(self.probabilities, index=self.index, columns=pd.Index(self.symbols.tolist()))
+            return pd.DataFrame(
+                self.probabilities, index=self.index, columns=pd.Index(self.symbols.tolist(), tupleize_cols=False)
+            )
         mean, spread = self._marginals()
         columns = {}
         for feature in range(mean.shape[1]):
@@ -247,3 +343,8 @@ class PredictiveLaw:
             columns[f"mean{suffix}"] = mean[:, feature]
             columns[f"standard_deviation{suffix}"] = spread[:, feature]
         return pd.DataFrame(columns, index=self.index)
+
+
+def _is_many(x: Any) -> bool:
+    """Whether `x` is several observations."""
+    return isinstance(x, list | tuple | np.ndarray) or hasattr(x, "iloc") or hasattr(x, "to_list")

@@ -8,20 +8,22 @@ missing), and remembers the layout, so that results go out the way the data came
 
 from __future__ import annotations
 
-import contextlib
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from statespace.foundations.kernel import kernel
+from statespace.foundations.symbols import (
+    CleanedSymbols,
+    as_int64,
+    clean_symbols,
+    encode_symbols,
+    is_frame_like,
+    is_frame_type,
+)
 from statespace.foundations.validation import check_lengths
 from statespace.protocols import Array, Ints
-
-_TABLE_LIMIT = 1 << 16  # integer symbols below this are looked up in a table, above it sorted
-_WHOLE_FLOATS = 2.0**53  # floats beyond it no longer tell neighbouring integers apart
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class SymbolSequences:
     """Discrete sequences laid end to end."""
 
     codes: Ints
-    """The place in `symbols` of each observation, -1 where missing, shape (n_samples,)."""
+    """The place in `symbols` of each observation, -1 where missing, shape (n_samples,). To be read only: it may be the
+    caller's own array."""
     offsets: Ints
     """Sequence s is codes[offsets[s]:offsets[s + 1]], shape (n_sequences + 1,)."""
     symbols: Array
@@ -75,14 +78,14 @@ def read_symbols(X: Any, lengths: Any = None, symbols: Any = None) -> SymbolSequ
 
     """
     containers, layout = _containers(X, lengths)
-    pieces = [_clean(values, name) for values, name in containers]
-    kind = _common_kind(pieces, containers)
+    pieces = [clean_symbols(values, name) for values, name in containers]
     alphabet = None if symbols is None else check_symbols(symbols)
+    kind = _common_kind(pieces, containers, alphabet)
     if layout.form == "flat":
         offsets = check_lengths(lengths, len(pieces[0].values))
     else:
         offsets = np.concatenate([[0], np.cumsum([len(piece.values) for piece in pieces])]).astype(np.int64)
-    values = pieces[0].values if len(pieces) == 1 else np.concatenate([piece.values for piece in pieces])
+    values = _end_to_end(pieces, kind)
     missing = None
     if any(piece.missing is not None for piece in pieces):
         missing = np.concatenate(
@@ -96,33 +99,23 @@ def read_symbols(X: Any, lengths: Any = None, symbols: Any = None) -> SymbolSequ
         name = containers[sequence if len(containers) > 1 else 0][1]
         return f"{name}[{row - int(offsets[sequence]) if layout.form == 'list' else row}]"
 
-    declared = pieces[0].categories
-    if alphabet is None and declared is not None:
-        if any(p.categories is None or not np.array_equal(p.categories, declared) for p in pieces):
-            raise ValueError("the categories of the sequences differ: give them all the same categories, in one order")
-        alphabet = declared
-    if alphabet is None and kind == "bool":
-        alphabet = np.array([False, True])
-    codes, alphabet = _encode(values, missing, kind, alphabet, place)
+    if alphabet is None:
+        alphabet = _declared_alphabet(pieces, kind)
+    codes, alphabet = encode_symbols(values, missing, kind, alphabet, place)
     return SymbolSequences(codes, offsets, alphabet, missing is not None, layout)
 
 
 def check_symbols(symbols: Any) -> Array:
-    """An alphabet as an array of distinct symbols, in the order given."""
-    cleaned = _clean(symbols if isinstance(symbols, np.ndarray) else _values_of(symbols, "symbols")[0], "symbols")
+    """An alphabet as an array of distinct symbols, in the order given; a copy, so that it stays what it is."""
+    cleaned = clean_symbols(_values_of(_ordered(symbols, "symbols"), "symbols")[0], "symbols")
     if cleaned.missing is not None and cleaned.missing.any():
         raise ValueError("symbols holds a missing value: missing observations need no symbol")
-    _, counts = np.unique(cleaned.values, return_counts=True)
-    if (counts > 1).any():
-        seen = cleaned.values.tolist()
-        twice = next(symbol for i, symbol in enumerate(seen) if symbol in seen[:i])
-        raise ValueError(f"symbols holds {twice!r} twice: every symbol stands once")
-    return cleaned.values
-
-
-def is_frame_like(value: Any) -> bool:
-    """Whether `value` is a pandas or polars object, told without importing either."""
-    return type(value).__module__.partition(".")[0] in ("pandas", "polars")
+    seen = set()
+    for symbol in cleaned.values.tolist():
+        if symbol in seen:
+            raise ValueError(f"symbols holds {symbol!r} twice: every symbol stands once")
+        seen.add(symbol)
+    return np.array(cleaned.values, dtype=np.int64 if cleaned.kind == "integer" else None)
 
 
 # ---------------------------------------------------------------------------------------------------- containers
@@ -130,10 +123,7 @@ def is_frame_like(value: Any) -> bool:
 
 def _containers(X: Any, lengths: Any) -> tuple[list[tuple[Any, str]], Layout]:
     """One-dimensional pieces, each with the name that messages give it, and the layout."""
-    if isinstance(X, str | bytes):
-        raise TypeError(f"X is the text {X!r:.30}: pass list(text) for characters, or text.split() for words")
-    if isinstance(X, dict | set | frozenset) or not (hasattr(X, "__len__") or hasattr(X, "__array__")):
-        raise TypeError(f"X is {type(X).__name__} {X!r:.40}, expected a sequence of symbols, or a list of sequences")
+    X = _ordered(X, "X")
     if isinstance(X, np.ndarray) and X.ndim == 3:
         if X.shape[2] != 1:
             raise ValueError(
@@ -143,7 +133,10 @@ def _containers(X: Any, lengths: Any) -> tuple[list[tuple[Any, str]], Layout]:
         X = list(X[:, :, 0])
     if _is_list_of_sequences(X):
         if lengths is not None:
-            raise ValueError("lengths is for sequences laid end to end in one array; a list of sequences has its own")
+            raise ValueError(
+                "lengths is for sequences laid end to end in one array, and X is a list of sequences, which have "
+                "their own; labels to learn from are a keyword: y="
+            )
         read = [_values_of(item, f"X[{i}]") for i, item in enumerate(X)]
         pieces = [(values, f"X[{i}]") for i, (values, _) in enumerate(read)]
         return pieces, Layout("list", tuple(index for _, index in read))
@@ -151,23 +144,41 @@ def _containers(X: Any, lengths: Any) -> tuple[list[tuple[Any, str]], Layout]:
     return [(values, "X")], Layout("single" if lengths is None else "flat", (index,))
 
 
+def _ordered(X: Any, name: str) -> Any:
+    """`X` as an array, list, tuple, range or frame; refused where it has no order or no length."""
+    if isinstance(X, str | bytes):
+        raise TypeError(f"{name} is the text {X!r:.30}: pass list(text) for characters, or text.split() for words")
+    if isinstance(X, np.ndarray | list | tuple | range) or is_frame_like(X):
+        return X
+    if isinstance(X, Mapping | Set) or not (hasattr(X, "__len__") or hasattr(X, "__array__")):
+        expected = "a sequence of symbols" + (", or a list of sequences" if name == "X" else "")
+        raise TypeError(f"{name} is {type(X).__name__} {X!r:.40}, expected {expected}")
+    return np.asarray(X) if hasattr(X, "__array__") else list(X)
+
+
 def _is_list_of_sequences(X: Any) -> bool:
-    if is_frame_like(X) or not isinstance(X, list | tuple | np.ndarray):
+    if not isinstance(X, list | tuple | np.ndarray):
         return False
     if isinstance(X, np.ndarray) and (X.dtype != object or X.ndim != 1):
         return False
-    nested = [_is_container(item) for item in X]
-    if any(nested) and not all(nested):
-        where = nested.index(not nested[0])
+    kinds = set(map(type, X))
+    nested = {kind for kind in kinds if _is_sequence_type(kind)}
+    if isinstance(X, np.ndarray):
+        nested.discard(tuple)  # whoever makes an array of tuples means labels
+    if nested and nested != kinds:
+        first = type(X[0]) in nested
+        where = next(i for i, item in enumerate(X) if (type(item) in nested) != first)
         raise TypeError(
             f"X mixes sequences and single symbols (X[{where}] is {X[where]!r:.40}, X[0] is {X[0]!r:.40}): "
             "pass one sequence of symbols or a list of sequences"
         )
-    return bool(nested) and nested[0]
+    return bool(nested)
 
 
-def _is_container(item: Any) -> bool:
-    return isinstance(item, list | tuple | np.ndarray) or is_frame_like(item)
+def _is_sequence_type(kind: type) -> bool:
+    if kind is np.ma.core.MaskedConstant:  # an array to numpy, a missing observation to us
+        return False
+    return issubclass(kind, list | tuple | range | np.ndarray) or is_frame_type(kind)
 
 
 def _values_of(X: Any, name: str) -> tuple[Any, Any]:
@@ -180,7 +191,7 @@ def _values_of(X: Any, name: str) -> tuple[Any, Any]:
                 raise ValueError(f"{name} is a frame of {X.shape[1]} columns ({columns}): choose one, as X[column]")
             X = X[X.columns[0]]
         index = getattr(X, "index", None) if type(X).__module__.startswith("pandas") else None
-        if hasattr(index, "freq") or type(index).__name__ == "DatetimeIndex":
+        if type(index).__name__ in ("DatetimeIndex", "PeriodIndex"):
             from statespace.foundations.calendar import warn_of_holes
 
             warn_of_holes(index, name)
@@ -205,21 +216,15 @@ def _values_of(X: Any, name: str) -> tuple[Any, Any]:
     return values, index
 
 
-# ------------------------------------------------------------------------------------------------------- symbols
+# -------------------------------------------------------------------------------------------- several as one
 
 
-@dataclass(frozen=True)
-class _Cleaned:
-    kind: Literal["integer", "bool", "text", "object", "nothing"]
-    values: Array
-    missing: Array | None = None
-    categories: Array | None = None
-
-
-def _common_kind(pieces: Sequence[_Cleaned], containers: Sequence[tuple[Any, str]]) -> str:
+def _common_kind(pieces: Sequence[CleanedSymbols], containers: Sequence[tuple[Any, str]], alphabet: Any) -> str:
     known = [(piece.kind, name) for piece, (_, name) in zip(pieces, containers, strict=True) if piece.kind != "nothing"]
     if not known:
-        raise ValueError("X has no observation: every value is missing")
+        if alphabet is None:
+            raise ValueError("X has no observation: every value is missing")
+        return "nothing"
     first = known[0]
     for kind, name in known:
         if kind != first[0]:
@@ -227,258 +232,24 @@ def _common_kind(pieces: Sequence[_Cleaned], containers: Sequence[tuple[Any, str
     return first[0]
 
 
-def _clean(values: Any, name: str) -> _Cleaned:
-    """One sequence as an array of one kind of symbol, with a mask of what is missing."""
-    if is_frame_like(values):
-        return _clean_series(values, name)
-    if isinstance(values, list):
-        return _clean_objects(values, name)
-    masked = None
-    if isinstance(values, np.ma.MaskedArray):
-        masked, values = np.ma.getmaskarray(values), values.data
-    kind = values.dtype.kind
-    if kind == "b":
-        return _Cleaned("bool", values, masked)
-    if kind in "iu":
-        if kind == "u" and values.dtype.itemsize == 8 and values.size and values.max() > np.iinfo(np.int64).max:
-            raise ValueError(f"{name} holds {values.max()}, beyond the largest 64-bit integer")
-        return _Cleaned("integer", values, masked)
-    if kind == "f":
-        return _clean_floats(values, masked, name)
-    if kind == "U":
-        return _Cleaned("text", values, masked)
-    if kind in "OT":
-        cleaned = _clean_objects(values.tolist(), name)
-        missing = (
-            cleaned.missing if masked is None else masked | (False if cleaned.missing is None else cleaned.missing)
-        )
-        return _Cleaned(cleaned.kind, cleaned.values, missing)
-    raise TypeError(f"{name} has dtype {values.dtype}: symbols are whole numbers, booleans or labels")
-
-
-def _clean_floats(values: Array, masked: Array | None, name: str) -> _Cleaned:
-    missing = np.isnan(values) if masked is None else np.isnan(values) | masked
-    if missing.all():
-        return _Cleaned("nothing", np.zeros(len(values), np.int64), missing)
-    whole = np.where(missing, 0.0, values)
-    with np.errstate(invalid="ignore"):
-        wrong = np.flatnonzero((whole != np.floor(whole)) | (np.abs(whole) > _WHOLE_FLOATS))
-    if wrong.size:
-        row = wrong[0]
-        raise ValueError(
-            f"{name}[{row}] is {values[row]}: symbols are whole numbers or labels; "
-            "cut real values into classes first (numpy.digitize), mark missing ones with NaN"
-        )
-    return _Cleaned("integer", whole.astype(np.int64), missing)
-
-
-def _clean_series(series: Any, name: str) -> _Cleaned:
-    if type(series).__module__.startswith("polars"):
-        categories = series.cat.get_categories().to_list() if str(series.dtype).startswith(("Enum", "Categ")) else None
-        cleaned = _clean_objects(series.to_list(), name) if series.null_count() else _clean(series.to_numpy(), name)
-        if categories is None or not str(series.dtype).startswith("Enum"):
-            return cleaned
-        return _Cleaned(cleaned.kind, cleaned.values, cleaned.missing, np.array(categories))
-    if type(series.dtype).__name__ == "CategoricalDtype":
-        declared = _clean(_plain(series.cat.categories), f"the categories of {name}")
-        codes = series.cat.codes.to_numpy()
-        missing = codes < 0
-        return _Cleaned(declared.kind, declared.values[codes], missing if missing.any() else None, declared.values)
-    return _clean(_plain(series), name)
-
-
-def _plain(series: Any) -> Any:
-    """A pandas Series or Index as an array or list."""
-    if isinstance(series.dtype, np.dtype) and series.dtype.kind != "O":
-        return series.to_numpy()
-    return series.tolist()
-
-
-def _clean_objects(values: list[Any], name: str) -> _Cleaned:
-    types = set(map(type, values))
-    if types <= {int}:
-        return _Cleaned("integer", _to_int64(values, name))
-    if types <= {str}:
-        return _Cleaned("text", np.array(values))
-    missing = np.fromiter(map(_is_missing, values), np.bool_, len(values))
-    if missing.all():
-        return _Cleaned("nothing", np.zeros(len(values), np.int64), missing)
-    present = [value for value, absent in zip(values, missing.tolist(), strict=True) if not absent]
-    where = np.flatnonzero(~missing)
-    families = [_family(value, f"{name}[{where[i]}]") for i, value in enumerate(present)]
-    if len(set(families)) > 1:
-        other = next(i for i, family in enumerate(families) if family != families[0])
-        hint = "; in Python 1 == True == 1.0, so they would be one symbol" if "bool" in set(families) else ""
-        raise TypeError(
-            f"{name} mixes {families[0]} and {families[other]} symbols ({name}[{where[0]}] is {present[0]!r}, "
-            f"{name}[{where[other]}] is {present[other]!r}){hint}: convert them all to one kind"
-        )
-    family = families[0]
-    if family == "number":
-        if all(isinstance(value, int | np.integer) for value in present):
-            filled = np.zeros(len(values), np.int64)
-            filled[~missing] = _to_int64(present, name)
-            return _Cleaned("integer", filled, missing)
-        return _clean_floats(
-            np.array([math.nan if m else float(v) for v, m in zip(values, missing, strict=True)]), None, name
-        )
-    if family in ("bool", "text"):
-        filled_objects = [
-            present[0] if absent else value for value, absent in zip(values, missing.tolist(), strict=True)
-        ]
-        return _Cleaned("bool" if family == "bool" else "text", np.array(filled_objects), missing)
-    objects = np.empty(len(values), dtype=object)
-    for i, (value, absent) in enumerate(zip(values, missing.tolist(), strict=True)):
-        objects[i] = present[0] if absent else value
-    return _Cleaned("object", objects, missing)
-
-
-def _to_int64(values: list[Any], name: str) -> Ints:
-    try:
-        return np.array(values, dtype=np.int64)
-    except OverflowError:
-        row = next(i for i, value in enumerate(values) if abs(int(value)) > np.iinfo(np.int64).max)
-        raise ValueError(f"{name}[{row}] is {values[row]}, beyond the largest 64-bit integer") from None
-
-
-def _is_missing(value: Any) -> bool:
-    if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, float | np.floating) and math.isnan(value)
-
-
-def _family(value: Any, place: str) -> str:
-    if isinstance(value, bool | np.bool_):
-        return "bool"
-    if isinstance(value, int | float | np.integer | np.floating):
-        return "number"
-    if isinstance(value, str):
-        return "text"
-    try:
-        hash(value)
-    except TypeError:
-        raise TypeError(f"{place} is {value!r:.40}, which cannot be a symbol: use numbers or labels") from None
-    return type(value).__name__
-
-
-# ------------------------------------------------------------------------------------------------------ encoding
-
-
-def _encode(values: Array, missing: Array | None, kind: str, alphabet: Array | None, place: Any) -> tuple[Ints, Array]:
-    """Codes of the values in the alphabet, which is made of what is observed where none is given."""
-    if alphabet is not None and kind in ("integer", "bool") and alphabet.dtype.kind in "biu":
-        return _encode_integers(_as_int64(values), missing, alphabet, place)
-    if alphabet is None and kind == "integer":
-        return _encode_integers(_as_int64(values), missing, None, place)
-    observed = values if missing is None else values[~missing]
-    if alphabet is None:
-        alphabet = np.unique(observed) if kind == "text" else _sorted_objects(observed)
-    elif alphabet.dtype.kind != {"integer": "i", "bool": "b", "text": "U"}.get(kind, "O"):
-        raise TypeError(
-            f"{place(0)} is {values[0]!r:.40}, but the symbols are {_listed(alphabet)}: convert X to the same kind"
-        )
-    if kind == "text":
-        order = np.argsort(alphabet)
-        at = np.minimum(np.searchsorted(alphabet[order], values), len(alphabet) - 1)
-        codes = order[at].astype(np.int64)
-        wrong = alphabet[codes] != values
-    else:
-        table = {symbol: code for code, symbol in enumerate(alphabet.tolist())}
-        codes = np.fromiter((table.get(value, -1) for value in values.tolist()), np.int64, len(values))
-        wrong = codes < 0
-    if missing is not None:
-        codes[missing] = -1
-        wrong &= ~missing
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise _unseen(place(row), values[row], alphabet)
-    return codes, alphabet
-
-
-def _as_int64(values: Array) -> Ints:
-    """Writable, contiguous, native int64: the one type that kernels are compiled for."""
-    return np.require(values, dtype=np.int64, requirements=["C", "W", "A"])
-
-
-def _encode_integers(values: Ints, missing: Array | None, alphabet: Array | None, place: Any) -> tuple[Ints, Array]:
-    if missing is not None:
-        values = np.where(missing, values[int(np.flatnonzero(~missing)[0])], values)
-    low, high = smallest_and_largest(values)
-    if low < 0 and (alphabet is None or not (alphabet < 0).any()):
-        row = int(np.flatnonzero(values < 0)[0])
-        raise ValueError(
-            f"{place(row)} is {values[row]}: symbols are whole numbers from 0 or labels; "
-            "mark missing observations with NaN or None"
-        )
-    if alphabet is None:
-        alphabet = _observed_integers(values, high)
-    whole = alphabet.astype(np.int64)
-    if low >= 0 and high < len(whole) and np.array_equal(whole, np.arange(len(whole))):
-        codes = values
-    elif low >= 0 and high < _TABLE_LIMIT and int(whole.max()) < _TABLE_LIMIT and whole.min() >= 0:
-        table = np.full(max(high, int(whole.max())) + 1, -1, np.int64)
-        table[whole] = np.arange(len(whole))
-        codes = table[values]
-    else:
-        order = np.argsort(whole)
-        at = np.minimum(np.searchsorted(whole[order], values), len(whole) - 1)
-        codes = order[at].astype(np.int64)
-        codes[whole[codes] != values] = -1
-    if codes is not values and (wrong := np.flatnonzero(codes < 0)).size:
-        raise _unseen(place(int(wrong[0])), values[wrong[0]], alphabet)
-    if missing is not None:
-        codes = np.where(missing, -1, codes)
-    return codes, alphabet
-
-
-def _observed_integers(values: Ints, high: int) -> Ints:
-    if high < _TABLE_LIMIT:
-        seen = np.zeros(high + 1, np.bool_)
-        mark_seen(values, seen)
-        return np.flatnonzero(seen).astype(np.int64)
-    return np.unique(values)
-
-
-@kernel
-def smallest_and_largest(values: Ints) -> tuple[int, int]:
-    """The range of the values, in one pass."""
-    low = values[0]
-    high = values[0]
-    for i in range(values.size):
-        low = min(low, values[i])
-        high = max(high, values[i])
-    return low, high
-
-
-@kernel
-def mark_seen(values: Ints, seen: Array) -> None:
-    """Mark the values that occur; stops as soon as all have been seen."""
-    left = seen.size
-    for i in range(values.size):
-        if not seen[values[i]]:
-            seen[values[i]] = True
-            left -= 1
-            if left == 0:
-                return
-
-
-def _sorted_objects(values: Iterable[Any]) -> Array:
-    distinct = list(dict.fromkeys(values))
-    with contextlib.suppress(TypeError):  # symbols without an order keep that of their first appearance
-        distinct.sort()
-    alphabet = np.empty(len(distinct), dtype=object)
-    alphabet[:] = distinct
-    return alphabet
-
-
-def _unseen(place: str, value: Any, alphabet: Array) -> ValueError:
-    shown = value.item() if isinstance(value, np.generic) else value
-    return ValueError(
-        f"{place} is {shown!r}, which is not among the {len(alphabet)} symbols {_listed(alphabet)}: "
-        "fit with symbols=[...] to declare all that may come, or mark it as missing (NaN, None)"
+def _end_to_end(pieces: Sequence[CleanedSymbols], kind: str) -> Array:
+    if len(pieces) == 1:
+        return pieces[0].values
+    if kind in ("integer", "nothing"):  # numpy would join int64 and uint64 to floats
+        return np.concatenate([as_int64(piece.values) for piece in pieces])
+    known = next(piece.values.dtype for piece in pieces if piece.kind == kind)
+    return np.concatenate(
+        [np.zeros(len(piece.values), known) if piece.kind == "nothing" else piece.values for piece in pieces]
     )
 
 
-def _listed(alphabet: Array) -> str:
-    names = [repr(symbol) for symbol in alphabet[:6].tolist()]
-    return ", ".join(names) + (", ..." if len(alphabet) > 6 else "")
+def _declared_alphabet(pieces: Sequence[CleanedSymbols], kind: str) -> Array | None:
+    """What the data themselves say of their alphabet: the categories of categoricals, both truth values."""
+    declared = next((piece.categories for piece in pieces if piece.categories is not None), None)
+    if declared is None:
+        return np.array([False, True]) if kind == "bool" else None
+    for piece in pieces:
+        if piece.kind == "nothing" if piece.categories is None else np.array_equal(piece.categories, declared):
+            continue
+        raise ValueError("the categories of the sequences differ: give them all the same categories, in one order")
+    return np.array(declared, dtype=np.int64 if kind == "integer" else None)

@@ -248,51 +248,49 @@ def _period(edges: Array) -> int:
 
 @kernel
 def _reduce_states(A: Floats, order: Ints, exit_rate: Floats, pi: Floats, smallest: float) -> int:
-    """GTH elimination of A in place, from the state that leaves fastest to the one that leaves slowest.
+    """GTH elimination of A in place, from the states that leave fast to those that leave slowly.
 
-    In that order each pi_k is at most the sum of those found before it, so that no pi overflows and what underflows
-    is negligible. Returns the number of states that were left when the next rate fell below `smallest` (1: success).
+    In that order (within a factor of 2) no pi is more than twice the sum of those found before it, so that none
+    overflows, and what underflows is negligible. Returns the number of states that were left when the next rate fell
+    below `smallest` (1: success).
     """
     n = A.shape[0]
     for i in range(n):
         order[i] = i
-        exit_rate[i] = 0.0
-        for j in range(n):
-            if j != i:
-                exit_rate[i] += A[i, j]
+        exit_rate[i] = 1.0
 
     # Reduction
     for k in range(n - 1, 0, -1):
-        fastest = k
-        for i in range(k):
-            if exit_rate[i] > exit_rate[fastest]:
-                fastest = i
-        if fastest != k:
-            for j in range(n):
-                A[k, j], A[fastest, j] = A[fastest, j], A[k, j]
-            for i in range(n):
-                A[i, k], A[i, fastest] = A[i, fastest], A[i, k]
-            order[k], order[fastest] = order[fastest], order[k]
-            exit_rate[k], exit_rate[fastest] = exit_rate[fastest], exit_rate[k]
-
-        s = 0.0
-        for j in range(k):
-            s += A[k, j]
+        # Reduction only lowers exit rates, so those once computed bound them until they are computed again
+        while True:
+            fastest = 0
+            for i in range(1, k + 1):
+                if exit_rate[i] > exit_rate[fastest]:
+                    fastest = i
+            s = 0.0
+            for j in range(k + 1):
+                if j != fastest:
+                    s += A[fastest, j]
+            if s >= 0.5 * exit_rate[fastest]:
+                break
+            exit_rate[fastest] = s
         if s < smallest:
             return k + 1
+        for j in range(n):
+            A[k, j], A[fastest, j] = A[fastest, j], A[k, j]
+        for i in range(n):
+            A[i, k], A[i, fastest] = A[i, fastest], A[i, k]
+        order[k], order[fastest] = order[fastest], order[k]
+        exit_rate[fastest] = exit_rate[k]
+        exit_rate[k] = s
+
         for j in range(k):
             A[k, j] /= s
-        exit_rate[k] = s
         for i in range(k):
             through = A[i, k]
             if through > 0.0:
                 for j in range(k):
                     A[i, j] += through * A[k, j]  # the diagonal fills up too, and is never read
-                exit_rate[i] = 0.0
-                for j in range(i):
-                    exit_rate[i] += A[i, j]
-                for j in range(i + 1, k):
-                    exit_rate[i] += A[i, j]
 
     # Backward substitution
     pi[order[0]] = 1.0
@@ -315,7 +313,7 @@ def stationary_law(P: ArrayLike) -> Floats:
 
         pi = pi P        sum_k pi_k = 1        pi_k = 1 / (mean recurrence time of k)
 
-    By GTH elimination: every entry above 1e-300 is accurate relative to its own size (measured: 5e-16 on chains whose
+    By GTH elimination: every entry above 1e-300 is accurate relative to its own size (measured: 7e-16 on chains whose
     blocks are joined by 1e-12, where LU keeps 4 digits).
 
     Parameters

@@ -63,12 +63,18 @@ def check_lengths(lengths: Any, n_samples: int) -> Ints:
             "lengths must be a list of positive integers, one for each sequence laid end to end in X "
             f"(got {lengths!r:.80}); labels to learn from are a keyword: y="
         )
+    if len(values) == n_samples > 1 and (values != 1).any():
+        raise TypeError(
+            f"lengths has a number for each of the {n_samples} rows of X, as a target y has: labels to learn from are "
+            "a keyword, y=, and lengths holds the length of each sequence laid end to end in X"
+        )
     short = np.flatnonzero(values < 1)
     if short.size:
         raise ValueError(f"lengths[{short[0]}] is {values[short[0]]}, expected at least 1: leave empty sequences out")
-    if int(values.sum()) != n_samples:
+    total = sum(values.tolist())  # Python's integers: a sum that wraps round 2^64 must not pass
+    if total != n_samples:
         raise ValueError(
-            f"lengths sum to {int(values.sum())} but X has {n_samples} rows; where X was cut for cross-validation, "
+            f"lengths sum to {total} but X has {n_samples} rows; where X was cut for cross-validation, "
             "pass a list of sequences instead of X with lengths"
         )
     return np.concatenate([[0], np.cumsum(values)]).astype(np.int64)

@@ -67,8 +67,8 @@ class MarkovChain(ChainStructure, SequenceModel):
 
     Notes
     -----
-    The chain has K^M (K - 1) free parameters, K^(M+1) - 1 with a free initial law. (Some texts print K^(M-1) (K - 1),
-    which contradicts their own K (K - 1) at M = 1.)
+    The chain has K^M (K - 1) free parameters, K^(M+1) - 1 with a free initial law. (The lecture, and the textbook it
+    follows, print K^(M-1) (K - 1), which contradicts their own K (K - 1) at M = 1.)
 
     Examples
     --------

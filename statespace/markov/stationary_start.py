@@ -13,7 +13,6 @@ Tucker). The set of transitions with P > 0 is changed until that holds; on it, r
 climbed by L-BFGS.
 """
 
-from typing import NamedTuple
 
 import numpy as np
 

@@ -164,7 +164,7 @@ def test_a_flat_array_with_lengths_cannot_be_cut(model_selection):
     search = model_selection.GridSearchCV(
         MarkovChain(), {"order": [0, 1]}, scoring=scorer(skip=1), cv=5, error_score="raise"
     )
-    with pytest.raises(ValueError, match="lengths sum to 100 but X has 80 rows; .* pass a list of sequences"):
+    with pytest.raises(ValueError, match=r"lengths sum to 100 but X has 80 rows; .* pass a list of sequences"):
         search.fit(x, lengths=[50, 50])
 
 

@@ -1,0 +1,138 @@
+"""Runs every kernel of the package as its models do, on data of every kind; `python -m tests.every_kernel OUT.npz`.
+
+Under NUMBA_BOUNDSCHECK=1 a kernel that reads or writes outside an array stops with an IndexError.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pandas as pd
+import polars as pl
+
+import statespace
+from statespace import MarkovChain, load
+from statespace.markov import tables
+
+
+def kernels() -> dict[str, Any]:
+    """Every compiled function of the package by its full name."""
+    found = {}
+    for module in pkgutil.walk_packages(statespace.__path__, "statespace."):
+        if module.name == "statespace.__main__":
+            continue
+        for value in vars(importlib.import_module(module.name)).values():
+            function = getattr(value, "py_func", None)
+            if function is not None and function.__module__ == module.name:
+                found[f"{module.name}.{function.__name__}"] = value
+    return found
+
+
+def data(K: int) -> dict[str, Any]:
+    """One sequence over 0, ..., K - 1 in every container, read-only, foreign-endian and strided ones among them."""
+    x = np.random.default_rng(K).integers(0, K, 400)
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    gaps = x.astype(float)
+    gaps[[0, 7, 8, 399]] = np.nan
+    return {
+        "list": x.tolist(),
+        "array": x,
+        "read-only": frozen,
+        "strided": np.repeat(x, 2)[::2],
+        "reversed": x[::-1],
+        "big-endian": x.astype(">i8"),
+        "bytes": x.astype(np.uint8),
+        "floats": gaps.astype(np.float32),
+        "gaps": gaps,
+        "masked": np.ma.array(x, mask=x == 1),
+        "column": x[:, None],
+        "pandas": pd.Series(x),
+        "frame": pd.DataFrame({"x": x}),
+        "polars": pl.Series(x),
+        "labels": [f"{k:03d}" for k in x],
+        "several": [x[:5], x[5:6], x[6:]],
+    }
+
+
+def run() -> dict[str, np.ndarray]:
+    """Numbers that have passed through every kernel."""
+    results: dict[str, np.ndarray] = {}
+    for K in (2, 3, 20):
+        for name, x in data(K).items():
+            for order in (0, 1, 2):
+                chain = MarkovChain(order, smoothing="witten-bell" if order == 2 else "laplace").fit(x)
+                key = f"{K} {name} {order}"
+                results[f"{key} counts"] = chain.counts_
+                results[f"{key} score"] = np.array(chain.score(x))
+                several = chain.predictive(x)
+                for i, law in enumerate(several if isinstance(several, list) else [several]):
+                    results[f"{key} predictive {i}"] = law.probabilities
+                codes = {symbol: code for code, symbol in enumerate(chain.symbols_.tolist())}
+                drawn = chain.sample(100, random_state=1)
+                results[f"{key} sample"] = np.array([codes[symbol] for symbol in drawn.tolist()])
+        weighted = MarkovChain(1).fit(data(K)["several"], sample_weight=[1, 0.5, 2], symbols=range(K))
+        results[f"{K} weighted"] = weighted.counts_
+        structure = MarkovChain(1, smoothing="laplace", initial="stationary").fit(data(K)["gaps"])
+        for method in ("stationary_law", "mean_first_passage_times", "absorption_times", "absorption_probabilities"):
+            results[f"{K} {method}"] = getattr(structure, method)()
+        results[f"{K} hitting"] = structure.hitting_probabilities(0)
+    ruin = MarkovChain.from_matrix([[1, 0, 0, 0], [0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5], [0, 0, 0, 1]])
+    for method in ("absorption_probabilities", "absorption_times", "mean_first_passage_times", "stationary_laws"):
+        results[f"ruin {method}"] = getattr(ruin, method)()
+    results["ruin hitting"] = ruin.hitting_probabilities(0)
+    with tempfile.TemporaryDirectory() as folder:
+        ruin.save(Path(folder) / "chain")
+        results["loaded sample"] = load(Path(folder) / "chain").sample(50, random_state=0)
+    results.update(_sparse())
+    return results
+
+
+def _sparse() -> dict[str, np.ndarray]:
+    limit = tables.DENSE_LIMIT
+    results = {}
+    try:
+        tables.DENSE_LIMIT = 0
+        for K in (3, 20):
+            for name in ("gaps", "several"):
+                x = data(K)[name]
+                for weights in (None, [1.0] if name == "gaps" else [1.0, 0.0, 2.0]):
+                    chain = MarkovChain(2, smoothing="witten-bell").fit(x, sample_weight=weights, symbols=range(K))
+                    key = f"sparse {K} {name} {weights is None}"
+                    results[f"{key} counts"] = chain.counts_
+                    results[f"{key} sample"] = chain.sample(30, random_state=2)
+                    results[f"{key} forecast"] = chain.forecast([0, 1, 2], 4).probabilities
+    finally:
+        tables.DENSE_LIMIT = limit
+    return results
+
+
+def argument_types() -> dict[str, list[list[str]]]:
+    """For every kernel the argument types of each compiled version."""
+    return {name: [[str(kind) for kind in types] for types in found.signatures] for name, found in kernels().items()}
+
+
+def reads_outside_are_noticed() -> bool:
+    """Whether a table that is too small stops a kernel; only asked where bounds are checked."""
+    from statespace.markov.counting import count_words
+
+    try:
+        count_words(np.array([0, 1]), np.array([0, 2]), np.ones(1, np.int64), 2, 1, np.zeros(1, np.int64))
+    except IndexError:
+        return True
+    return False
+
+
+if __name__ == "__main__":
+    np.savez(sys.argv[1], **run())
+    checked = bool(numba.config.BOUNDSCHECK)
+    report = {"types": argument_types(), "checked": checked, "noticed": checked and reads_outside_are_noticed()}
+    sys.stdout.write(json.dumps(report))
