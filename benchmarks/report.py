@@ -14,8 +14,8 @@ from statespace.tools.table import text_table
 _HEAD = """\
 # How fast, beside the peers
 
-Written by `python -m benchmarks {family} --write`; not by hand. The peers come with
-`pip install "statespace-models[peers]"`.
+Written by `python -m benchmarks {family} --write`; not by hand. The peers come with `pip install -e ".[peers]"` and
+`pip install --no-deps PyDTMC`.
 
 - Everything in a table was measured in the same run, the contenders taking turns; times are medians of the CPU time of
   the process, on one core unless the table says otherwise, so that other work on the machine counts little. Take the

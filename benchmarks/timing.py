@@ -96,9 +96,12 @@ def median_ratio(peer: Sequence[Timing], ours: Sequence[Timing]) -> float:
 
 def timed_child(arguments: Sequence[str], **environment: str) -> Timing:
     """Seconds of one fresh Python process, its start included."""
-    import resource
 
     def children() -> float:
+        try:
+            import resource
+        except ImportError:  # Windows does not say what children used
+            return time.perf_counter()
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         return used.ru_utime + used.ru_stime
 

@@ -19,6 +19,7 @@ from statespace.protocols import Array, Floats
 
 _GRID = 4097  # points on which an event is first looked at, along the range that the laws can reach
 _SHOWN = 6  # symbols that a repr lists
+_UNKNOWN = object()  # an outcome that no observation has
 _REACH = 9.0  # standard deviations; a Gaussian leaves 2e-19 outside
 
 
@@ -114,7 +115,9 @@ class PredictiveLaw:
     def probability(self, symbol: Any) -> Floats:
         """P(x_n = symbol), shape (n,); 0 for what is not among the symbols."""
         if self.probabilities is None or self.symbols is None:
-            raise TypeError("a Gaussian law gives no single value a probability: use log_density, or differences of cdf")
+            raise TypeError(
+                "a Gaussian law gives no single value a probability: use log_density, or differences of cdf"
+            )
         matches = [known == symbol for known in self.symbols.tolist()]
         found: Floats = self.probabilities[:, matches].sum(axis=1)
         return found
@@ -182,7 +185,7 @@ class PredictiveLaw:
             reached = np.asarray(self.symbols <= x, dtype=np.bool_)
         except (TypeError, ValueError, np.exceptions.DTypePromotionError):
             raise TypeError(f"{x!r} cannot be compared with the symbols {self.symbols[:5].tolist()}") from None
-        if (reached[1:] & ~reached[:-1]).any():
+        if (self.symbols[1:] < self.symbols[:-1]).any():
             raise ValueError(
                 f"{x!r} is not one of the symbols {self.symbols[:5].tolist()}, whose order is not that of their values"
             )
@@ -249,8 +252,8 @@ class PredictiveLaw:
 
         `event` maps an observation to what counts as the same thing (for example `lambda mm: mm > 0`). A Gaussian is
         integrated over the pieces of the line on which `event` is constant: they are looked for on a grid and at the
-        observations, and their ends found by bisection, so pieces narrower than 1 / 4000 of the range that the laws
-        reach, and without an observation, can be overlooked. NaN where x is missing.
+        observations, and their ends found by bisection. So pieces narrower than 1 / 4000 of the range that the laws
+        reach can be overlooked, except those in which an observation lies. NaN where x is missing.
         """
         from statespace.foundations.symbols import is_missing
 
@@ -289,13 +292,15 @@ class PredictiveLaw:
         groups: list[Hashable] = [event(points[0])]
         edges = []
         for left, right in pairwise(points):
-            a, b = left, right
-            if event(b) == groups[-1]:
+            before, after = groups[-1], event(right)
+            if after == before:
                 continue
-            while a < (middle := (a + b) / 2) < b:
-                a, b = (middle, b) if event(middle) == groups[-1] else (a, middle)
-            edges.append(a)  # the last number of its piece, which matters where a law has no spread
-            groups.append(event(right))
+            last, following = _turn(event, before, left, right)
+            edges.append(last)  # the last number of its piece, which matters where a law has no spread
+            if event(following) != after:  # several pieces between two points: those at the points are known
+                groups.append(_UNKNOWN)
+                edges.append(_turn(event, after, right, following)[1])
+            groups.append(after)
         scores = self._standard_scores(np.array([[-np.inf, *edges, np.inf]]))
         below, above = ndtr(scores), ndtr(-scores)  # each exact where it is small
         return groups, np.where(scores[:, :-1] > 0, -np.diff(above, axis=1), np.diff(below, axis=1))
@@ -343,6 +348,13 @@ class PredictiveLaw:
             columns[f"mean{suffix}"] = mean[:, feature]
             columns[f"standard_deviation{suffix}"] = spread[:, feature]
         return pd.DataFrame(columns, index=self.index)
+
+
+def _turn(event: Callable[[Any], Hashable], group: Hashable, a: float, b: float) -> tuple[float, float]:
+    """Between `a`, of whose `group` `b` is not, the last number of that group and the one after it."""
+    while (middle := (a + b) / 2) not in (a, b):
+        a, b = (middle, b) if event(middle) == group else (a, middle)
+    return a, b
 
 
 def _is_many(x: Any) -> bool:

@@ -25,10 +25,9 @@ def check_integer(name: str, value: Any, minimum: int = 0) -> int:
 
 def check_positive(name: str, value: Any) -> float:
     """`value` as a finite float above zero."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is {value!r}, expected a positive number") from None
+    number = _as_float(value)
+    if number is None:
+        raise TypeError(f"{name} is {value!r}, expected a positive number")
     if not (math.isfinite(number) and number > 0):
         raise ValueError(f"{name} is {value!r}, expected a positive finite number")
     return number
@@ -36,13 +35,24 @@ def check_positive(name: str, value: Any) -> float:
 
 def check_probability(name: str, value: Any) -> float:
     """`value` as a float strictly between 0 and 1."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is {value!r}, expected a number between 0 and 1") from None
+    number = _as_float(value)
+    if number is None:
+        raise TypeError(f"{name} is {value!r}, expected a number between 0 and 1")
     if not 0 < number < 1:
         raise ValueError(f"{name} is {value!r}, expected a number between 0 and 1")
     return number
+
+
+def _as_float(value: Any) -> float | None:
+    """A number as a float, infinite where it is too large for one; None for all else, also for "1" and True."""
+    if isinstance(value, str | bytes | bool | np.bool_) or np.ndim(value):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError):
+        return None
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str | None]) -> None:

@@ -23,7 +23,7 @@ from statespace.protocols import Array, Floats, Ints
 CONTEXT_LIMIT = 1 << 10
 LAW_LIMIT = 1 << 12  # contexts whose stationary law is solved for: 128 MB, some seconds
 _ROUNDS = 30  # changes of the set of possible transitions
-_FARTHEST = 20.0  # of theta from 0; what is still falling then is below 1e-17, and set to 0
+_FARTHEST = 10.0  # of theta from 0: what is still falling then is below 1e-8, and set to 0
 _SLACK = 1e-6  # of G, relative to the row's: less is rounding
 
 
@@ -119,7 +119,10 @@ def maximise_with_stationary_start(counts: Array, starts: Ints, weights: Floats)
         possible[:] = True
     rows = _rescaled(np.where(possible, table + 0.5, 0.0))
     for _ in range(_ROUNDS):
-        rows, excess = _climb(likelihood, rows)
+        try:
+            rows, excess = _climb(likelihood, rows)
+        except np.linalg.LinAlgError:  # no passage from one part to another is left but for rounding
+            raise _no_maximum() from None
         slack = _SLACK * np.maximum(table.sum(axis=1, keepdims=True), likelihood.weights.sum())
         gone = (table == 0) & (rows > 0) & (rows < 1e-3) & (excess < -slack)
         missed = (rows == 0) & (excess > slack)
@@ -127,12 +130,15 @@ def maximise_with_stationary_start(counts: Array, starts: Ints, weights: Floats)
             break
         rows = _rescaled(np.where(gone, 0.0, np.where(missed, 1e-2, rows)))
         if not likelihood.reaches_starts(rows):
-            raise ValueError(
-                "initial='stationary' has no maximum here: the likelihood grows as the chain falls apart into several "
-                "recurrent classes, each with a stationary law of its own; use initial='free' or 'conditional', or a "
-                "smoothing"
-            )
+            raise _no_maximum()
     return rows.reshape(counts.shape)
+
+
+def _no_maximum() -> ValueError:
+    return ValueError(
+        "initial='stationary' has no maximum here: the likelihood grows as the chain falls apart into several "
+        "recurrent classes, each with a stationary law of its own; use initial='free' or 'conditional', or a smoothing"
+    )
 
 
 def _climb(likelihood: _Likelihood, rows: Floats) -> tuple[Floats, Floats]:
@@ -159,7 +165,8 @@ def _climb(likelihood: _Likelihood, rows: Floats) -> tuple[Floats, Floats]:
         return -value / scale, -gradient[possible] / scale
 
     logs = np.log(np.where(possible, rows, 1.0))
-    centred = (logs - logs.sum(axis=1, keepdims=True) / possible.sum(axis=1, keepdims=True))[possible]
+    middle = (np.where(possible, logs, np.inf).min(axis=1) + np.where(possible, logs, -np.inf).max(axis=1)) / 2
+    centred = (logs - middle[:, None])[possible]
     found = minimize(
         objective,
         np.clip(centred, -_FARTHEST, _FARTHEST),

@@ -88,7 +88,7 @@ class OrderSelection:
             numbers = [self.log_likelihood[M], self.aic[M], self.aicc[M], self.bic[M], self.likelihood_ratio[M]]
             cells = [str(M), str(self.n_parameters[M]), *(f"{number:.2f}" for number in numbers)]
             cells += [str(self.degrees_of_freedom[M]), f"{self.p_value[M]:.3g}"]
-            if M == self.orders[-1]:  # nothing to test it against
+            if self.orders[-1] == M:  # nothing to test it against
                 cells[-3:] = ["", "", ""]
             rows.append(cells)
             if self.held_out is not None and self.held_out_error is not None:

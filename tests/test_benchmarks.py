@@ -1,0 +1,96 @@
+"""The benchmarks run, say what they skipped and what they lost, and write what they measured."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PEERS = ("pandas", "quantecon", "pydtmc")
+
+
+@pytest.fixture(autouse=True)
+def _repository(monkeypatch):
+    if not (ROOT / "benchmarks" / "__main__.py").exists():
+        pytest.skip("the benchmarks are part of the repository, not of the package")
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+def test_a_trial_measures_everything_without_a_peer_installed(monkeypatch, capsys):
+    from benchmarks import __main__ as command
+
+    for peer in PEERS:
+        monkeypatch.setitem(sys.modules, peer, None)
+    readme = command.README
+    before = readme.read_bytes() if readme.exists() else None
+    assert command.main(["markov", "--quick"]) == 0
+    printed = capsys.readouterr().out
+    for title in ("Counting", "Scoring and prediction", "Sampling", "Threads", "Memory", "Starting", "First answers"):
+        assert f"\n{title}: " in f"\n{printed}" or f"\n{title}, " in f"\n{printed}"
+    for peer in PEERS:
+        assert f"skipped: {peer} is not installed" in printed
+    assert "numpy.bincount" in printed
+    assert (readme.read_bytes() if readme.exists() else None) == before
+
+
+def test_a_trial_is_not_written(capsys):
+    from benchmarks.__main__ import main
+
+    with pytest.raises(SystemExit) as stopped:
+        main(["markov", "--quick", "--write"])
+    assert stopped.value.code == 2
+    assert "--quick is a trial" in capsys.readouterr().err
+
+
+def test_losses_stand_in_the_table():
+    from benchmarks.markov import Peer, _compare
+    from benchmarks.report import Table
+
+    table = Table("", ("",) * 7)
+    work = np.arange(2000)
+    peers = [
+        Peer("won", lambda: lambda: np.sort(work), 0.0, "0"),
+        Peer("lost", lambda: lambda: np.sort(work), 1e9, "1e9"),
+        Peer("no bar", lambda: lambda: np.sort(work)),
+    ]
+    _compare(table, "case", lambda: np.sort(work), peers, 3)
+    assert [(row[2], row[5], row[6]) for row in table.rows] == [
+        ("won", "0", "yes"),
+        ("lost", "1e9", "no"),
+        ("no bar", "", ""),
+    ]
+    assert all(float(row[4]) > 0 for row in table.rows)
+    assert "**no**" in table.markdown()
+
+
+def test_a_ratio_is_peer_time_by_ours_round_by_round():
+    from benchmarks.timing import Timing, median_ratio, median_seconds, take_turns
+
+    turns = iter(range(100))
+    timings = take_turns({"a": lambda: Timing(next(turns), 0.0), "b": lambda: Timing(next(turns), 0.0)}, 3)
+    assert [timing.cpu for timing in timings["a"]] == [2, 4, 6]  # 0 and 1 warmed up
+    assert [timing.cpu for timing in timings["b"]] == [3, 5, 7]
+    assert median_seconds(timings["b"]) == 5
+    assert median_ratio(timings["b"], timings["a"]) == pytest.approx(5 / 4)  # of 3/2, 5/4 and 7/6
+
+
+def test_memory_counts_what_a_call_holds_at_most():
+    from benchmarks.timing import peak_bytes
+
+    assert 8e6 <= peak_bytes(lambda: np.zeros(1_000_000)[:1].copy()) < 8.1e6
+    assert peak_bytes(lambda: None) < 1e4
+
+
+def test_the_readme_says_when_where_and_with_what(tmp_path):
+    from benchmarks.report import Table, write_readme
+
+    table = Table("Counting", ("case", "holds"), "A note.")
+    table.add("K = 2", "no")
+    write_readme(tmp_path / "README.md", "markov", [table])
+    written = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert f"numpy {np.__version__}" in written
+    assert "Python 3." in written
+    assert "cores" in written
+    assert "by `python -m benchmarks markov --write`; not by hand" in written
+    assert "## Counting\n\nA note.\n\n| case | holds |\n|---|---:|\n| K = 2 | **no** |\n" in written
