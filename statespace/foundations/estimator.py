@@ -6,6 +6,7 @@
 """
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,15 +45,7 @@ class Estimator:
     @classmethod
     def _parameters(cls) -> dict[str, inspect.Parameter]:
         """Arguments of `__init__` in their order, without `self`."""
-        if cls.__init__ is object.__init__:
-            return {}
-        arguments = list(inspect.signature(cls.__init__).parameters.values())[1:]
-        for argument in arguments:
-            if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
-                raise TypeError(
-                    f"{cls.__name__}.__init__ takes '{argument}': name every argument, parameters are found by name"
-                )
-        return {argument.name: argument for argument in arguments}
+        return _arguments(cls)  # type: ignore[arg-type]  # a class is hashable
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters by name, as they were given.
@@ -147,6 +140,19 @@ class Estimator:
             target_tags=TargetTags(required=False),
             input_tags=InputTags(two_d_array=False, allow_nan=True),
         )
+
+
+@functools.cache  # a signature takes longer to read than a small fit
+def _arguments(cls: type) -> dict[str, inspect.Parameter]:
+    if cls.__init__ is object.__init__:  # type: ignore[misc]  # of this very class
+        return {}
+    arguments = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
+    for argument in arguments:
+        if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
+            raise TypeError(
+                f"{cls.__name__}.__init__ takes '{argument}': name every argument, parameters are found by name"
+            )
+    return {argument.name: argument for argument in arguments}
 
 
 def clone(estimator: E) -> E:

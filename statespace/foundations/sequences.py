@@ -178,7 +178,7 @@ def _is_list_of_sequences(X: Any) -> bool:
 def _is_sequence_type(kind: type) -> bool:
     if kind is np.ma.core.MaskedConstant:  # an array to numpy, a missing observation to us
         return False
-    return issubclass(kind, list | tuple | range | np.ndarray) or is_frame_type(kind)
+    return issubclass(kind, list | tuple | range | np.ndarray) or is_frame_type(kind)  # type: ignore[arg-type]  # a class is hashable
 
 
 def _values_of(X: Any, name: str) -> tuple[Any, Any]:

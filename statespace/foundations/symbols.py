@@ -8,6 +8,7 @@ an alphabet, which is what kernels read.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -37,9 +38,10 @@ class CleanedSymbols:
 
 def is_frame_like(value: Any) -> bool:
     """Whether `value` is a pandas or polars object that holds values, told without importing either."""
-    return is_frame_type(type(value))
+    return is_frame_type(type(value))  # type: ignore[arg-type]  # a class is hashable
 
 
+@functools.cache
 def is_frame_type(kind: type) -> bool:
     """Whether objects of this type are pandas or polars ones that hold values, so not pd.NA or a Timestamp."""
     return kind.__module__.partition(".")[0] in ("pandas", "polars") and hasattr(kind, "__len__")
@@ -291,6 +293,8 @@ def encode_symbols(
 
 def as_int64(values: Array) -> Ints:
     """Writable, contiguous, native int64: the one type that kernels are compiled for."""
+    if values.dtype == np.int64 and values.flags.carray:
+        return values
     return np.require(values, dtype=np.int64, requirements=["C", "W", "A"])
 
 

@@ -248,8 +248,8 @@ class MarkovChain(ChainStructure, SequenceModel):
     def n_parameters(self) -> int:
         """Free parameters: K^M (K - 1), K^(M+1) - 1 with a free initial law."""
         law = self._fitted()
-        count = count_parameters("markov", n_states=law.n_symbols, order=law.order, initial=self._learnt_with["initial"])
-        return int(count)
+        initial = self._learnt_with["initial"]
+        return int(count_parameters("markov", n_states=law.n_symbols, order=law.order, initial=initial))
 
     def confidence_intervals(self, level: float = 0.95) -> Interval:
         """Jeffreys intervals of the transition probabilities, two arrays of the shape of `transmat_`."""
@@ -371,10 +371,10 @@ class MarkovChain(ChainStructure, SequenceModel):
                     f"start must be one sequence that ends with {law.order} known symbols, the context of a chain of "
                     f"order {law.order}"
                 )
-        rows = law.transition.rows if isinstance(law.transition, MatrixLaw) else None
-        codes = np.concatenate([first[:n], sample_path(law, rows, max(n - len(first), 0), context, rng)])
-        symbols: Array = self.symbols_[codes]
-        return symbols
+        drawn = np.empty(n, self.symbols_.dtype)
+        drawn[: len(first)] = self.symbols_[first[:n]]
+        sample_path(law, self.symbols_, context, drawn[len(first) :], rng)
+        return drawn
 
     # ----------------------------------------------------------------------------------------------- in and out
 

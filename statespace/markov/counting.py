@@ -34,7 +34,7 @@ def count_binary_pairs(x: Ints, table: Ints) -> None:
 
 
 @kernel
-def count_pairs(x: Ints, n_symbols: int, tables: Ints) -> None:
+def count_pairs(x: Ints, n_symbols: int, tables: Array) -> None:
     """Pairs of symbols, in four quarters at once.
 
     Each quarter counts into its own row of `tables` (4, K^2): equal neighbours would otherwise wait for each other's
@@ -133,12 +133,13 @@ def count_dense(sequences: SymbolSequences, order: int, weights: Array | None = 
 def _count_long_pairs(x: Ints, n_symbols: int) -> Ints:
     def count(piece: slice) -> Ints:
         values = x[piece.start : piece.stop + 1]  # a pair belongs to the piece of its first symbol
-        tables = np.zeros((4, n_symbols * n_symbols), np.int64)
         if n_symbols == 2:
-            count_binary_pairs(values, tables[0])
-        else:
-            count_pairs(values, n_symbols, tables)
-        counted: Ints = tables.sum(axis=0)
+            pairs = np.zeros(4, np.int64)
+            count_binary_pairs(values, pairs)
+            return pairs
+        tables = np.zeros((4, n_symbols * n_symbols), np.uint32)  # half the cache; a piece is shorter than 2^32
+        count_pairs(values, n_symbols, tables)
+        counted: Ints = tables.sum(axis=0, dtype=np.int64)
         return counted
 
     if len(x) < 2:

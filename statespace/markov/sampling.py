@@ -4,78 +4,83 @@ import numpy as np
 
 from statespace.foundations.kernel import kernel
 from statespace.markov.prediction import ChainLaw
-from statespace.protocols import Floats, Ints
+from statespace.markov.smoothing import MatrixLaw
+from statespace.protocols import Array, Floats, Ints
 
 _BLOCK = 1 << 15  # uniforms drawn at a time, so that they are still in the cache when they are used
 _FEW = 16  # symbols up to which counting beats bisection
 
 
 @kernel
-def draw_path(uniforms: Floats, cumulative: Floats, last: Ints, context: int, drawn: Ints) -> int:
+def draw_path(uniforms: Floats, thresholds: Floats, context: int, drawn: Ints) -> int:
     """Draw a symbol for each uniform; returns the context to go on from.
 
-    `cumulative` (n_contexts, n_symbols) holds running sums, `last` the last symbol of positive probability in each
-    context: where rounding leaves the sum below a uniform, that one is drawn, never an impossible one.
+    The symbol is the number of thresholds (`draw_thresholds`) of its context that the uniform reaches.
     """
-    n_contexts, n_symbols = cumulative.shape
+    n_contexts, n_symbols = thresholds.shape
+    if n_contexts == 2 and n_symbols == 2:
+        # Both draws are made before it is known which one counts: nothing waits for the last symbol but the choice
+        after_first, after_second = thresholds[0, 0], thresholds[1, 0]
+        for t in range(uniforms.size):
+            u = uniforms[t]
+            if_first = int(u >= after_first)
+            if_second = int(u >= after_second)
+            context = if_second if context else if_first
+            drawn[t] = context
+        return context
     for t in range(uniforms.size):
         u = uniforms[t]
-        row = cumulative[context]
         k = 0
         if n_symbols <= _FEW:
             for j in range(n_symbols - 1):
-                k += u >= row[j]
+                k += u >= thresholds[context, j]
         else:
             high = n_symbols - 1
             while k < high:
                 middle = (k + high) // 2
-                if u >= row[middle]:
+                if u >= thresholds[context, middle]:
                     k = middle + 1
                 else:
                     high = middle
-        k = min(k, last[context])
         drawn[t] = k
-        context = context * n_symbols + k
-        if n_contexts > n_symbols:
-            context %= n_contexts
-        elif n_contexts == n_symbols:
-            context = k
-        else:
-            context = 0
+        context = k if n_contexts == n_symbols else (context * n_symbols + k) % n_contexts
     return context
 
 
-def cumulative_rows(rows: Floats) -> tuple[Floats, Ints]:
-    """Running sums of each law, and its last symbol of positive probability."""
+def draw_thresholds(rows: Floats) -> Floats:
+    """Running sums of each law, infinite from its last symbol of positive probability on.
+
+    Where rounding leaves the sum below a uniform, that symbol is drawn, and never an impossible one after it.
+    """
     last = rows.shape[1] - 1 - np.argmax(rows[:, ::-1] > 0, axis=1)
-    return np.cumsum(rows, axis=1), last.astype(np.int64)
+    thresholds: Floats = np.where(np.arange(rows.shape[1]) < last[:, None], np.cumsum(rows, axis=1), np.inf)
+    return thresholds
 
 
-def sample_path(chain: ChainLaw, rows: Floats | None, n_samples: int, context: int, rng: np.random.Generator) -> Ints:
-    """Draw `n_samples` symbols that follow `context`; `rows` is the dense table of laws, None where there is none."""
-    drawn = np.empty(n_samples, np.int64)
-    if rows is None:
-        return _sample_sparse(chain, context, rng.random(n_samples), drawn)
-    cumulative, last = cumulative_rows(rows)
-    uniforms = np.empty(min(n_samples, _BLOCK))
-    for start in range(0, n_samples, _BLOCK):
+def sample_path(chain: ChainLaw, symbols: Array, context: int, drawn: Array, rng: np.random.Generator) -> None:
+    """Fill `drawn` with symbols that follow `context`; block by block, so that only the result needs fresh memory."""
+    uniforms = np.empty(min(len(drawn), _BLOCK))
+    codes = np.empty(len(uniforms), np.int64)
+    thresholds = draw_thresholds(chain.transition.rows) if isinstance(chain.transition, MatrixLaw) else None
+    for start in range(0, len(drawn), _BLOCK):
         part = drawn[start : start + _BLOCK]
-        rng.random(out=uniforms[: len(part)])
-        context = draw_path(uniforms[: len(part)], cumulative, last, context, part)
-    return drawn
+        u, k = uniforms[: len(part)], codes[: len(part)]
+        rng.random(out=u)
+        context = draw_path(u, thresholds, context, k) if thresholds is not None else _draw_sparse(chain, context, u, k)
+        np.take(symbols, k, out=part, mode="clip")  # without it, numpy would check every code, in a copy
 
 
-def _sample_sparse(chain: ChainLaw, context: int, uniforms: Floats, drawn: Ints) -> Ints:
+def _draw_sparse(chain: ChainLaw, context: int, uniforms: Floats, drawn: Ints) -> int:
+    """As draw_path, with the law of each context made when it is reached."""
     n_contexts = chain.n_symbols**chain.order
     for t in range(len(drawn)):
-        cumulative, last = cumulative_rows(chain.transition.of_contexts(np.array([context])))
-        draw_path(uniforms[t : t + 1], cumulative, last, 0, drawn[t : t + 1])
+        law = chain.transition.of_contexts(np.array([context]))
+        draw_path(uniforms[t : t + 1], draw_thresholds(law), 0, drawn[t : t + 1])
         context = (context * chain.n_symbols + int(drawn[t])) % n_contexts
-    return drawn
+    return context
 
 
 def draw_start(chain: ChainLaw, rng: np.random.Generator) -> int:
     """A first context, drawn from the start law."""
-    cumulative, last = cumulative_rows(chain.start_law[None, :])
-    place = min(int(np.searchsorted(cumulative[0], rng.random(), side="right")), int(last[0]))
+    place = np.searchsorted(draw_thresholds(chain.start_law[None, :])[0], rng.random(), side="right")
     return int(chain.start_contexts[place])

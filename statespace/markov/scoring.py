@@ -23,7 +23,11 @@ def log_likelihood_steps(law: ChainLaw, sequences: SymbolSequences, start: Start
     scored = (contexts >= 0) & (sequences.codes >= 0)
     words = np.where(scored, contexts * law.n_symbols + sequences.codes, 0)
     with np.errstate(divide="ignore"):
-        steps = np.where(scored, np.log(law.transition.of_words(words)), np.nan)
+        if isinstance(law.transition, MatrixLaw) and law.transition.rows.size < len(words):  # fewer logarithms
+            logs = np.log(law.transition.rows).reshape(-1)[words]
+        else:
+            logs = np.log(law.transition.of_words(words))
+    steps = np.where(scored, logs, np.nan)
     if start is not None and law.order:
         rows, places = _start_steps(law, sequences, start)
         steps[places] = rows

@@ -13,7 +13,6 @@ Tucker). The set of transitions with P > 0 is changed until that holds; on it, r
 climbed by L-BFGS.
 """
 
-
 import numpy as np
 
 from statespace.foundations.contexts import context_matrix

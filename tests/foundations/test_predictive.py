@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -354,6 +354,7 @@ def test_a_certain_number_is_in_the_piece_that_holds_it():
     np.testing.assert_array_equal(law.log_event(lambda v: v == 0, x), [0, -math.inf, 0, 0, -math.inf])
 
 
+@settings(max_examples=15)
 @given(gaussian_laws(max_features=1), st.sets(st.integers(-30, 30), min_size=1, max_size=4))
 def test_the_probabilities_of_all_outcomes_sum_to_one(drawn, tenths):
     law, _ = drawn

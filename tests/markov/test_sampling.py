@@ -8,7 +8,7 @@ from scipy import stats
 
 from statespace import MarkovChain
 from statespace.markov import sampling
-from statespace.markov.sampling import cumulative_rows, draw_path
+from statespace.markov.sampling import draw_path, draw_thresholds
 from tests import naive
 from tests.markov.example_sequences import as_function, tables
 
@@ -18,9 +18,9 @@ TENTHS = np.array([0.1] * 10 + [0.0, 0.0])  # their running sum stays below 1
 def draws(table, uniforms, context=()):
     """The kernel's symbols for these uniforms."""
     K = table.shape[-1]
-    cumulative, last = cumulative_rows(table.reshape(-1, K))
+    thresholds = draw_thresholds(table.reshape(-1, K))
     drawn = np.empty(len(uniforms), np.int64)
-    draw_path(np.asarray(uniforms, dtype=float), cumulative, last, naive.code(context, K), drawn)
+    draw_path(np.asarray(uniforms, dtype=float), thresholds, naive.code(context, K), drawn)
     return drawn.tolist()
 
 
