@@ -110,6 +110,9 @@ def check_symbols(symbols: Any) -> Array:
     cleaned = clean_symbols(_values_of(_ordered(symbols, "symbols"), "symbols")[0], "symbols")
     if cleaned.missing is not None and cleaned.missing.any():
         raise ValueError("symbols holds a missing value: missing observations need no symbol")
+    if cleaned.kind == "integer" and (cleaned.values < 0).any():
+        negative = cleaned.values[cleaned.values < 0][0]
+        raise ValueError(f"symbols holds {negative}: symbols are whole numbers from 0 or labels, such as '{negative}'")
     seen = set()
     for symbol in cleaned.values.tolist():
         if symbol in seen:

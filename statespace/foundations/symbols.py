@@ -304,7 +304,7 @@ def _encode_integers(
     if missing is not None:
         values = np.where(missing, values[int(np.flatnonzero(~missing)[0])], values)
     low, high = smallest_and_largest(values)
-    if low < 0 and (alphabet is None or not (alphabet < 0).any()):
+    if low < 0:
         row = int(np.flatnonzero(values < 0)[0])
         raise ValueError(
             f"{place(row)} is {values[row]}: symbols are whole numbers from 0 or labels; "
@@ -313,9 +313,9 @@ def _encode_integers(
     if alphabet is None:
         alphabet = _observed_integers(values, high)
     whole = alphabet.astype(np.int64)
-    if low >= 0 and high < len(whole) and np.array_equal(whole, np.arange(len(whole))):
+    if high < len(whole) and np.array_equal(whole, np.arange(len(whole))):
         codes = values
-    elif low >= 0 and high < _TABLE_LIMIT and int(whole.max()) < _TABLE_LIMIT and whole.min() >= 0:
+    elif high < _TABLE_LIMIT and int(whole.max()) < _TABLE_LIMIT and whole.min() >= 0:
         table = np.full(max(high, int(whole.max())) + 1, -1, np.int64)
         table[whole] = np.arange(len(whole))
         codes = table[values]

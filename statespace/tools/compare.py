@@ -160,6 +160,8 @@ def compare(
     happened = event if bins is None else _Bins(bins)
     train, whole, n_test = _split(X, test)
 
+    if happened is None:
+        _check_units({name: model for name, model in models.items() if hasattr(model, "support")})
     fitted, seconds = [], []
     for model in models.values():
         fresh, took = _timed_fit(model, train, symbols)
@@ -168,7 +170,7 @@ def compare(
         fitted.append(fresh)
         seconds.append(took)
     if happened is None:
-        _check_units(dict(zip(models, fitted, strict=True)))
+        _check_units(dict(zip(models, fitted, strict=True)))  # some models know their units only when fitted
 
     train_steps, test_steps = [], []
     for model in fitted:
@@ -190,7 +192,7 @@ def compare(
     with np.errstate(invalid="ignore"):
         gaps = test_table[best] - test_table
         error = gaps.std(axis=1, ddof=1) / np.sqrt(gaps.shape[1]) if gaps.shape[1] > 1 else np.full(len(gaps), np.nan)
-        difference = loss - loss[best]
+        difference = np.where(loss == loss[best], 0.0, loss - loss[best])
     return Comparison(
         names=tuple(map(str, models)),
         models=tuple(fitted),
@@ -289,11 +291,10 @@ class _Bins:
 
 def _check_units(models: Mapping[str, Any]) -> None:
     supports = {name: getattr(model, "support", "mixed") for name, model in models.items()}
-    kinds = {name: "reals" if support == "reals" else support for name, support in supports.items()}
-    names = list(kinds)
+    names = list(supports)
     for name in names[1:]:
-        discrete = {kinds[names[0]], kinds[name]} <= {"categories", "counts"}
-        if kinds[name] != kinds[names[0]] and not discrete:
+        discrete = {supports[names[0]], supports[name]} <= {"categories", "counts"}
+        if supports[name] != supports[names[0]] and not discrete:
             raise ValueError(
                 f"{names[0]!r} gives probabilities or densities of {supports[names[0]]}, {name!r} of {supports[name]}: "
                 "these are different units; pass event= or bins= to compare the probability of the same events"

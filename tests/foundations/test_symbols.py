@@ -664,8 +664,11 @@ def test_symbols_of_another_kind_than_the_alphabet_are_named(X, symbols, message
         read_symbols(X, symbols=symbols)
 
 
-def test_negative_symbols_pass_where_they_were_declared():
-    assert read_symbols([-1, 1], symbols=[-1, 0, 1]).codes.tolist() == [0, 2]
+def test_negative_numbers_are_no_symbols_even_where_they_were_declared():
+    with pytest.raises(ValueError, match=r"symbols holds -1: symbols are whole numbers from 0 or labels, such as '-1'"):
+        read_symbols([0, 1], symbols=[-1, 0, 1])
+    with pytest.raises(ValueError, match=r"X\[1\] is -2: symbols are whole numbers from 0"):
+        read_symbols(pd.Series([0, -2], dtype="category"))
 
 
 def test_half_precision_is_read_without_a_warning():  # 2^53 overflows a half float

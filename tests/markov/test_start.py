@@ -73,6 +73,16 @@ def test_steps_are_those_of_the_twin(case, initial, smoothed):
     np.testing.assert_allclose(chain.score(sequences), np.nansum(expected), rtol=1e-12, atol=1e-12)
 
 
+def test_a_start_is_scored_up_to_its_first_gap():
+    start = np.array([[0.1, 0.2], [0.3, 0.4]])
+    table = np.array([[[0.5, 0.5], [0.2, 0.8]], [[0.9, 0.1], [0.6, 0.4]]])
+    chain = MarkovChain.from_matrix(table, initial=start)
+    steps = chain.log_likelihood([[1, None, 0, 1, 1], [None, 1, 0], [0], [1, 0, 1], [None]], by="step")
+    expected = [[0.7, np.nan, np.nan, np.nan, 0.8], [np.nan] * 3, [0.3], [0.7, 3 / 7, 0.1], [np.nan]]
+    for found, probabilities in zip(steps, expected, strict=True):
+        np.testing.assert_allclose(found, np.log(probabilities), rtol=1e-14)
+
+
 # The three kinds
 
 
@@ -123,16 +133,17 @@ def test_a_matrix_without_a_start_is_taken_at_a_usual_moment():
 
 
 def test_a_large_table_of_known_laws_is_not_squared():
-    # 2^20 contexts; a matrix over them would take 8 TB
-    order = 20
+    # 2^17 contexts; a matrix over them would take 128 GB
+    order = 17
     rng = np.random.default_rng(0)
     table = rng.dirichlet(np.ones(2), size=(2,) * order)
     chain = MarkovChain.from_matrix(table)
     usual = chain.initial_
     following = (usual[..., None] * table).sum(axis=0)
     assert np.abs(following - usual).sum() < 1e-6
-    np.testing.assert_array_equal(chain.forecast([0, 1] * 10).probabilities[0], table[(0, 1) * 10])
-    with pytest.raises(ValueError, match=r"initial='stationary' solves for 2\^20 = 1048576 contexts, more than 4096"):
+    x = [0, 1] * 9
+    np.testing.assert_allclose(chain.forecast(x).probabilities[0], table[tuple(x[1:])], rtol=1e-15)
+    with pytest.raises(ValueError, match=r"initial='stationary' solves for 2\^17 = 131072 contexts, more than 4096"):
         MarkovChain.from_matrix(table, initial="stationary")
 
 
@@ -202,7 +213,7 @@ def complete_sequences(draw):
     return K, order, draw(st.lists(sequence, min_size=1, max_size=4))
 
 
-@settings(max_examples=20)  # each climbs, some several times
+@settings(max_examples=12)  # each climbs, some several times
 @given(complete_sequences().filter(learns), st.integers(0, 2**32 - 1))
 def test_no_other_chain_is_more_likely_with_stationary_starts(case, seed):
     K, order, sequences = case
@@ -233,7 +244,7 @@ def climb(sequences, K, rng):
 
     found = [
         minimize(lambda theta: -likelihood(table(theta), sequences), rng.normal(size=K * K), method="BFGS")
-        for _ in range(3)
+        for _ in range(2)
     ]
     best = min(found, key=lambda result: result.fun)
     return -best.fun, table(best.x)

@@ -102,8 +102,8 @@ def best_order(model_selection, X, **options):
 
 def test_totals_pick_the_longest_memory_of_a_coin_and_the_scorer_none(model_selection):
     # A toss costs 0.69 nats, and the total of order M leaves M of them out of each sequence, more than a higher order
-    # loses by learning noise. On the same steps order 0 has the fewest frequencies to get wrong: over 200 other runs
-    # it won 143, so that fewer than 16 of 30 come once in a hundred times.
+    # loses by learning noise. On the same steps order 0 has the fewest frequencies to get wrong: over 200 runs,
+    # these among them, it won 143, so that fewer than 16 of 30 come once in a hundred times.
     totals, means = [], []
     for run in range(30):
         rng = np.random.default_rng(run)
