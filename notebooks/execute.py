@@ -1,4 +1,7 @@
-"""Execute the notebooks: `python notebooks/execute.py` writes their outputs, `--check` only sees that they run."""
+"""Execute the notebooks: `python notebooks/execute.py` writes their outputs.
+
+With `--check` it writes nothing, but sees that they run, and that outputs of each cell were committed in order.
+"""
 
 import sys
 import time
@@ -15,6 +18,10 @@ def main(arguments: list[str]) -> int:
     for path in sorted(folder.glob("*.ipynb")):
         started = time.perf_counter()
         notebook = nbformat.read(path, as_version=4)
+        counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
+        if "--check" in arguments and counts != list(range(1, len(counts) + 1)):
+            print(f"{path.name} is not executed: python notebooks/execute.py")
+            return 1
         kernel = {"metadata": {"path": str(folder)}}
         NotebookClient(notebook, timeout=LIMIT, kernel_name="python3", resources=kernel).execute()
         if "--check" not in arguments:

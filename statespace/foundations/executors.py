@@ -34,7 +34,13 @@ def pieces(n: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
-def map_pieces(function: Callable[[P], R], pieces: Iterable[P], executor: Executor | None = None) -> list[R]:
+def map_pieces(
+    function: Callable[[P], R],
+    pieces: Iterable[P],
+    executor: Executor | None = None,
+    *,
+    done: Callable[[], object] | None = None,
+) -> list[R]:
     """Call `function` on every piece; the results come in the order of the pieces.
 
     On threads the calling thread takes pieces too, so that a piece may itself call `map_pieces`: nobody ever waits
@@ -49,6 +55,8 @@ def map_pieces(function: Callable[[P], R], pieces: Iterable[P], executor: Execut
         None: a single piece runs where it is, several on threads that the whole process shares, as many at a time as
         there are processors. Otherwise any object with the `submit` of `concurrent.futures.Executor`: threads,
         processes, `dask.distributed.Client(...).get_executor()`, `mpi4py.futures`.
+    done : callable, optional
+        Called here, in this process, after each piece that is through, for a progress bar.
 
     Raises
     ------
@@ -67,11 +75,23 @@ def map_pieces(function: Callable[[P], R], pieces: Iterable[P], executor: Execut
         )
     if executor is None:
         if len(work) < 2 or _n_processors() == 1:
-            return [function(piece) for piece in work]
-        return _on_threads(function, work, _shared_threads(), _n_processors() - 1)
+            return [_reported(function, done)(piece) for piece in work]
+        return _on_threads(_reported(function, done), work, _shared_threads(), _n_processors() - 1)
     if isinstance(executor, ThreadPoolExecutor):
-        return _on_threads(function, work, executor, len(work))
-    return _elsewhere(function, work, executor)
+        return _on_threads(_reported(function, done), work, executor, len(work))
+    return _elsewhere(function, work, executor, done)
+
+
+def _reported(function: Callable[[P], R], done: Callable[[], object] | None) -> Callable[[P], R]:
+    if done is None:
+        return function
+
+    def reporting(piece: P) -> R:
+        result = function(piece)
+        done()
+        return result
+
+    return reporting
 
 
 def sum_in_order(results: Iterable[R]) -> R:
@@ -161,11 +181,15 @@ def _on_threads(function: Callable[[P], R], work: list[P], threads: Executor, n_
             helper.cancel()
 
 
-def _elsewhere(function: Callable[[P], R], work: list[P], executor: Executor) -> list[R]:
+def _elsewhere(
+    function: Callable[[P], R], work: list[P], executor: Executor, done: Callable[[], object] | None
+) -> list[R]:
     futures: list[Future[R]] = []
     try:
         for piece in work:
-            futures.append(executor.submit(function, piece))  # noqa: PERF401  # kept if one fails
+            futures.append(executor.submit(function, piece))
+            if done is not None:
+                futures[-1].add_done_callback(lambda _: done())
         if all(isinstance(future, Future) for future in futures):
             wait(futures, return_when=FIRST_EXCEPTION)
             for future in futures:

@@ -330,9 +330,12 @@ def _flag(name: str, value: object) -> bool:
     return bool(value)
 
 
+_VALUES = {"covariance_type": "covariance_type ('spherical', 'diag', 'full' or 'tied')"}
+
+
 def _takes(place: str, given: dict[str, Any], needed: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
     """Check the sizes that only some kinds of a model have."""
-    takes = ", ".join([*needed, *(f"{name} (optional)" for name in optional)])
+    takes = ", ".join([*(_VALUES.get(name, name) for name in needed), *(f"{name} (optional)" for name in optional)])
     for name, value in given.items():
         if value is None and name in needed:
             raise TypeError(f"{place}: missing {name}; it takes {takes}")

@@ -113,12 +113,15 @@ class PredictiveLaw:
         return f"{head}\n{numbers}"
 
     def probability(self, symbol: Any) -> Floats:
-        """P(x_n = symbol), shape (n,); 0 for what is not among the symbols."""
+        """P(x_n = symbol), shape (n,); `symbol` must be one of the symbols, so that a slip is not read as never."""
         if self.probabilities is None or self.symbols is None:
             raise TypeError(
                 "a Gaussian law gives no single value a probability: use log_density, or differences of cdf"
             )
-        matches = [known == symbol for known in self.symbols.tolist()]
+        matches = [bool(known == symbol) for known in self.symbols.tolist()]
+        if not any(matches):
+            listed = ", ".join(map(repr, self.symbols[:_SHOWN].tolist())) + ", ..." * (len(self.symbols) > _SHOWN)
+            raise ValueError(f"{symbol!r:.40} is not among the {len(self.symbols)} symbols {listed}")
         found: Floats = self.probabilities[:, matches].sum(axis=1)
         return found
 

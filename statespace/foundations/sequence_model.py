@@ -48,11 +48,30 @@ class SequenceModel(Estimator):
             )
         return math.log(n_steps) * self.n_parameters - 2 * self.score(X, lengths)
 
-    def fit_each(self, X: Any, executor: Executor | None = None) -> list[Self]:
-        """One fitted model for each sequence of a list or panel, `executor` sharing out the work."""
+    def fit_each(self, X: Any, executor: Executor | None = None, *, progress: bool = False) -> list[Self]:
+        """One fitted model for each series.
+
+        Parameters
+        ----------
+        X : list of sequences, panel (series, time, feature) or frame
+            A frame has a series a column.
+        executor : concurrent.futures.Executor, optional
+            Shares out the work; threads without it.
+        progress : bool
+            Show a progress bar.
+
+        """
         if isinstance(X, str | bytes) or not hasattr(X, "__iter__"):
             raise TypeError(f"fit_each needs a list of sequences, got {type(X).__name__}")
-        return map_pieces(_FitOne(self), list(X), executor)
+        series = [X[column] for column in X.columns] if hasattr(X, "columns") else list(X)
+        if not progress:
+            return map_pieces(_FitOne(self), series, executor)
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            raise ImportError('progress=True needs tqdm: pip install "statespace-models[progress]"') from None
+        with tqdm(total=len(series), unit="series") as bar:
+            return map_pieces(_FitOne(self), series, executor, done=bar.update)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to one file; `statespace.load(path)` reads it back."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -85,6 +86,7 @@ def read_symbols(X: Any, lengths: Any = None, symbols: Any = None) -> SymbolSequ
         offsets = check_lengths(lengths, len(pieces[0].values))
     else:
         offsets = np.concatenate([[0], np.cumsum([len(piece.values) for piece in pieces])]).astype(np.int64)
+    _check_calendars(layout, offsets, [name for _, name in containers])
     values = _end_to_end(pieces, kind)
     missing = None
     if any(piece.missing is not None for piece in pieces):
@@ -103,6 +105,19 @@ def read_symbols(X: Any, lengths: Any = None, symbols: Any = None) -> SymbolSequ
         alphabet = _declared_alphabet(pieces, kind)
     codes, alphabet = encode_symbols(values, missing, kind, alphabet, place)
     return SymbolSequences(codes, offsets, alphabet, missing is not None, layout)
+
+
+def _check_calendars(layout: Layout, offsets: Ints, names: list[str]) -> None:
+    """Look at the dates of each sequence by itself: the next one may begin before this one ends."""
+    for s, (a, b) in enumerate(pairwise(offsets.tolist())):
+        index = layout.indexes[0] if layout.form == "flat" else layout.indexes[s]
+        if type(index).__name__ in ("DatetimeIndex", "PeriodIndex"):
+            from statespace.foundations.calendar import warn_of_holes
+
+            if layout.form == "flat":
+                warn_of_holes(index[a:b], f"X[{a}:{b}]")
+            else:
+                warn_of_holes(index, names[s])
 
 
 def check_symbols(symbols: Any) -> Array:
@@ -138,7 +153,7 @@ def _containers(X: Any, lengths: Any) -> tuple[list[tuple[Any, str]], Layout]:
         if lengths is not None:
             raise ValueError(
                 "lengths is for sequences laid end to end in one array, and X is a list of sequences, which have "
-                "their own; labels to learn from are a keyword: y="
+                "their own; a y of labels does not belong here"
             )
         read = [_values_of(item, f"X[{i}]") for i, item in enumerate(X)]
         pieces = [(values, f"X[{i}]") for i, (values, _) in enumerate(read)]
@@ -194,10 +209,6 @@ def _values_of(X: Any, name: str) -> tuple[Any, Any]:
                 raise ValueError(f"{name} is a frame of {X.shape[1]} columns ({columns}): choose one, as X[column]")
             X = X[X.columns[0]]
         index = getattr(X, "index", None) if type(X).__module__.startswith("pandas") else None
-        if type(index).__name__ in ("DatetimeIndex", "PeriodIndex"):
-            from statespace.foundations.calendar import warn_of_holes
-
-            warn_of_holes(index, name)
         values = X
     elif isinstance(X, list | tuple | range):
         values = list(X)

@@ -71,7 +71,7 @@ def check_lengths(lengths: Any, n_samples: int) -> Ints:
     if values.ndim != 1 or not values.size or values.dtype.kind not in "iu":
         raise TypeError(
             "lengths must be a list of positive integers, one for each sequence laid end to end in X "
-            f"(got {lengths!r:.80}); labels to learn from are a keyword: y="
+            f"(got {lengths!r:.80}); a y of labels does not belong here"
         )
     if len(values) == n_samples > 1 and (values != 1).any():
         raise TypeError(

@@ -24,6 +24,7 @@ _HOME = {
     "recurrent_states": "structure",
     "stationary_laws": "structure",
     "transient_states": "structure",
+    "forecast_interval": "intervals",
     "transition_intervals": "intervals",
 }
 

@@ -7,7 +7,6 @@ Order 0 is the i.i.d. model. Bishop (2006), section 13.1.
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from itertools import pairwise
 from typing import Any, Self
 
@@ -23,6 +22,7 @@ from statespace.foundations.probability import generator
 from statespace.foundations.sequence_model import SequenceModel
 from statespace.foundations.sequences import SymbolSequences, check_symbols, read_symbols
 from statespace.foundations.stochastic_matrix import check_law, check_stochastic_matrix
+from statespace.foundations.symbols import is_frame_like
 from statespace.foundations.validation import check_choice, check_integer, check_positive
 from statespace.markov.chain_structure import ChainStructure
 from statespace.markov.prediction import ChainLaw, all_contexts, forecast_laws, predict_next
@@ -159,13 +159,21 @@ class MarkovChain(ChainStructure, SequenceModel):
         Parameters
         ----------
         P : (n_symbols,) * order + (n_symbols,)
-            Transition probabilities, the last axis the next symbol; one law for order 0.
+            Transition probabilities, the last axis the next symbol; one law for order 0. A pandas frame brings its
+            symbols along.
         symbols : (n_symbols,), optional
             The alphabet; 0, 1, ... without it.
         initial : {"conditional", "stationary"} or (n_symbols,) * order
             As in the class, or the law of the first `order` symbols.
 
         """
+        if is_frame_like(P) and len(P.shape) == 2 and hasattr(P, "index"):
+            if list(P.index) != list(P.columns):
+                raise ValueError(
+                    f"the rows of P are {list(P.index)[:6]}, its columns {list(P.columns)[:6]}: "
+                    "put the same symbols in the same order on both"
+                )
+            symbols = list(P.columns) if symbols is None else symbols
         try:
             shape = np.shape(P)
         except ValueError:  # ragged, which the check of a matrix puts in words
@@ -297,7 +305,8 @@ class MarkovChain(ChainStructure, SequenceModel):
         Returns
         -------
         PredictiveLaw
-            n_samples + 1 rows a sequence; for a list of sequences, a list of laws.
+            n_samples + 1 rows a sequence; for a list of sequences, a list of laws. Rows are NaN where a sparse chain
+            could be in too many contexts to sum over.
 
         """
         law = self._fitted()
@@ -389,10 +398,6 @@ class MarkovChain(ChainStructure, SequenceModel):
         if sequences.layout.form == "list":
             return made
         return made[0] if len(made) == 1 else PredictiveLaw(np.concatenate(laws), self.symbols_)
-
-    def fit_each(self, X: Any, executor: Executor | None = None) -> list[Self]:
-        """One fitted chain for each sequence of a list or panel, `executor` sharing out the work."""
-        return super().fit_each(X, executor)
 
     def _to_archive(self) -> tuple[dict[str, Any], dict[str, Array]]:
         law = self._fitted()

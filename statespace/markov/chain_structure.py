@@ -107,8 +107,15 @@ class ChainStructure:
         return structure.stationary_laws(self.context_matrix())
 
     def hitting_probabilities(self, *targets: Hashable) -> Floats:
-        """Probability that the chain is ever in one of the target states, from each state, shape (n_states,)."""
+        """Probability that the chain is ever in one of the target states, from each state, shape (n_states,).
+
+        For orders above 1 a symbol stands for all contexts that end with it.
+        """
         states = self.states_
+        symbols = self.symbols_.tolist()
+        if self._table().ndim > 2:
+            ending = [state for state in states for target in targets if target in symbols and state[-1] == target]  # type: ignore[index]
+            targets = (*ending, *(target for target in targets if target not in symbols))
         unknown = [target for target in targets if target not in states]
         if unknown or not targets:
             what = f"{unknown[0]!r} is not a state" if unknown else "no target given"
@@ -141,7 +148,10 @@ class ChainStructure:
         return lengths
 
     def entropy_rate(self) -> float:
-        """Long-run average of -log p(x_n | the past), in nats a step; a lower bound on any model's held-out loss."""
+        """Long-run average of -log p(x_n | the past), in nats a step.
+
+        On data from this chain no model has a smaller held-out loss, but for chance.
+        """
         return structure.entropy_rate(self.context_matrix())
 
     def n_step_matrix(self, n: int) -> Floats:

@@ -73,9 +73,11 @@ def sample_path(chain: ChainLaw, symbols: Array, context: int, drawn: Array, rng
 def _draw_sparse(chain: ChainLaw, context: int, uniforms: Floats, drawn: Ints) -> int:
     """As draw_path, with the law of each context made when it is reached."""
     n_contexts = chain.n_symbols**chain.order
+    thresholds: dict[int, Floats] = {}
     for t in range(len(drawn)):
-        law = chain.transition.of_contexts(np.array([context]))
-        draw_path(uniforms[t : t + 1], draw_thresholds(law), 0, drawn[t : t + 1])
+        if context not in thresholds:
+            thresholds[context] = draw_thresholds(chain.transition.of_contexts(np.array([context])))
+        draw_path(uniforms[t : t + 1], thresholds[context], 0, drawn[t : t + 1])
         context = (context * chain.n_symbols + int(drawn[t])) % n_contexts
     return context
 

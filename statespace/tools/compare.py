@@ -19,7 +19,7 @@ import numpy as np
 from statespace.foundations.estimator import clone
 from statespace.foundations.predictive import PredictiveLaw
 from statespace.foundations.validation import check_integer
-from statespace.protocols import Floats
+from statespace.protocols import Floats, Scored
 from statespace.tools.scoring import steps_by_sequence
 from statespace.tools.table import html_table, text_table
 
@@ -60,9 +60,10 @@ class Comparison:
     """Common scored steps behind held_out_nats."""
 
     @property
-    def best(self) -> str:
-        """The name of the model with the least held-out loss."""
-        return self.names[int(np.argmin(self.held_out_nats))]
+    def best(self) -> str | None:
+        """The name of the model with the least held-out loss; None where every loss is infinite."""
+        least = int(np.argmin(self.held_out_nats))
+        return self.names[least] if np.isfinite(self.held_out_nats[least]) else None
 
     def to_frame(self) -> Any:
         """A pandas frame, a row a model."""
@@ -102,7 +103,7 @@ class Comparison:
 
 
 def compare(
-    models: Mapping[str, Any],
+    models: Mapping[str, Scored],
     X: Any,
     *,
     test: int | Sequence[Any],
@@ -116,7 +117,7 @@ def compare(
     Parameters
     ----------
     models : mapping
-        Names and unfitted estimators, of any family.
+        Names and unfitted estimators, of any family, or your own with what `statespace.protocols.Scored` asks.
     X : sequence or list of sequences
         What to fit.
     test : int or list of sequences

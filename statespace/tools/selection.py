@@ -5,7 +5,7 @@ steps from complete contexts, its counts are sums of those of the highest order,
 
     2 (log L_{M+1} - log L_M)   against chi-squared with K^M (K - 1)^2 degrees of freedom
 
-are exact. With gaps, each run between them is treated so.
+compare maxima over the same steps. With gaps, each run between them is treated so.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class OrderSelection:
     bic: Floats
     """log(n) p - 2 log L."""
     likelihood_ratio: Floats
-    """2 (log L_{M+1} - log L_M); NaN for the highest order."""
+    """2 (log L_{M+1} - log L_M); NaN for the highest order, and with smoothing, which does not maximise log L."""
     degrees_of_freedom: tuple[int, ...]
     """K^M (K - 1)^2 of that test."""
     p_value: Floats
-    """P(chi-squared >= likelihood_ratio); NaN for the highest order."""
+    """P(chi-squared >= likelihood_ratio); NaN where the statistic is."""
     held_out: Floats | None
     """-mean log p a test step in nats; None without `test`."""
     held_out_error: Floats | None
@@ -60,7 +60,7 @@ class OrderSelection:
     n_test_steps: int | None
     """Common steps behind held_out."""
     best: dict[str, int]
-    """The order that each criterion picks."""
+    """The order that each criterion picks; without those that pick none (no test data, infinite losses, smoothing)."""
     criterion: str
     """The criterion that picks `order`."""
     model: MarkovChain
@@ -88,7 +88,7 @@ class OrderSelection:
             numbers = [self.log_likelihood[M], self.aic[M], self.aicc[M], self.bic[M], self.likelihood_ratio[M]]
             cells = [str(M), str(self.n_parameters[M]), *(f"{number:.2f}" for number in numbers)]
             cells += [str(self.degrees_of_freedom[M]), f"{self.p_value[M]:.3g}"]
-            if self.orders[-1] == M:  # nothing to test it against
+            if np.isnan(self.likelihood_ratio[M]):  # nothing to test it against
                 cells[-3:] = ["", "", ""]
             rows.append(cells)
             if self.held_out is not None and self.held_out_error is not None:
@@ -130,7 +130,8 @@ def select_order(
         The highest order to try.
     criterion : {"bic", "aic", "aicc", "likelihood_ratio", "held_out"}
         What picks the order: the least AIC, AICc, BIC or held-out loss; or the highest order whose likelihood-ratio
-        test against the one below rejects at 5%.
+        test against the one below rejects at 5%. That is 5% for each of the max_order tests: on independent data, one
+        series in four is given a memory when max_order is 6; BIC is the cautious choice.
     smoothing, alpha
         As in `MarkovChain`.
     test : int or list of sequences, optional
@@ -146,6 +147,11 @@ def select_order(
     check_choice("criterion", criterion, CRITERIA)
     if criterion == "held_out" and test is None:
         raise ValueError("criterion='held_out' needs test=, the number of last steps to hold out, or sequences")
+    if criterion == "likelihood_ratio" and smoothing is not None:
+        raise ValueError(
+            f"criterion='likelihood_ratio' compares maximum likelihoods, and smoothing={smoothing!r} gives none: "
+            "use smoothing=None, or another criterion"
+        )
     sequences = read_symbols(X, lengths, symbols)
     runs = [run for run in complete_runs(sequences) if len(run) > top]
     if not runs:
@@ -170,18 +176,25 @@ def select_order(
     spare = n_steps - prices - 1
     aicc = np.where(spare > 0, aic + 2 * prices * (prices + 1) / np.where(spare > 0, spare, 1), np.inf)
     bic = np.log(n_steps) * prices - 2 * log_likelihood
-    ratio = np.append(2 * np.diff(log_likelihood), np.nan)
+    ratio = np.append(2 * np.diff(log_likelihood), np.nan) if smoothing is None else np.full(top + 1, np.nan)
     p_value = _chi_squared_tail(ratio, np.array([float(f) for f in freedom]))
 
     comparison = None
     if test is not None:
-        held = X if lengths is None else [sequences.symbols[run] for run in complete_runs(sequences)]
+        several = lengths is not None and sequences.n_sequences > 1
+        held = [sequences.symbols[run] for run in complete_runs(sequences)] if several else X
         comparison = compare({str(M): chain(M) for M in range(top + 1)}, held, test=test, symbols=sequences.symbols)
     rejected = np.flatnonzero(p_value[:-1] < _SIGNIFICANCE)
     best = {"aic": int(np.argmin(aic)), "aicc": int(np.argmin(aicc)), "bic": int(np.argmin(bic))}
-    best["likelihood_ratio"] = int(rejected[-1]) + 1 if rejected.size else 0
-    if comparison is not None:
+    if smoothing is None:
+        best["likelihood_ratio"] = int(rejected[-1]) + 1 if rejected.size else 0
+    if comparison is not None and np.isfinite(comparison.held_out_nats).any():
         best["held_out"] = int(np.argmin(comparison.held_out_nats))
+    if criterion not in best:
+        raise ValueError(
+            "every order gives the test data probability 0, so held-out loss picks none: use a smoothing, "
+            "such as 'jeffreys'"
+        )
     return OrderSelection(
         orders=orders,
         n_parameters=n_parameters,

@@ -298,3 +298,19 @@ def test_sums_that_mean_nothing_are_refused():
         sum_in_order([[1], [2]])
     with pytest.raises(ValueError, match="shorter"):
         sum_in_order([(1, 2), (1,)])
+
+
+@pytest.mark.parametrize("make", [lambda: None, lambda: ThreadPoolExecutor(2), lambda: _Inline()])
+def test_every_piece_that_is_through_is_reported_once(make):
+    seen = []
+    assert map_pieces(lambda piece: piece * 2, range(5), make(), done=lambda: seen.append(1)) == [0, 2, 4, 6, 8]
+    assert len(seen) == 5
+
+
+class _Inline:
+    """An executor that is no thread pool: it does the work at once."""
+
+    def submit(self, function, piece):
+        future = Future()
+        future.set_result(function(piece))
+        return future

@@ -186,8 +186,8 @@ LENGTHS = {
     "text": ("4", TypeError, r"lengths must be a list of positive integers.*\(got '4'\)"),
     "none of them": ([], TypeError, r"lengths must be a list of positive integers.*\(got \[\]\)"),
     "truth values": ([True] * 4, TypeError, "lengths must be a list of positive integers"),
-    "y of texts": (["a", "b", "a", "b"], TypeError, "labels to learn from are a keyword: y="),
-    "y of numbers": ([0.5, 1.5, 0.1, 0.2], TypeError, "labels to learn from are a keyword: y="),
+    "y of texts": (["a", "b", "a", "b"], TypeError, "a y of labels does not belong here"),
+    "y of numbers": ([0.5, 1.5, 0.1, 0.2], TypeError, "a y of labels does not belong here"),
     "y of classes": ([0, 1, 1, 0], TypeError, "lengths has a number for each of the 4 rows of X.* are a keyword, y="),
     "y of classes from 1": (np.array([1, 2, 2, 1]), TypeError, "lengths has a number for each of the 4 rows of X"),
 }
@@ -202,7 +202,7 @@ def test_wrong_lengths_are_refused_with_what_they_are_and_should_be(X, lengths, 
 
 @pytest.mark.parametrize("X", [[[1], [2]], [np.array([1, 2])], np.zeros((2, 2, 1))], ids=["lists", "arrays", "panel"])
 def test_lengths_beside_sequences_that_have_their_own_are_refused_and_y_is_named(X):
-    with pytest.raises(ValueError, match=r"lengths is for sequences laid end to end.*have their own; .*keyword: y="):
+    with pytest.raises(ValueError, match=r"lengths is for sequences laid end to end.*have their own; a y of labels"):
         read_symbols(X, [1, 1])
 
 

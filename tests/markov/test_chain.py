@@ -326,3 +326,35 @@ def test_from_nothing_known_the_usual_moment_moves_on():
     np.testing.assert_allclose(law.probabilities, expected, rtol=1e-14)
     assert chain.score([None]) == 0.0
     np.testing.assert_array_equal(chain.predictive([None, 1]).probabilities[2], chain.transmat_[1])
+
+
+def test_a_frame_of_probabilities_brings_its_symbols_and_must_agree_with_itself():
+    P = pd.DataFrame([[0.9, 0.1], [0.5, 0.5]], index=["dry", "wet"], columns=["dry", "wet"])
+    chain = MarkovChain.from_matrix(P)
+    assert chain.symbols_.tolist() == ["dry", "wet"]
+    np.testing.assert_array_equal(chain.forecast(["dry"], 1).probability("wet"), [0.1])
+    with pytest.raises(ValueError, match=r"the rows of P are \['dry', 'wet'\], its columns \['wet', 'dry'\]"):
+        MarkovChain.from_matrix(P[["wet", "dry"]])
+
+
+def test_dates_of_sequences_end_to_end_are_looked_at_one_sequence_at_a_time():
+    days = pd.date_range("2020-01-01", periods=3).append(pd.date_range("2020-01-01", periods=3))
+    x = pd.Series([0, 1, 0, 1, 1, 0], index=days)
+    together = MarkovChain().fit(x, [3, 3])
+    np.testing.assert_array_equal(together.counts_, MarkovChain().fit([x[:3], x[3:]]).counts_)
+    with pytest.raises(ValueError, match=r"the date of X\[2:6\]\[1\].*comes before"):
+        MarkovChain().fit(x, [2, 4])
+
+
+def test_one_model_a_series_and_a_frame_has_a_series_a_column():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"a": rng.integers(0, 2, 30), "b": rng.integers(0, 3, 30)})
+    fitted = MarkovChain().fit_each(frame)
+    for chain, column in zip(fitted, frame, strict=True):
+        np.testing.assert_array_equal(chain.counts_, MarkovChain().fit(frame[column]).counts_)
+
+
+def test_a_progress_bar_counts_the_series(capfd):
+    pytest.importorskip("tqdm", reason="the bar is tqdm's")
+    MarkovChain().fit_each([[0, 1, 1]] * 7, progress=True)
+    assert "7/7" in capfd.readouterr().err

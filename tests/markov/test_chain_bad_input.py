@@ -93,7 +93,7 @@ def test_data_that_are_none_are_named(name):
         (5, TypeError, "lengths must be a list of positive integers"),
         ([[2, 3]], TypeError, "lengths must be a list of positive integers"),
         ([], TypeError, "lengths must be a list of positive integers"),
-        (["dry"] * 5, TypeError, "lengths must be .* labels to learn from are a keyword: y="),  # a y in its place
+        (["dry"] * 5, TypeError, "lengths must be .* a y of labels does not belong here"),  # a y in its place
     ],
 )
 def test_lengths_that_do_not_fit_are_named(lengths, error, message):

@@ -124,8 +124,10 @@ def test_states_beyond_order_one_are_tuples_of_labels():
     assert chain.states_ == [("dry", "dry"), ("dry", "wet"), ("wet", "dry"), ("wet", "wet")]
     assert chain.is_irreducible()
     assert chain.hitting_probabilities(("wet", "wet")).shape == (4,)
-    with pytest.raises(ValueError, match="'wet' is not a state; the states are \\('dry', 'dry'\\), "):
-        chain.hitting_probabilities("wet")
+    ending = chain.hitting_probabilities(("dry", "wet"), ("wet", "wet"))
+    np.testing.assert_array_equal(chain.hitting_probabilities("wet"), ending)  # every context that ends with it
+    with pytest.raises(ValueError, match="'snow' is not a state; the states are \\('dry', 'dry'\\), "):
+        chain.hitting_probabilities("snow")
 
 
 def test_several_recurrent_classes_have_no_one_law():

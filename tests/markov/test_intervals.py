@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statespace import MarkovChain
-from statespace.markov import transition_intervals
+from statespace.markov import forecast_interval, transition_intervals
 
 
 @given(st.integers(0, 300), st.integers(0, 300), st.sampled_from([0.5, 0.95, 0.999]))
@@ -82,3 +82,36 @@ def test_counts_that_are_none_are_refused(counts):
 def test_a_chain_without_counts_has_no_intervals():
     with pytest.raises(ValueError, match="made from a matrix: it has no counts"):
         MarkovChain.from_matrix([[0.5, 0.5], [0.5, 0.5]]).confidence_intervals()
+
+
+def test_a_forecast_one_step_from_a_known_context_has_nearly_the_exact_interval():
+    x = np.random.default_rng(4).integers(0, 2, 400)
+    chain = MarkovChain(1).fit(x)
+    low, high = forecast_interval(chain, x, n_draws=20_000)
+    exact_low, exact_high = chain.confidence_intervals()
+    np.testing.assert_allclose(low[0], exact_low[x[-1]], atol=3e-3)
+    np.testing.assert_allclose(high[0], exact_high[x[-1]], atol=3e-3)
+
+
+def test_a_forecast_after_missing_observations_holds_the_forecast_and_narrows_with_data():
+    rng = np.random.default_rng(5)
+    widths = []
+    for n in (100, 10_000):
+        x = rng.integers(0, 2, n).astype(float)
+        chain = MarkovChain(2).fit(x)
+        x[-2:] = np.nan
+        low, high = forecast_interval(chain, x, steps=3)
+        law = chain.forecast(x, 3).probabilities
+        assert ((low < law) & (law < high)).all()
+        widths.append((high - low).mean())
+    assert widths[1] < widths[0] / 5  # the root of a hundred, less for chance
+
+
+def test_forecast_intervals_are_the_same_for_the_same_seed_and_refuse_what_they_cannot_do():
+    chain = MarkovChain(1).fit([0, 1, 1, 0, 1])
+    again = [forecast_interval(chain, [0], random_state=3).low for _ in range(2)]
+    np.testing.assert_array_equal(*again)
+    with pytest.raises(ValueError, match="X is 2 sequences: pass one"):
+        forecast_interval(chain, [[0], [1]])
+    with pytest.raises(ValueError, match="made from a matrix: it has no counts"):
+        forecast_interval(MarkovChain.from_matrix([[0.5, 0.5], [0.5, 0.5]]), [0])

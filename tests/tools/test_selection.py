@@ -288,3 +288,26 @@ def test_bad_arguments_are_named(arguments, error, message):
 def test_bad_options_are_named(options, error, message):
     with pytest.raises(error, match=message):
         select_order([0, 1, 1, 0, 1, 0, 0, 1], 2, **options)
+
+
+def test_smoothed_laws_have_no_likelihood_ratio():
+    x = np.random.default_rng(0).integers(0, 2, 200)
+    found = select_order(x, 2, smoothing="laplace")
+    assert np.isnan(found.likelihood_ratio).all()
+    assert np.isnan(found.p_value).all()
+    assert "likelihood_ratio" not in found.best
+    with pytest.raises(ValueError, match="compares maximum likelihoods, and smoothing='laplace' gives none"):
+        select_order(x, 2, "likelihood_ratio", smoothing="laplace")
+
+
+def test_infinite_losses_pick_no_order():
+    x = ["a", "b"] * 20 + ["c"]
+    assert "held_out" not in select_order(x, 2, test=5).best
+    with pytest.raises(ValueError, match="every order gives the test data probability 0.*use a smoothing"):
+        select_order(x, 2, "held_out", test=5)
+
+
+def test_one_sequence_with_its_length_is_one_sequence():
+    x = np.random.default_rng(3).integers(0, 2, 200)
+    one, same = select_order(x, 2, lengths=[200], test=50), select_order(x, 2, test=50)
+    np.testing.assert_array_equal(one.held_out, same.held_out)
