@@ -15,7 +15,7 @@ from statespace.foundations.stochastic_matrix import (
     communicating_classes,
     stationary_law,
 )
-from tests.markov import naive_structure as naive
+from tests import naive
 from tests.markov.example_chains import LAND_OF_OZ, chains, drifting_walk, irreducible_chains
 
 # Checks

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.markov import naive_structure as naive
+from tests import naive
 
 # To a few units of rounding of each entry, however small it is
 EXACT = {"rtol": 2e-14, "atol": 0}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statespace.markov import structure
-from tests.markov import naive_structure as naive
+from tests import naive
 from tests.markov.example_chains import (
     EXACT,
     LAND_OF_OZ,

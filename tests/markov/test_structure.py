@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from statespace.foundations import stochastic_matrix
 from statespace.markov import passage_times, structure
-from tests.markov import naive_structure as naive
+from tests import naive
 from tests.markov.example_chains import (
     EXACT,
     LAND_OF_OZ,

@@ -303,7 +303,7 @@ def test_smoothed_laws_have_no_likelihood_ratio():
 def test_infinite_losses_pick_no_order():
     x = ["a", "b"] * 20 + ["c"]
     assert "held_out" not in select_order(x, 2, test=5).best
-    with pytest.raises(ValueError, match="every order gives the test data probability 0.*use a smoothing"):
+    with pytest.raises(ValueError, match=r"every order gives the test data probability 0.*use a smoothing"):
         select_order(x, 2, "held_out", test=5)
 
 
