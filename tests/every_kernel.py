@@ -73,6 +73,8 @@ def run() -> dict[str, np.ndarray]:
                 key = f"{K} {name} {order}"
                 results[f"{key} counts"] = chain.counts_
                 results[f"{key} score"] = np.array(chain.score(x))
+                steps = chain.log_likelihood(x, by="step")
+                results[f"{key} steps"] = np.concatenate(steps if isinstance(steps, list) else [steps])
                 several = chain.predictive(x)
                 for i, law in enumerate(several if isinstance(several, list) else [several]):
                     results[f"{key} predictive {i}"] = law.probabilities

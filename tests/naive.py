@@ -1,7 +1,7 @@
 """The obvious twins of the kernels.
 
-Of words and contexts: plain Python over dictionaries and tuples, None for a missing observation. Of transition matrices:
-powers of the graph, and exact rational arithmetic.
+Of words and contexts: plain Python over dictionaries and tuples, None for a missing observation. Of transition
+matrices: powers of the graph, and exact rational arithmetic.
 """
 
 import itertools

@@ -13,7 +13,8 @@ from statespace.foundations.kernel import kernel
 from statespace.foundations.sequences import SymbolSequences
 from statespace.protocols import Array, Ints
 
-_PIECE = 1 << 21  # symbols a piece: long enough that a thread is worth it
+_PIECE = 1 << 18  # symbols a piece: long enough that a thread is worth it
+_SMALL_TABLE = 1 << 12
 _FAST_TABLE = 1 << 16  # largest table kept four times, so that they stay in a near cache
 
 
@@ -131,21 +132,22 @@ def count_dense(sequences: SymbolSequences, order: int, weights: Array | None = 
 
 
 def _count_long_pairs(x: Ints, n_symbols: int) -> Ints:
+    total = np.zeros(n_symbols * n_symbols, np.int64)
+    if len(x) < 2:
+        return total
+    if n_symbols == 2:  # as fast as memory: threads would only wait for it together
+        count_binary_pairs(x, total)
+        return total
+
     def count(piece: slice) -> Ints:
         values = x[piece.start : piece.stop + 1]  # a pair belongs to the piece of its first symbol
-        if n_symbols == 2:
-            pairs = np.zeros(4, np.int64)
-            count_binary_pairs(values, pairs)
-            return pairs
         tables = np.zeros((4, n_symbols * n_symbols), np.uint32)  # half the cache; a piece is shorter than 2^32
         count_pairs(values, n_symbols, tables)
         counted: Ints = tables.sum(axis=0, dtype=np.int64)
         return counted
 
-    if len(x) < 2:
-        return np.zeros(n_symbols * n_symbols, np.int64)
-    total = np.zeros(n_symbols * n_symbols, np.int64)
-    for table in map_pieces(count, pieces(len(x) - 1, _PIECE)):
+    size = _PIECE if len(total) <= _SMALL_TABLE else 4 * _PIECE  # large tables are cleared and added up less often
+    for table in map_pieces(count, pieces(len(x) - 1, size)):
         total += table
     return total
 

@@ -8,6 +8,7 @@ first M steps as long as nothing is missing:
 
 import numpy as np
 
+from statespace.foundations.kernel import kernel
 from statespace.foundations.sequences import SymbolSequences
 from statespace.markov.prediction import ChainLaw, all_contexts
 from statespace.markov.smoothing import MatrixLaw
@@ -16,18 +17,45 @@ from statespace.markov.tables import DenseCounts, count_table
 from statespace.protocols import Floats, Ints
 
 
+@kernel
+def log_words(x: Ints, offsets: Ints, n_symbols: int, order: int, log_table: Floats, steps: Floats) -> None:
+    """The entry of `log_table` for the word that ends at each step; NaN where the word is incomplete."""
+    n_contexts = 1
+    for _ in range(order):
+        n_contexts *= n_symbols
+    for s in range(offsets.size - 1):
+        known = 0
+        context = 0
+        for t in range(offsets[s], offsets[s + 1]):
+            if x[t] < 0:
+                steps[t] = np.nan
+                known = 0
+                context = 0
+                continue
+            word = context * n_symbols + x[t]
+            if known >= order:
+                steps[t] = log_table[word]
+                context = word - x[t - order] * n_contexts
+            else:
+                steps[t] = np.nan
+                context = word
+            known += 1
+
+
 def log_likelihood_steps(law: ChainLaw, sequences: SymbolSequences, start: StartLaw | None) -> Floats:
     """Log p(x_n | x_1..x_{n-1}) of every step, NaN where not scored, shape (n_samples,)."""
-    after = sequences.offsets[1:] + np.arange(sequences.n_sequences)
-    contexts = np.delete(all_contexts(law, sequences), after)
-    scored = (contexts >= 0) & (sequences.codes >= 0)
-    words = np.where(scored, contexts * law.n_symbols + sequences.codes, 0)
-    with np.errstate(divide="ignore"):
-        if isinstance(law.transition, MatrixLaw) and law.transition.rows.size < len(words):  # fewer logarithms
-            logs = np.log(law.transition.rows).reshape(-1)[words]
-        else:
-            logs = np.log(law.transition.of_words(words))
-    steps = np.where(scored, logs, np.nan)
+    steps = np.empty(len(sequences.codes))
+    if isinstance(law.transition, MatrixLaw):
+        log_words(
+            sequences.codes, sequences.offsets, law.n_symbols, law.order, law.transition.log_rows.reshape(-1), steps
+        )
+    else:
+        after = sequences.offsets[1:] + np.arange(sequences.n_sequences)
+        contexts = np.delete(all_contexts(law, sequences), after)
+        scored = (contexts >= 0) & (sequences.codes >= 0)
+        words = np.where(scored, contexts * law.n_symbols + sequences.codes, 0)
+        with np.errstate(divide="ignore"):
+            steps = np.where(scored, np.log(law.transition.of_words(words)), np.nan)
     if start is not None and law.order:
         rows, places = _start_steps(law, sequences, start)
         steps[places] = rows

@@ -9,6 +9,7 @@ which backs off to shorter contexts instead, is in backoff.py.
 Each estimator gives single probabilities (for words) and whole laws (for contexts) from the same formula.
 """
 
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -55,6 +56,13 @@ class MatrixLaw:
 
     def __init__(self, rows: Floats) -> None:
         self.rows = rows
+
+    @cached_property
+    def log_rows(self) -> Floats:
+        """Their logarithms, -inf where impossible, the same shape."""
+        with np.errstate(divide="ignore"):
+            logs: Floats = np.log(self.rows)
+        return logs
 
     def of_words(self, words: Ints) -> Floats:
         """p(k | c) for each word."""
