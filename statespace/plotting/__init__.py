@@ -52,4 +52,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """Every public name, imported or not."""
-    return sorted(set(globals()) | set(__all__))
+    return sorted(__all__)

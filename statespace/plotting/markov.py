@@ -80,7 +80,7 @@ def transition_table(model_or_matrix: Any, symbols: Sequence[Any] | None = None)
         contexts = np.array([[code[x] for x in context] for context in occurred], dtype=np.int64)
     else:
         contexts = _all_contexts(P, K)
-    P = P.reshape(-1, K)
+    P = _without_guesses(model, P.reshape(-1, K))
     symbols = own if symbols is None else symbols
     names = [_name(symbol) for symbol in (range(K) if symbols is None else symbols)]
     if len(names) != K:
@@ -88,6 +88,15 @@ def transition_table(model_or_matrix: Any, symbols: Sequence[Any] | None = None)
     table = TransitionTable(P, contexts, names)
     _check_rows(table)
     return table
+
+
+def _without_guesses(model: Any, P: Floats) -> Floats:
+    """Put NaN in rows that stand for no observation and no prior: a chain has the uniform law there."""
+    counts = getattr(model, "counts_", None)
+    if counts is None or getattr(model, "smoothing", "other") is not None:
+        return P
+    seen = np.asarray(counts).reshape(P.shape).any(axis=1)
+    return np.where(seen[:, None], P, np.nan)
 
 
 def _name(symbol: Any) -> str:

@@ -162,3 +162,14 @@ def test_model_that_was_not_fitted_is_refused() -> None:
 
     with pytest.raises(TypeError, match="MarkovChain has no transmat_: call fit first"):
         transition_matrix(MarkovChain())
+
+
+def test_a_context_that_a_chain_never_saw_is_grey_and_not_a_guess() -> None:
+    from statespace import MarkovChain
+
+    x = ["dry", "wet", "dry", "wet", "wet", "snow"]  # nothing followed the snow
+    ax = transition_matrix(MarkovChain().fit(x))
+    shown = ax.images[0].get_array().reshape(3, 3)
+    assert np.ma.getmaskarray(shown)[1].all() or np.isnan(np.asarray(shown)[1]).all()
+    smoothed = transition_matrix(MarkovChain(smoothing="laplace").fit(x)).images[0].get_array()
+    assert np.isfinite(np.asarray(smoothed)).all()
