@@ -266,9 +266,9 @@ def threads(n: int, n_rounds: int) -> Table:
             "CPU, one core",
             f"CPU, {n_cores()} cores",
         ),
-        "By the clock, and so with all else that the machine did, but for the last two columns. The counting of more than "
-        "two\nsymbols is shared out, the pass that finds their range is not; K = 2 is as fast as memory and stays on one "
-        "thread.",
+        "By the clock, and so with all else that the machine did, but for the last two columns. The counting of more "
+        "than two\nsymbols is shared out, the pass that finds their range is not; K = 2 is as fast as memory and stays "
+        "on one thread.",
     )
     for K in (2, 8, 32):
         x = np.random.default_rng(K).integers(0, K, n)
