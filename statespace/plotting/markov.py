@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from statespace.plotting.axes import FAINT, INK, SOFT, axes_or_new, finish, ink_on, no_frame, points_per_unit
+from statespace.plotting.axes import (
+    FAINT,
+    INK,
+    SOFT,
+    axes_or_new,
+    finish,
+    ink_on,
+    no_frame,
+    plain_text,
+    points_per_unit,
+    shortly,
+)
 from statespace.protocols import Floats, Ints
 
 if TYPE_CHECKING:
@@ -60,7 +71,7 @@ def transition_table(model_or_matrix: Any, symbols: Sequence[Any] | None = None)
     Raises
     ------
     TypeError
-        If `model_or_matrix` is a model that was not fitted.
+        If `model_or_matrix` is a model that was not fitted, or no numbers.
     ValueError
         If the shape fits no order, a row does not sum to 1, or the number of names is wrong.
     """
@@ -69,7 +80,13 @@ def transition_table(model_or_matrix: Any, symbols: Sequence[Any] | None = None)
         name = type(model_or_matrix).__name__
         raise TypeError(f"{name} has no transmat_: call fit first, or give the matrix itself")
     values = model_or_matrix if model is None else model.transmat_
-    P = np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float64)
+    try:
+        P = np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"model_or_matrix is {shortly(values)}, expected a fitted model, or transition probabilities: numbers of "
+            "shape (K, K), or for order M (K,) * M + (K,) or (K**M, K)"
+        ) from None
     if P.ndim == 0 or P.size == 0:
         raise ValueError(f"expected a matrix of transition probabilities, got an array of shape {P.shape}")
     K = P.shape[-1]
@@ -82,7 +99,7 @@ def transition_table(model_or_matrix: Any, symbols: Sequence[Any] | None = None)
         contexts = _all_contexts(P, K)
     P = _without_guesses(model, P.reshape(-1, K))
     symbols = own if symbols is None else symbols
-    names = [_name(symbol) for symbol in (range(K) if symbols is None else symbols)]
+    names = [plain_text(symbol) for symbol in (range(K) if symbols is None else symbols)]
     if len(names) != K:
         raise ValueError(f"symbols has {len(names)} names, but the matrix has {K} columns")
     table = TransitionTable(P, contexts, names)
@@ -95,14 +112,8 @@ def _without_guesses(model: Any, P: Floats) -> Floats:
     counts = getattr(model, "counts_", None)
     if counts is None or getattr(model, "smoothing", "other") is not None:
         return P
-    seen = np.asarray(counts).reshape(P.shape).any(axis=1)
+    seen: Any = np.asarray(counts).reshape(P.shape).any(axis=1)
     return np.where(seen[:, None], P, np.nan)
-
-
-def _name(symbol: Any) -> str:
-    """Write a symbol: a blank or a line break in quotes, and a dollar so that no mathematics begins with it."""
-    text = str(symbol)
-    return (text if text.isprintable() and text.strip() else repr(text)).replace("$", r"\$")
 
 
 def _all_contexts(P: Floats, K: int) -> Ints:
@@ -169,7 +180,7 @@ def transition_matrix(
     Raises
     ------
     TypeError
-        If the model was not fitted.
+        If the model was not fitted, the matrix holds no numbers, or `ax` is no Axes.
     ValueError
         If the shape fits no order, a row does not sum to 1, or the number of names is wrong.
     """
