@@ -15,8 +15,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser(
         "compare",
         help="compare models of a column of labels or whole numbers",
-        description="Fit models to one discrete column of a CSV file, without its last rows, and compare how well they "
-        "predict these. Rows are steps in the order of the file; with --date-column, days in the order of time.",
+        description="Fit models to one discrete column of a CSV file, without its last rows,\n"
+        "and compare how well they predict these. Rows are steps in the order of the\n"
+        "file; with --date-column, days in the order of time.",
+        epilog="examples:\n  statespace compare letters.csv --models iid,markov:1-3 --smoothing witten-bell\n"
+        "  statespace compare states.csv --date-column day --column state --test-last 90",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # an example stays on its line
         allow_abbrev=False,
     )
     parser.add_argument("file", metavar="FILE", help="a CSV file with one row a step")
@@ -51,8 +55,19 @@ def run(arguments: argparse.Namespace) -> None:
     if not 1 <= test_last < n_rows:
         raise CommandError(f"--test-last is {test_last}, and {record.name} has {n_rows} rows: give 1 to {n_rows - 1}")
 
+    from statespace.cli.training import check_training
     from statespace.tools.compare import compare
 
+    longest = max(models, key=lambda name: models[name].order)
+    check_training(
+        f"{record.name}, column {record.column!r}",
+        [symbol is None for symbol in record.symbols],
+        test_last,
+        order=models[longest].order,
+        model=longest,
+        unit="row",
+        remedy="lower the orders in --models",
+    )
     try:
         comparison = compare(models, record.symbols, test=test_last)
     except ValueError as error:

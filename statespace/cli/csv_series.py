@@ -31,6 +31,7 @@ RAIN_NAMES = re.compile(r"precip|rain|prcp|pluvio|pluie|niederschlag|lluvia|piog
 RECORD_AMOUNT = 1825.0
 """Millimetres: the most that was ever measured in a day (Foc-Foc, La Reunion, 1966)."""
 SAMPLE_CELLS = 1000
+DAYS_OF_A_YEAR = 366
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +113,9 @@ def read_rain(
         notes.append(f"{path} has no column of dates: its rows are taken for consecutive days")
         return DailyRecord(name, heading, means, None, wet, tuple(notes))
     dates, kept = _dates_of_rows(table.cells(dates_at), np.isnan(wet).tolist(), places, date_format)
-    order, sorting = _order_of_days(dates, [places[row] for row in kept])
+    dated = [places[row] for row in kept]
+    order, sorting = _order_of_days(dates, dated)
+    _check_holes(dates, order, path, dated)
     if sorting:
         notes.append(f"{path}: {sorting}")
     days = np.array(dates, dtype="datetime64[D]")[order]
@@ -155,7 +158,9 @@ def read_symbols(
         dates_at = table.find(date_column, "--date-column")
         blank = [cell is None for cell in cells]
         dates, kept = _dates_of_rows(table.cells(dates_at), blank, places, date_format)
-        order, sorting = _order_of_days(dates, [places[row] for row in kept])
+        dated = [places[row] for row in kept]
+        order, sorting = _order_of_days(dates, dated)
+        _check_holes(dates, order, path, dated)
         if sorting:
             notes.append(f"{path}: {sorting}")
         by_day = {dates[place]: cells[kept[place]] for place in order}
@@ -180,8 +185,7 @@ def _find_date_column(table: CsvTable, wanted: str | None, date_format: str | No
     if len(columns) == 1 or len(named) == 1:
         return named[0] if named else columns[0]
     if columns:
-        names = listing((table.names[column] for column in columns), "or")
-        raise CommandError(f"{table.path} has several columns of dates: choose with --date-column {names}")
+        raise CommandError(f"{table.path} has several columns of dates: {table.choose(columns, '--date-column')}")
     for column, name in enumerate(table.names):
         if name.casefold() in {"date", "datum", "datetime", "timestamp"} and any(table.cells(column)):
             row = next(row for row, cell in enumerate(table.cells(column)) if cell)
@@ -208,8 +212,7 @@ def _find_rain_column(table: CsvTable, wanted: str | None, dates_at: int | None)
         raise CommandError(
             f"{table.path} has no column of numbers (columns: {listing(table.names)}): name the rain with --column"
         )
-    names = listing((table.names[column] for column in candidates), "or")
-    raise CommandError(f"{table.path}: which column is the rain? choose with --column {names}")
+    raise CommandError(f"{table.path}: which column is the rain? {table.choose(candidates, '--column')}")
 
 
 def _find_symbol_column(table: CsvTable, wanted: str | None, date_column: str | None) -> int:
@@ -223,8 +226,8 @@ def _find_symbol_column(table: CsvTable, wanted: str | None, date_column: str | 
     ]
     if len(others) == 1:
         return others[0]
-    names = listing((table.names[column] for column in others or range(len(table.names))), "or")
-    raise CommandError(f"{table.path}: which column holds the sequence? choose with --column {names}")
+    candidates = others or range(len(table.names))
+    raise CommandError(f"{table.path}: which column holds the sequence? {table.choose(candidates, '--column')}")
 
 
 def _share(table: CsvTable, column: int, test: Callable[[str], bool]) -> float:
@@ -363,3 +366,28 @@ def _order_of_days(dates: Sequence[date], places: Sequence[str]) -> tuple[list[i
     if descent is None:
         return order, None
     return order, f"the dates are not in order ({dates[descent]} follows {dates[descent - 1]}) and were sorted"
+
+
+def _check_holes(dates: Sequence[date], order: Sequence[int], path: str, places: Sequence[str]) -> None:
+    """Refuse a calendar that would be mostly holes, as one mistyped year makes it.
+
+    Raises
+    ------
+    CommandError
+        When more than half of the days, and more than a year of them, have no row.
+    """
+    n_days = (dates[order[-1]] - dates[order[0]]).days + 1
+    n_absent = n_days - len(dates)
+    if n_absent <= DAYS_OF_A_YEAR or 2 * n_absent <= n_days:
+        return
+    before, after = max(pairwise(order), key=lambda pair: dates[pair[1]] - dates[pair[0]])
+    raise CommandError(
+        f"{path}: {n_absent:,} of the {n_days:,} days from {dates[order[0]]} to {dates[order[-1]]} have no row; the "
+        f"largest hole is between {dates[before]} ({_line(places[before])}) and {dates[after]} "
+        f"({_line(places[after])}): mend the date that is mistyped, or give only the rows on one side of the hole"
+    )
+
+
+def _line(place: str) -> str:
+    """Return the line of a place whose file has been named."""
+    return place.rpartition(", ")[2]

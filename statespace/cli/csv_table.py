@@ -56,6 +56,19 @@ class CsvTable:
             return int(wanted) - 1
         raise CommandError(f"{self.path} has no column {wanted!r}: choose with {option} among {listing(self.names)}")
 
+    def choose(self, columns: Sequence[int], option: str) -> str:
+        """Say how the user chooses among columns: by name, or by number where the header gives two the same name."""
+        same = [index for index in columns if [self.names[other] for other in columns].count(self.names[index]) > 1]
+        if not same:
+            return f"choose with {option} {listing((self.names[index] for index in columns), 'or')}"
+        name = self.names[same[0]]
+        twins = listing(str(index + 1) for index in same if self.names[index] == name)
+        numbers = listing((str(index + 1) for index in columns), "or")
+        return (
+            f"the header names columns {twins} the same, {name!r}: choose by number with {option} {numbers}, "
+            "or rename one"
+        )
+
 
 def read_table(path: str, header: bool | None = None) -> CsvTable:
     """Read a delimited text file.
@@ -75,7 +88,7 @@ def read_table(path: str, header: bool | None = None) -> CsvTable:
     text = _decode(path, _read_bytes(path))
     records = _split(path, text)
     if not records:
-        raise CommandError(f"{path} is empty: give a CSV file with one row a day")
+        raise CommandError(f"{path} is empty: give a CSV file with a row for each observation")
     if header is None:
         header = not any(NUMBER_LIKE.fullmatch(cell) for cell in records[0][1])
     width = _trimmed_width(records[0][1]) or 1
@@ -86,7 +99,7 @@ def read_table(path: str, header: bool | None = None) -> CsvTable:
         width = max(_trimmed_width(cells) for _, cells in records)
         names = tuple(str(index + 1) for index in range(width))
     if not records:
-        raise CommandError(f"{path} has a header ({listing(names)}) but no rows: give a file with one row a day")
+        raise CommandError(f"{path} has a header ({listing(names)}) but no rows: give a row for each observation")
     for line, cells in records:
         if _trimmed_width(cells) > width:
             raise CommandError(

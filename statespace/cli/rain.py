@@ -22,13 +22,20 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser(
         "rain",
         help="predict tomorrow's rain with chains of order 0 to M",
-        description="Fit Markov chains of order 0 to M to wet and dry days, show what each order costs and gains, and "
-        "predict tomorrow. Without FILE: Seattle, 2012 to 2015.",
+        description="Fit Markov chains of order 0 to M to wet and dry days, show what each order\n"
+        "costs and gains, and predict tomorrow. Without FILE: Seattle, 2012 to 2015.",
+        epilog="examples:\n  statespace rain station.csv --column PRCP --missing=-9999 --trace wet\n"
+        "  statespace rain rain.csv --threshold 1 --criterion aic --plot rain.png",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # an example stays on its line
         allow_abbrev=False,
     )
     parser.add_argument("file", nargs="?", metavar="FILE", help="a CSV file with one row a day")
     add_file_options(parser, what="the amounts of rain")
-    parser.add_argument("--trace", choices=("wet", "dry", "missing"), help="what a trace of rain (T) counts as")
+    parser.add_argument(
+        "--trace",
+        choices=("wet", "dry", "missing"),
+        help="what a trace of rain (T) counts as; without this option a trace is refused",
+    )
     parser.add_argument("--threshold", type=amount, metavar="MM", help="wet is this much or more (default: above 0)")
     parser.add_argument("--test-last", type=whole, metavar="DAYS", help="days held out at the end (default: 365)")
     parser.add_argument("--max-order", type=whole, default=4, metavar="M", help="highest order (default: 4)")
@@ -47,7 +54,12 @@ def add_file_options(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--date-format", metavar="FORMAT", help="how dates are written, such as %%d/%%m/%%Y")
     parser.add_argument("--no-header", action="store_true", help="the first line holds data, not names")
     parser.add_argument(
-        "--missing", action="append", default=[], metavar="MARK", help="a mark of missing values, as --missing=-9999"
+        "--missing",
+        action="append",
+        default=[],
+        metavar="MARK",
+        help="a mark of missing values beside blank, NA and NaN, with an equals sign, as --missing=-9999; may be "
+        "repeated",
     )
 
 

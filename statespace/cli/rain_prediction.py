@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from statespace.cli.csv_series import DailyRecord
 from statespace.cli.errors import CommandError
+from statespace.cli.training import check_training
 from statespace.protocols import Floats
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 LEVEL = 0.95
 SYMBOLS = (0, 1)
 MAX_ORDER = 16
+DRAWS = (100, 1000)
+"""Fewest and most chains drawn for an interval."""
+DRAWN_WORK, DRAWN_STEP = 8e6, 200
+"""How many contexts may be walked through for it, about a second; a step costs as much as this many, beside its own."""
 T = TypeVar("T")
 
 
@@ -45,7 +50,8 @@ class OrderRow:
     """Probability that the day after the last is wet."""
     low: float
     high: float
-    """Jeffreys interval of that probability; NaN where one of the last days is missing."""
+    """Interval of that probability: Jeffreys', or that of chains drawn from the same posterior where one of the last
+    days is missing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,8 +136,10 @@ def predict_rain(
     chains = [MarkovChain(m, smoothing=smoothing) for m in range(max_order + 1)]
     named = {order_name(m): chain for m, chain in enumerate(chains)}
     comparison = _said_plainly(lambda: compare(named, wet, test=test_last))
+    tomorrow = []
     for chain in chains:
         _said_plainly(partial(chain.fit, wet, symbols=SYMBOLS))
+        tomorrow.append(float(_wet_probabilities(chain.forecast(wet, 1))[0]))
     rows = tuple(
         OrderRow(
             order=m,
@@ -142,8 +150,8 @@ def predict_rain(
             bic=float(selection.bic[m]),
             held_out_nats=float(comparison.held_out_nats[m]),
             held_out_error=float(comparison.difference_error[m]),
-            tomorrow=float(_wet_probabilities(chain.forecast(wet, 1))[0]),
-            **_interval(chain, wet),
+            tomorrow=tomorrow[m],
+            **_interval(chain, wet, tomorrow[m]),
         )
         for m, chain in enumerate(chains)
     )
@@ -256,6 +264,15 @@ def _check(record: DailyRecord, max_order: int, test_last: int | None, order: in
             f"{record.name}: the days before the last {test_last} are not both wet and dry, and teach nothing: "
             "give a smaller --test-last"
         )
+    check_training(
+        record.name,
+        np.isnan(record.wet).tolist(),
+        test_last,
+        order=max_order,
+        model=order_name(max_order),
+        unit="day",
+        remedy="lower --max-order",
+    )
     return test_last
 
 
@@ -273,10 +290,21 @@ def _wet_probabilities(law: Any) -> Floats:
     return probabilities
 
 
-def _interval(chain: "MarkovChain", wet: Floats) -> dict[str, float]:
+def _interval(chain: "MarkovChain", wet: Floats, tomorrow: float) -> dict[str, float]:
+    """How sure the counts are of tomorrow: exact where the last days are known, of drawn chains where they are not."""
     context = wet[wet.size - chain.order :]
-    if np.isnan(context).any():
-        return {"low": np.nan, "high": np.nan}
-    low, high = chain.confidence_intervals(LEVEL)
-    cell = (*(int(day) for day in context), 1)
-    return {"low": float(low[cell]), "high": float(high[cell])}
+    if not np.isnan(context).any():
+        low, high = chain.confidence_intervals(LEVEL)
+        cell = (*(int(day) for day in context), 1)
+        return {"low": float(low[cell]), "high": float(high[cell])}
+    from statespace.markov.intervals import forecast_interval
+
+    unknown = wet.size - int(np.flatnonzero(~np.isnan(wet))[-1])  # steps from the last known day to tomorrow
+    n_draws = int(np.clip(DRAWN_WORK / (unknown * (DRAWN_STEP + 2**chain.order)), *DRAWS))
+    drawn_low, drawn_high = forecast_interval(chain, wet, 1, LEVEL, n_draws=n_draws, random_state=0)
+    wet_at = chain.symbols_.tolist().index(1)
+    # As in the exact interval, a bound gives way to an estimate of 0 or 1, which no drawn chain reaches.
+    return {
+        "low": min(float(drawn_low[0, wet_at]), tomorrow),
+        "high": max(float(drawn_high[0, wet_at]), tomorrow),
+    }

@@ -120,8 +120,8 @@ def counted(number: int, noun: str) -> str:
 
 
 def number(value: float, decimals: int) -> str:
-    """Write a figure with thousands separated; a dash where there is none."""
-    return "-" if math.isnan(value) else f"{value:,.{decimals}f}"
+    """Write a figure with thousands separated; a dash where there is none; zero has no sign."""
+    return "-" if math.isnan(value) else f"{value:z,.{decimals}f}"
 
 
 def percent(probability: float | None) -> str:

@@ -36,13 +36,38 @@ def require_matplotlib() -> None:
 
 
 def axes_or_new(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    """Return `ax` itself, or the Axes of a new figure of `size` (width, height) inches."""
+    """Return `ax` itself, or the Axes of a new figure of `size` (width, height) inches.
+
+    Raises
+    ------
+    TypeError
+        If `ax` is no Axes.
+    """
     require_matplotlib()
     if ax is None:
         import matplotlib.pyplot as plt
 
         _, ax = plt.subplots(figsize=size, layout="constrained")
+        return ax
+    from matplotlib.axes import Axes
+
+    if not isinstance(ax, Axes):
+        raise TypeError(f"ax is {shortly(ax)}, expected a matplotlib Axes: one of those that plt.subplots() returns")
     return ax
+
+
+def shortly(value: Any) -> str:
+    """Write a value for a message: numbers and short text as they stand, of all else what kind it is."""
+    text = repr(value) if value is None or isinstance(value, str | bytes | int | float | complex) else ""
+    if text and len(text) <= 40:
+        return text
+    return f"of type {type(value).__name__}"
+
+
+def plain_text(name: Any) -> str:
+    """Write a name: a blank or a line break in quotes, and a dollar so that no mathematics begins with it."""
+    text = str(name)
+    return (text if text.isprintable() and text.strip() else repr(text)).replace("$", r"\$")
 
 
 def finish(ax: Axes, title: str | None) -> Axes:

@@ -1,4 +1,4 @@
-"""What each order of a chain costs and what it gains: held-out loss, information criteria, the growth of parameters."""
+"""What each order of a chain, or each model, costs and gains: held-out loss, information criteria, parameters."""
 
 from __future__ import annotations
 
@@ -7,12 +7,28 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from statespace.plotting.axes import ACCENT, BLUE, FAINT, INK, SOFT, axes_or_new, finish, plain_frame
+from statespace.foundations.validation import check_integer
+from statespace.plotting.axes import (
+    ACCENT,
+    BLUE,
+    FAINT,
+    INK,
+    SOFT,
+    axes_or_new,
+    finish,
+    plain_frame,
+    plain_text,
+    shortly,
+)
 from statespace.protocols import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_MOST_LETTERS = 32
+"""Of a model's name under an axis."""
+_WIDEST = 10.0
+"""Inches of a figure that has names stand beside each other."""
 _PER_NAT = {"nats": 1.0, "bits": 1.0 / float(np.log(2.0))}
 
 
@@ -24,21 +40,21 @@ def held_out_loss(
     errors: Sequence[float] | Floats | None = None,
     orders: Sequence[int] | None = None,
     n_parameters: Sequence[int] | None = None,
-    best: int | None = None,
+    best: int | str | None = None,
     unit: Literal["nats", "bits"] = "nats",
     title: str | None = None,
 ) -> Axes:
-    """Draw held-out loss against order, with what each order costs in parameters written below it.
+    """Draw held-out loss against order, or model, with what each costs in parameters written below it.
 
-    A bar is one standard error of the difference to the best order, to either side, on the same test steps; the best
-    has none. An order whose bar reaches the dashed line of the best is not clearly worse than it. An infinite loss, of
-    an order that calls impossible what then happened, stands as an infinity sign at the top.
+    A bar is one standard error of the difference to the best, to either side, on the same test steps; the best has
+    none. An order whose bar reaches the dashed line of the best is not clearly worse than it. An infinite loss, of an
+    order that calls impossible what then happened, stands as an infinity sign at the top.
 
     Parameters
     ----------
-    selection : OrderSelection, optional
-        The result of `select_order(..., test=...)`; its `held_out`, `held_out_error`, `orders`, `n_parameters` are used
-        where they are not given below.
+    selection : OrderSelection or Comparison, optional
+        The result of `select_order(..., test=...)` or of `compare`; its losses, errors, orders (or names) and
+        `n_parameters` are used where they are not given below.
     ax : Axes, optional
         Where to draw; a new figure if None.
     losses : sequence of length n_orders, optional
@@ -49,8 +65,9 @@ def held_out_loss(
         By default 0, 1, 2, ...
     n_parameters : sequence of length n_orders, optional
         Free parameters of each order.
-    best : int, optional
-        The order to mark, the one that `errors` compare with; by default the one with the lowest loss.
+    best : int or str, optional
+        The order, or the name of the model, to mark, the one that `errors` compare with; by default the one with the
+        lowest loss.
     unit : {"nats", "bits"}
         Unit of the scale; what is given is always in nats.
     title : str, optional
@@ -61,49 +78,64 @@ def held_out_loss(
 
     Raises
     ------
+    TypeError
+        If `selection` is something else, or `ax` no Axes.
     ValueError
         If there are no held-out losses, lengths differ, a loss is NaN, an error is negative, or `best` is none of the
         orders.
     """
     if unit not in _PER_NAT:
         raise ValueError(f"unit is {unit!r}, expected 'nats' or 'bits'")
-    losses = getattr(selection, "held_out", None) if losses is None else losses
+    if selection is not None and not hasattr(selection, "held_out") and not hasattr(selection, "held_out_nats"):
+        raise TypeError(
+            f"selection is {shortly(selection)}, expected the result of select_order(..., test=...) or compare, "
+            "or losses="
+        )
+    names = _model_names(selection) if orders is None else None
+    if losses is None:
+        losses = getattr(selection, "held_out", getattr(selection, "held_out_nats", None))
     if losses is None:
         raise ValueError("there are no held-out losses: give select_order a test part (test=365), or losses= here")
-    errors = getattr(selection, "held_out_error", None) if errors is None else errors
+    if errors is None:
+        errors = getattr(selection, "held_out_error", getattr(selection, "difference_error", None))
     orders = getattr(selection, "orders", None) if orders is None else orders
     n_parameters = getattr(selection, "n_parameters", None) if n_parameters is None else n_parameters
 
     y = _numbers("losses", losses) * _PER_NAT[unit]
     n = len(y)
     at = [int(order) for order in (range(n) if orders is None else orders)]
+    if names is not None:
+        _same_length(n, names=names)
     spread = np.zeros(n) if errors is None else np.asarray(errors, dtype=np.float64) * _PER_NAT[unit]
     _same_length(n, orders=at, errors=spread, n_parameters=n_parameters)
     if np.any(spread < 0):
         raise ValueError(f"errors[{int(np.argmin(spread))}] is negative, expected standard errors >= 0")
-    best = at[int(np.argmin(y))] if best is None else int(best)
-    if best not in at:
-        raise ValueError(f"best is order {best}, but the orders are {at}")
-    chosen = at.index(best)
+    shown: list[Any] = at if names is None else names
+    best = shown[int(np.argmin(y))] if best is None else best
+    if best not in shown:
+        kind = "order" if names is None else "model"
+        raise ValueError(f"best is {kind} {best}, but the {kind}s are {shown}")
+    chosen = shown.index(best)
     spread = np.where(np.isfinite(spread), spread, 0.0)
 
-    ax = axes_or_new(ax, (max(4.2, 1.6 + 0.75 * n), 3.4))
+    ax = axes_or_new(ax, _paper(n, names))
     finite = np.isfinite(y)
     low, high = (y - spread)[finite].min(), (y + spread)[finite].max()
     room = (high - low) or 0.1 * abs(high) or 1.0
     ax.set_ylim(low - 0.16 * room, high + (0.08 if finite.all() else 0.22) * room)
     ax.axhline(y[chosen], color=ACCENT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    ax.plot(at, np.where(finite, y, np.nan), color=FAINT, linewidth=1.5, zorder=1)
+    if names is None:  # orders follow each other; models do not
+        ax.plot(at, np.where(finite, y, np.nan), color=FAINT, linewidth=1.5, zorder=1)
     style: dict[str, Any] = {"fmt": "o", "markersize": 6, "capsize": 3, "elinewidth": 1.2, "capthick": 1.2}
     for order, loss, error in zip(at, y, spread, strict=True):
         if not np.isfinite(loss):
             ax.text(order, high + 0.12 * room, "\u221e", color=BLUE, ha="center", va="center", fontsize="large")
-        elif order != best:
+        elif order != at[chosen]:
             ax.errorbar(order, loss, yerr=error, color=BLUE, zorder=3, **style)
-    ax.plot([best], [y[chosen]], "o", color=ACCENT, markersize=8, zorder=4)
+    ax.plot([at[chosen]], [y[chosen]], "o", color=ACCENT, markersize=8, zorder=4)
     ax.annotate(
         "best",
-        (best, y[chosen]),
+        (at[chosen], y[chosen]),
         (0, -8),
         textcoords="offset points",
         ha="center",
@@ -111,7 +143,7 @@ def held_out_loss(
         color=ACCENT,
         fontsize="small",
     )
-    _order_axis(ax, at, n_parameters)
+    _order_axis(ax, at, n_parameters, names)
     ax.set_ylabel(f"held-out loss ({unit} a step)")
     plain_frame(ax)
     return finish(ax, title)
@@ -126,16 +158,16 @@ def information_criteria(
     n_parameters: Sequence[int] | None = None,
     title: str | None = None,
 ) -> Axes:
-    """Draw information criteria against order, each as its difference to its own best order.
+    """Draw information criteria against order, or model, each as its difference to its own best.
 
     Zero is best; differences are what a criterion means, its level says nothing. By the usual scale (Burnham and
     Anderson, Model Selection and Multimodel Inference, 2002, section 2.6) more than 10 is no support.
 
     Parameters
     ----------
-    selection : OrderSelection, optional
-        The result of `select_order`; its `aic`, `bic`, `orders`, `n_parameters` are used where they are not given
-        below.
+    selection : OrderSelection or Comparison, optional
+        The result of `select_order` or of `compare`; its `aic`, `bic`, orders (or names) and `n_parameters` are used
+        where they are not given below.
     ax : Axes, optional
         Where to draw; a new figure if None.
     criteria : mapping of name to sequence of length n_orders, optional
@@ -153,33 +185,44 @@ def information_criteria(
 
     Raises
     ------
+    TypeError
+        If `selection` is something else, `criteria` no mapping, or `ax` no Axes.
     ValueError
         If no criteria are given, their lengths differ, or a value is NaN.
     """
     if criteria is None:
         criteria = {key.upper(): getattr(selection, key) for key in ("aic", "bic") if hasattr(selection, key)}
+        if selection is not None and (not criteria or any(map(callable, criteria.values()))):
+            raise TypeError(
+                f"selection is {shortly(selection)}, expected the result of select_order or compare, or criteria="
+            )
+    if not isinstance(criteria, Mapping):
+        raise TypeError(f"criteria is {shortly(criteria)}, expected a dict {{name: one value an order}}")
     if not 1 <= len(criteria) <= 4:
         raise ValueError(f"there are {len(criteria)} criteria to draw, expected 1 to 4: give a selection, or criteria=")
+    names = _model_names(selection) if orders is None else None
     orders = getattr(selection, "orders", None) if orders is None else orders
     n_parameters = getattr(selection, "n_parameters", None) if n_parameters is None else n_parameters
     curves = {name: _numbers(name, values) for name, values in criteria.items()}
     n = len(next(iter(curves.values())))
     at = [int(order) for order in (range(n) if orders is None else orders)]
-    _same_length(n, orders=at, n_parameters=n_parameters, **curves)
+    _same_length(n, orders=at, names=names, n_parameters=n_parameters, **curves)
 
-    ax = axes_or_new(ax, (max(4.2, 1.6 + 0.75 * n), 3.4))
+    kind = "order" if names is None else "model"
+    ax = axes_or_new(ax, _paper(n, names))
     looks = zip((BLUE, ACCENT, INK, SOFT), ("o", "s", "^", "D"), ("-", "--", "-.", ":"), strict=True)
     for (name, values), (colour, marker, line) in zip(curves.items(), looks, strict=False):
         delta = values - values.min()
         delta[~np.isfinite(delta)] = np.nan
-        ax.plot(at, delta, line, color=colour, linewidth=1.5)
+        if names is None:  # orders follow each other; models do not
+            ax.plot(at, delta, line, color=colour, linewidth=1.5)
         ax.plot(at, delta, marker, color=colour, markersize=6, markerfacecolor="white", label=name)
         least = int(np.nanargmin(delta))
         ax.plot(at[least], 0, marker, color=colour, markersize=8, clip_on=False)
     ax.set_ylim(bottom=-0.06 * ax.get_ylim()[1])
-    ax.legend(frameon=False, fontsize="small", title="best order filled", title_fontsize="small", loc="best")
-    _order_axis(ax, at, n_parameters)
-    ax.set_ylabel("difference to the best order")
+    ax.legend(frameon=False, fontsize="small", title=f"best {kind} filled", title_fontsize="small", loc="best")
+    _order_axis(ax, at, n_parameters, names)
+    ax.set_ylabel(f"difference to the best {kind}")
     plain_frame(ax)
     return finish(ax, title)
 
@@ -212,18 +255,22 @@ def growth_of_parameters(
 
     Raises
     ------
+    TypeError
+        If a number is no integer, or `ax` no Axes.
     ValueError
         If a number of states is below 2, `max_order` below 1, or `n_samples` below 1.
     """
     from statespace.foundations.parameter_count import count_parameters
 
-    sizes = [int(K) for K in (n_states if isinstance(n_states, Sequence | np.ndarray) else [n_states])]
-    if not sizes or min(sizes) < 2:
-        raise ValueError(f"n_states is {n_states}, expected numbers of symbols of at least 2")
-    if max_order < 1:
-        raise ValueError(f"max_order is {max_order}, expected at least 1")
-    if n_samples is not None and n_samples < 1:
-        raise ValueError(f"n_samples is {n_samples}, expected at least 1")
+    if np.ndim(n_states) == 1:
+        sizes = [check_integer(f"n_states[{i}]", K, 2) for i, K in enumerate(n_states)]  # type: ignore[arg-type]
+    else:
+        sizes = [check_integer("n_states", n_states, 2)]
+    if not sizes:
+        raise ValueError("n_states is empty, expected numbers of symbols of at least 2")
+    max_order = check_integer("max_order", max_order, 1)
+    if n_samples is not None:
+        n_samples = check_integer("n_samples", n_samples, 1)
 
     ax = axes_or_new(ax, (5.4, 3.8))
     ax.set_yscale("log")
@@ -270,16 +317,46 @@ def _shades(n: int) -> list[Any]:
     return [colormaps["Blues"](x) for x in (np.linspace(0.6, 1.0, n) if n > 1 else [0.8])]
 
 
-def _order_axis(ax: Axes, orders: list[int], n_parameters: Sequence[int] | None) -> None:
-    """Write orders below the axis and, in a second row, what each costs; the rows are named at their left."""
+def _model_names(selection: Any) -> list[str] | None:
+    """Return the names of compared models; None for orders."""
+    names = getattr(selection, "names", None)
+    return None if names is None else [str(name) for name in names]
+
+
+def _paper(n: int, names: list[str] | None) -> tuple[float, float]:
+    """Return the size of a figure for n orders, or for names that are to stand beside each other, in inches."""
+    if names is None:
+        return max(4.2, 1.6 + 0.75 * n), 3.4
+    longest = min(max(map(len, names), default=0), _MOST_LETTERS)
+    beside = 1.6 + max(0.75, 0.085 * longest) * n
+    if beside <= _WIDEST:
+        return max(4.2, beside), 3.4
+    return max(_WIDEST, 2.6 + 0.4 * n), 3.4 + 0.045 * longest  # slanted names hang below
+
+
+def _order_axis(
+    ax: Axes, orders: list[int], n_parameters: Sequence[int] | None, names: list[str] | None = None
+) -> None:
+    """Write orders, or names, below the axis and, in a second row, what each costs; the rows are named at their left.
+
+    Names too long to stand beside each other are slanted, each with its cost in the same row; very long ones are cut.
+    """
     ax.set_xlim(min(orders) - 0.4, max(orders) + 0.4)
-    if n_parameters is None:
-        ax.set_xticks(orders)
-        ax.set_xlabel("order")
+    kind = "order" if names is None else "model"
+    words = [str(order) for order in orders] if names is None else [plain_text(_cut(name)) for name in names]
+    slanted = names is not None and _too_long(ax, words)
+    if n_parameters is not None:
+        between = "{} ({})" if slanted else "{}\n{}"
+        words = [between.format(word, _short(count)) for word, count in zip(words, n_parameters, strict=True)]
+    if slanted:
+        ax.set_xticks(orders, words, rotation=30, ha="right", rotation_mode="anchor")
+    else:
+        ax.set_xticks(orders, words)
+    if n_parameters is None or slanted:
+        ax.set_xlabel(kind if n_parameters is None else f"{kind} (parameters)")
         return
-    ax.set_xticks(orders, [f"{order}\n{_short(count)}" for order, count in zip(orders, n_parameters, strict=True)])
     ax.annotate(
-        "order\nparameters",
+        f"{kind}\nparameters",
         (0, 0),
         (-6, -5.5),
         xycoords="axes fraction",
@@ -289,6 +366,17 @@ def _order_axis(ax: Axes, orders: list[int], n_parameters: Sequence[int] | None)
         color=SOFT,
         fontsize="small",
     )
+
+
+def _cut(name: str) -> str:
+    """Shorten a name that would take half of the paper."""
+    return name if len(name) <= _MOST_LETTERS else f"{name[: _MOST_LETTERS - 1]}\u2026"
+
+
+def _too_long(ax: Axes, words: list[str]) -> bool:
+    """Whether words, of about 5 points a letter, would run into each other under the axis."""
+    points = float(72 * ax.bbox.width / ax.figure.dpi)
+    return 5 * (max(map(len, words)) + 1) > points / len(words)
 
 
 def _short(count: int) -> str:
@@ -301,14 +389,17 @@ def _short(count: int) -> str:
 
 def _numbers(name: str, values: Sequence[float] | Floats) -> Floats:
     """Return the values as floats; some may be infinitely bad, none unknown or infinitely good."""
-    array = np.asarray(values, dtype=np.float64)
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {shortly(values)}, expected a list of numbers, one an order") from None
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{name} has shape {array.shape}, expected one value an order")
     bad = np.flatnonzero(~(array > -np.inf))
     if bad.size:
         raise ValueError(f"{name}[{bad[0]}] is {array[bad[0]]}, expected a number: leave that order out")
     if not np.isfinite(array).any():
-        raise ValueError(f"{name} are all infinite: every order calls something impossible that happened, so smooth it")
+        raise ValueError(f"{name} are all infinite: each calls something impossible that happened, so smooth it")
     return array
 
 

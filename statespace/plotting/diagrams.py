@@ -17,7 +17,7 @@ import numpy as np
 
 from statespace.foundations.validation import check_choice, check_integer
 from statespace.plotting.arrows import bow, outline, outside
-from statespace.plotting.axes import INK, SOFT, axes_or_new, finish, points_per_unit
+from statespace.plotting.axes import INK, SOFT, axes_or_new, finish, points_per_unit, shortly
 from statespace.protocols import Floats
 
 if TYPE_CHECKING:
@@ -75,12 +75,14 @@ def graphical_model(
     ValueError
         If `kind` is unknown, or `order` or `n` is below 1.
     TypeError
-        If `order` or `n` is no integer.
+        If `kind` is no text, `order` or `n` no integer, or `ax` no Axes.
 
     References
     ----------
     C. M. Bishop, Pattern Recognition and Machine Learning, Springer 2006, figures 13.2 to 13.5.
     """
+    if not isinstance(kind, str):
+        raise TypeError(f"kind is {shortly(kind)}, expected 'iid', 'markov', 'hmm' or 'state_space'")
     check_choice("kind", kind, ("iid", "markov", "hmm", "state_space"))
     n = check_integer("n", n, minimum=1)
     order = 0 if kind == "iid" else check_integer("order", order, minimum=1)

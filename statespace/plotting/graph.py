@@ -66,7 +66,7 @@ def transition_graph(
     Raises
     ------
     TypeError
-        If the model was not fitted.
+        If the model was not fitted, the matrix holds no numbers, or `ax` is no Axes.
     ValueError
         If there are more than 16 circles to draw, `threshold` is not in [0, 1], or the probabilities are no chain's.
     """

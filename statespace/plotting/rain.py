@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from statespace.plotting.axes import ACCENT, BLUE, FAINT, INK, axes_or_new, finish, plain_frame, require_matplotlib
+from statespace.plotting.axes import (
+    ACCENT,
+    BLUE,
+    FAINT,
+    INK,
+    axes_or_new,
+    finish,
+    plain_frame,
+    require_matplotlib,
+    shortly,
+)
 from statespace.plotting.calendar import as_days, rain_calendar
 from statespace.plotting.comparison import held_out_loss
 from statespace.protocols import Floats
@@ -48,11 +58,12 @@ def rain_forecast(
 
     Raises
     ------
+    TypeError
+        If `tomorrow` is no mapping to three numbers each, or `ax` no Axes.
     ValueError
         If there is no order, a probability does not lie in its interval and in [0, 1], or `best` is none of the orders.
     """
-    if not tomorrow:
-        raise ValueError("tomorrow is empty, expected {order: (probability, low, high)} for at least one order")
+    _check_forecasts(tomorrow)
     if best is not None and best not in tomorrow:
         raise ValueError(f"best is order {best}, but the orders are {sorted(tomorrow)}")
     for order, (p, low, high) in tomorrow.items():
@@ -93,6 +104,22 @@ def rain_forecast(
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     return finish(ax, title)
+
+
+def _check_forecasts(tomorrow: Any) -> None:
+    """Raise unless there is at least one order, with three numbers each."""
+    if not isinstance(tomorrow, Mapping):
+        raise TypeError(f"tomorrow is {shortly(tomorrow)}, expected a dict {{order: (probability, low, high)}}")
+    if not tomorrow:
+        raise ValueError("tomorrow is empty, expected {order: (probability, low, high)} for at least one order")
+    for order, forecast in tomorrow.items():
+        try:
+            _p, _low, _high = map(float, forecast)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"tomorrow[{order!r}] is {shortly(forecast)}, expected three numbers (probability, low, high); low and "
+                "high may be nan"
+            ) from None
 
 
 def rain_report(
@@ -149,10 +176,13 @@ def rain_report(
 
     Raises
     ------
+    TypeError
+        If `tomorrow` is no mapping to three numbers each, or `figure` no Figure.
     ValueError
         As `rain_calendar`, `held_out_loss` and `rain_forecast` do, or if `best` has no forecast.
     """
     require_matplotlib()
+    _check_forecasts(tomorrow)
     if best is None:
         best = int(orders[int(np.nanargmin(np.asarray(losses, dtype=np.float64)))])
     if best not in tomorrow:
@@ -169,6 +199,10 @@ def rain_report(
 
         layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.1)
         figure = NewFigure(figsize=(9.0, calendar_height + 3.9), layout=layout)
+    from matplotlib.figure import FigureBase
+
+    if not isinstance(figure, FigureBase):
+        raise TypeError(f"figure is {shortly(figure)}, expected a matplotlib Figure or SubFigure, or None")
     rows = figure.add_gridspec(2, 2, height_ratios=[calendar_height, 3.0])
     p = tomorrow[best][0]
     rain_calendar(

@@ -116,7 +116,17 @@ def test_a_model_that_the_grammar_does_not_know_is_answered(text, message):
         ("x\n" + "a\nb\n" * 20, ["--test-last", "0"], "--test-last is 0"),
         ("x\na\n", [], "--test-last is 0, and data.csv has 1 row"),
         ("x\n" + "a\nb\n" * 20 + "c\n", ["--test-last", "1"], "data.csv, column 'x'"),
-        ("x\n" + "a\nb\n" * 20, ["--models", "markov:60"], "data.csv, column 'x'"),
+        ("x\n" + "a\nb\n" * 20, ["--models", "markov:60"], "markov:60 needs 61 rows without a gap: lower the orders"),
+        ("x\n" + "a\nb\n" * 150, ["--test-last", "299"], "--test-last is 299, which leaves 1 row of data.csv"),
+        (
+            "x\n" + "a\nb\n" * 150,
+            ["--test-last", "299"],
+            "markov:4 needs 5 rows without a gap: give --test-last 295 or",
+        ),
+        ("x\na\n\nb\n\n" + "a\nb\n" * 9, ["--models", "markov:1", "--test-last", "18"], "give --test-last 16 or less"),
+        ("", [], "data.csv is empty: give a CSV file with a row for each observation"),
+        ("x\n", [], "no rows: give a row for each observation"),
+        ("a,a\nx,y\nu,v\n", [], "columns 1 and 2 the same, 'a': choose by number with --column 1 or 2, or rename one"),
         ("x\n" + "a\nb\n" * 20, ["--column", "y"], "no column 'y'"),
         ("x\n" + "1.5\n2\n" * 20, [], "fractions"),
     ],
@@ -129,3 +139,13 @@ def test_a_file_without_names_needs_to_say_so_when_it_holds_labels(run, file):
     path = file("a\nb\n" * 20)
     assert json.loads(run("compare", path, "--no-header", "--json").out)["data"]["n_rows"] == 40
     assert json.loads(run("compare", path, "--json").out)["data"]["n_rows"] == 39
+
+
+@pytest.mark.parametrize("test_last", range(1, 12))
+@pytest.mark.parametrize("order", range(5))
+def test_a_test_part_is_refused_exactly_where_nothing_is_left_to_learn_from(run, file, test_last, order):
+    symbols = ["a", "", "b", "a", "", "b", "b", "a", "a", "b", "a", "b"]
+    path = file("x\n" + "\n".join(symbols) + "\n")
+    learnt = ["" not in symbols[end - order - 1 : end] for end in range(order + 1, len(symbols) - test_last + 1)]
+    done = run("compare", path, "--models", f"markov:{order}", "--smoothing", "jeffreys", "--test-last", test_last)
+    assert ("--test-last is" in done.err) == (not any(learnt))

@@ -315,3 +315,43 @@ def test_symbols_with_a_date_column_stand_on_the_calendar(write):
 def test_a_column_that_is_no_sequence_of_symbols_is_answered(write, content, message):
     with pytest.raises(CommandError, match=message):
         read_symbols(write(content))
+
+
+# ----------------------------------------------------------------------------------------------------------- holes
+
+
+@pytest.mark.parametrize("read", [read_rain, lambda path: read_symbols(path, date_column="date")])
+def test_a_mistyped_year_is_answered_with_the_hole_that_it_makes(write, read):
+    text = dated([0, 1] * 400).replace("2013-03-01", "1013-03-01")
+    n_days = (date(2014, 3, 10) - date(1013, 3, 1)).days  # the last of the 800 days is 2014-03-10
+    n_days += 1
+    assert text.endswith("2014-03-10,1\n")
+    with pytest.raises(CommandError) as refusal:
+        read(write(text))
+    assert f"{n_days - 800:,} of the {n_days:,} days from 1013-03-01 to 2014-03-10 have no row" in str(refusal.value)
+    line = (date(2013, 3, 1) - date(2012, 1, 1)).days + 2
+    assert f"between 1013-03-01 (line {line}) and 2012-01-01 (line 2): mend the date" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "hole", "refused"), [(100, 366, False), (100, 367, True), (800, 799, False), (800, 801, True)]
+)
+def test_a_hole_is_refused_beyond_a_year_and_half_of_the_days(write, n_rows, hole, refused):
+    half = n_rows // 2
+    first = date(2001, 1, 1) + timedelta(days=half + hole)
+    text = dated([0, 1] * (half // 2), "2001-01-01") + dated([0, 1] * (half // 2), str(first)).partition("\n")[2]
+    with pytest.raises(CommandError, match="largest hole") if refused else contextlib.nullcontext():
+        assert int(np.isnan(read_rain(write(text)).wet).sum()) == hole
+
+
+def test_two_columns_of_one_name_are_told_apart_by_number(write):
+    path = write("date,rain,rain\n2012-01-01,1,0\n2012-01-02,1,0\n")
+    with pytest.raises(CommandError, match="the header names columns 2 and 3 the same, 'rain'") as refusal:
+        read_rain(path)
+    assert "choose by number with --column 2 or 3, or rename one" in str(refusal.value)
+    assert read_rain(path, column="3").wet.tolist() == [0, 0]
+    path = write("day,day,rain\n2012-01-01,2013-01-01,0\n2012-01-02,2013-01-02,0\n")
+    with pytest.raises(
+        CommandError, match="columns 1 and 2 the same, 'day': choose by number with --date-column 1 or 2"
+    ):
+        read_rain(path)

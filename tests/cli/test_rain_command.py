@@ -10,14 +10,15 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
 
 from statespace.cli.csv_series import DailyRecord
 from statespace.cli.errors import CommandError
+from statespace.cli.main import build_parser
 from statespace.cli.rain_prediction import document, order_name, predict_rain
-from statespace.cli.tables import percent, plain
+from statespace.cli.tables import number, percent, plain
 from statespace.datasets import load_seattle_rain
 
 
@@ -202,8 +203,37 @@ def test_after_a_missing_day_tomorrow_sums_over_what_it_may_have_been():
     found = predict_rain(record(days), max_order=1, test_last=8, order=1)
     p = {day: chance(counts_after(days[:-1], 1), [day]) for day in (True, False)}
     assert found.row.tomorrow == pytest.approx(p[True] * p[True] + (1 - p[True]) * p[False], rel=1e-12)
-    assert math.isnan(found.row.low)
-    assert plain(document(found))["tomorrow"]["low"] is None
+
+
+def test_after_a_missing_day_the_interval_is_that_of_chains_drawn_from_the_posterior():
+    days = [True, True, True, False, True, False, False, False, True, True, False] * 4 + [True, None]
+    found = predict_rain(record(days), max_order=1, test_last=8, order=1)
+    counts, draw = counts_after(days[:-1], 1), np.random.default_rng(1)
+    after = {day: draw.beta(counts[day, True] + 0.5, counts[day, False] + 0.5, size=200_000) for day in (True, False)}
+    wet = after[True] * after[True] + (1 - after[True]) * after[False]
+    # the standard error of the 2.5% quantile of 1000 draws is 0.06 / density there, about 0.006
+    assert [found.row.low, found.row.high] == pytest.approx(np.quantile(wet, [0.025, 0.975]), abs=0.03)
+    shown = plain(document(found))
+    assert shown["tomorrow"]["low"] == shown["orders"][1]["low"] == found.row.low
+
+
+@settings(max_examples=20)  # a thousand chains are drawn in each
+@given(gappy, st.integers(0, 8))
+def test_every_forecast_has_an_interval_around_it_however_many_days_are_missing(days, n_missing):
+    days = [True, True, False, True, False, False, *days, True, False, False, True, True, *[None] * n_missing]
+    for row in predict_rain(record(days), max_order=2, test_last=n_missing + 2).rows:
+        assert 0 <= row.low <= row.tomorrow <= row.high <= 1
+
+
+def test_the_interval_is_written_and_drawn_where_the_last_day_is_missing(run, file, tmp_path):
+    pytest.importorskip("matplotlib")
+    start = date(2012, 1, 1)
+    days = [0, 0, 1, 1, 0, 1] * 12 + ["NA"]
+    path = file("date,rain\n" + "".join(f"{start + timedelta(days=n)},{day}\n" for n, day in enumerate(days)))
+    done = run("rain", path, "--max-order", "1", "--order", "1", "--plot", tmp_path / "out.svg")
+    assert done.code == 0, done.err
+    assert "95% interval" in " ".join(done.out.split())
+    assert (tmp_path / "out.svg").read_text().count('id="interval"') == 2
 
 
 def test_an_impossible_day_is_null_in_json_and_inf_with_a_hint_in_words(run, file):
@@ -253,6 +283,7 @@ def test_a_value_that_cannot_be_used_is_answered(refused, tmp_path, monkeypatch,
         ([0, 1, 0], [], "has 3 days, too few for order 4: lower --max-order"),
         ([0] * 30 + [1] * 10, ["--test-last", "12"], "the days before the last 12 are not both wet and dry"),
         ([0, 1, "NA"] * 20, ["--max-order", "2"], "without a gap"),
+        ([0, "NA", 1, "NA"] * 8 + [0, 1, 0, 1, 0], ["--max-order", "2", "--test-last", "4"], "--test-last 2 or less"),
         ([0, 1, -9999], [], "line 4: amount -9999 is negative: add --missing=-9999"),
         ([0, 1, "T"], [], "line 4: 'T' is a trace of rain"),
     ],
@@ -323,6 +354,30 @@ def test_a_picture_without_dates_is_refused(refused, file):
 )
 def test_orders_are_spelt_as_in_english(order, name):
     assert order_name(order) == name
+
+
+@given(st.floats(-1e-3, 1e-3), st.integers(0, 6))
+def test_zero_has_no_sign(value, decimals):
+    said = number(value, decimals)
+    assert said.startswith("-") == (float(said) < 0)
+    assert abs(float(said) - value) <= 0.5 * 10**-decimals + 1e-12
+
+
+@pytest.mark.parametrize("command", ["rain", "compare"])
+def test_the_help_ends_with_examples_that_the_command_understands(run, command):
+    text = run(command, "--help").out
+    assert max(map(len, text.splitlines())) <= 80
+    examples = text.rpartition("examples:\n")[2].strip().splitlines()
+    assert len(examples) == 2
+    for example in examples:
+        arguments = build_parser().parse_args(example.split()[1:])
+        assert arguments.command == command
+
+
+def test_the_help_says_how_marks_and_traces_are_given(run):
+    said = " ".join(run("rain", "--help").out.split())
+    assert "with an equals sign, as --missing=-9999" in said
+    assert "without this option a trace is refused" in said
 
 
 @given(st.floats(0, 1))

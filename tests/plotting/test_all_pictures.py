@@ -97,6 +97,13 @@ def test_drawing_in_a_subfigure_works(draw: Callable[..., Axes]) -> None:
     assert draw(ax=ax) is ax
 
 
+@every_picture
+@pytest.mark.parametrize(("wrong", "said"), [(3, "3"), (np.array([None, None]), "of type ndarray")])
+def test_what_is_no_axes_is_refused(draw: Callable[..., Axes], wrong: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=f"ax is {said}, expected a matplotlib Axes"):
+        draw(ax=wrong)
+
+
 def test_importing_the_pictures_imports_no_matplotlib() -> None:
     code = "import sys, statespace.plotting as p; p.transition_matrix; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

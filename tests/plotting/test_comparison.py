@@ -1,3 +1,4 @@
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -122,6 +123,75 @@ def test_bad_losses_are_refused_with_the_place() -> None:
         information_criteria()
 
 
+def test_what_holds_no_losses_or_criteria_is_refused_by_its_kind() -> None:
+    from statespace.markov.chain import MarkovChain
+
+    chain = MarkovChain(1).fit([0, 1, 1, 0, 1])
+    with pytest.raises(
+        TypeError, match="selection is of type MarkovChain, expected the result of select_order or compare"
+    ):
+        information_criteria(chain)
+    with pytest.raises(
+        TypeError, match=r"selection is of type MarkovChain, expected the result of select_order\(..., test"
+    ):
+        held_out_loss(chain)
+    with pytest.raises(TypeError, match="criteria is 3, expected a dict"):
+        information_criteria(criteria=3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="losses is 'x', expected a list of numbers"):
+        held_out_loss(losses="x")  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Any:
+    from statespace import MarkovChain, compare
+
+    x = np.random.default_rng(0).integers(0, 3, 300)
+    return compare({"i.i.d.": MarkovChain(0), "chain $1": MarkovChain(1), "chain 2": MarkovChain(2)}, x, test=80)
+
+
+def test_a_comparison_is_drawn_against_the_names_of_its_models(comparison: Any) -> None:
+    ax = held_out_loss(comparison, axes())
+    assert markers(ax) == pytest.approx(dict(enumerate(comparison.held_out_nats)))
+    best = comparison.names.index(comparison.best)
+    errors = {i: e for i, e in enumerate(comparison.difference_error) if i != best}
+    assert bars(ax) == pytest.approx(errors)
+    labels = ["i.i.d.\n2", "chain \\$1\n6", "chain 2\n18"]
+    assert [t.get_text() for t in ax.get_xticklabels()] == labels
+    ax = information_criteria(comparison, axes())
+    assert [t.get_text() for t in ax.get_xticklabels()] == labels
+    assert ax.get_ylabel() == "difference to the best model"
+    (aic,) = [line for line in ax.lines if line.get_label() == "AIC"]
+    assert list(aic.get_ydata()) == pytest.approx(comparison.aic - min(comparison.aic))
+
+
+def test_a_model_is_marked_by_its_name(comparison: Any) -> None:
+    ax = held_out_loss(comparison, axes(), best="chain 2")
+    (label,) = [t for t in ax.texts if t.get_text() == "best"]
+    assert label.xy == (2, comparison.held_out_nats[2])  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="best is model chain 3, but the models are"):
+        held_out_loss(comparison, axes(), best="chain 3")
+
+
+@pytest.mark.parametrize("n_models", [1, 3, 12])
+@pytest.mark.parametrize("length", [3, 20, 45])
+def test_names_of_models_neither_run_into_each_other_nor_off_the_paper(n_models: int, length: int) -> None:
+    selection = SimpleNamespace(
+        names=[f"{n} smoothed chain of order seven, by Witten-Bell"[:length] for n in range(n_models)],
+        held_out_nats=np.linspace(1, 2, n_models), difference_error=np.full(n_models, 0.1),
+        n_parameters=[12345] * n_models,
+    )  # fmt: skip
+    ax = held_out_loss(selection)
+    figure = ax.get_figure(root=True)
+    figure.draw_without_rendering()  # type: ignore[union-attr]
+    labels = [label for label in ax.get_xticklabels() if label.get_text()]
+    assert len(labels) == n_models
+    if not labels[0].get_rotation():
+        boxes = [label.get_window_extent() for label in labels]
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+    assert all(label.get_window_extent().x0 >= -1 and label.get_window_extent().y0 >= -1 for label in labels)
+    assert ax.get_window_extent().height > 0.4 * figure.bbox.height  # type: ignore[union-attr]
+
+
 def brute_force_parameters(K: int, order: int) -> int:
     """A law over K symbols, K - 1 free entries, for every context of that many symbols."""
     contexts = [()]
@@ -143,6 +213,14 @@ def test_growth_draws_the_number_of_parameters_of_each_order() -> None:
 def test_growth_refuses_what_has_no_parameters_to_grow() -> None:
     with pytest.raises(ValueError, match="n_states is 1"):
         growth_of_parameters(1)
+    with pytest.raises(ValueError, match=r"n_states\[1\] is 1"):
+        growth_of_parameters([2, 1])
+    with pytest.raises(ValueError, match="n_states is empty"):
+        growth_of_parameters([])
+    with pytest.raises(TypeError, match="n_states is None, expected an integer of at least 2"):
+        growth_of_parameters(None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="max_order is None"):
+        growth_of_parameters(2, None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="max_order is 0"):
         growth_of_parameters(2, 0)
     with pytest.raises(ValueError, match="n_samples is 0"):

@@ -114,6 +114,8 @@ def test_everything_lies_within_the_limits() -> None:
 def test_bad_arguments_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="kind is 'lstm', expected one of 'iid'"):
         graphical_model("lstm")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^kind is of type ndarray, expected 'iid'"):
+        graphical_model(np.zeros((50, 50)))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="order is 0"):
         graphical_model("markov", 0)
     with pytest.raises(ValueError, match="n is 0"):

@@ -151,6 +151,13 @@ def test_probabilities_that_are_no_chain_are_refused_with_the_place() -> None:
         transition_matrix(np.full((3, 2), 0.5))
     with pytest.raises(ValueError, match=r"shape \(2, 3, 2\)"):
         transition_matrix(np.full((2, 3, 2), 0.5))
+    for no_numbers, said in (
+        ("x", "'x'"),
+        ([["a", "b"], ["c", "d"]], "of type list"),
+        ([[1], [0.5, 0.5]], "of type list"),
+    ):
+        with pytest.raises(TypeError, match=f"model_or_matrix is {said}, expected a fitted model, or"):
+            transition_matrix(no_numbers)
     with pytest.raises(ValueError, match=r"shape \(0,\)"):
         transition_matrix([])
     with pytest.raises(ValueError, match="symbols has 3 names, but the matrix has 2 columns"):

@@ -84,6 +84,14 @@ def test_forecast_without_interval_is_a_point() -> None:
 def test_bad_forecasts_are_refused_with_their_order() -> None:
     with pytest.raises(ValueError, match="tomorrow is empty"):
         rain_forecast({})
+    with pytest.raises(TypeError, match="tomorrow is of type list, expected a dict"):
+        rain_forecast([1, 2])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"tomorrow\[1\] is 0\.5, expected three numbers"):
+        rain_forecast({1: 0.5})  # type: ignore[dict-item]
+    with pytest.raises(TypeError, match="tomorrow is of type list"):
+        report(tomorrow=[1, 2])
+    with pytest.raises(TypeError, match="figure is 3, expected a matplotlib Figure"):
+        report(figure=3)
     with pytest.raises(ValueError, match=r"tomorrow\[1\] is \(0\.5, 0\.6, 0\.7\)"):
         rain_forecast({1: (0.5, 0.6, 0.7)})
     with pytest.raises(ValueError, match=r"tomorrow\[0\] is \(43"):
