@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise CommandError(f"--test-last is {test_last}, and {record.name} has {n_rows} rows: give 1 to {n_rows - 1}")
 
     from statespace.cli.training import check_training
+    from statespace.foundations.sequences import read_symbols
     from statespace.tools.compare import compare
 
     longest = max(models, key=lambda name: models[name].order)
@@ -69,7 +70,8 @@ def run(arguments: argparse.Namespace) -> None:
         remedy="lower the orders in --models",
     )
     try:
-        comparison = compare(models, record.symbols, test=test_last)
+        alphabet = read_symbols(record.symbols).symbols  # also what only the held-out rows show
+        comparison = compare(models, record.symbols, test=test_last, symbols=alphabet)
     except ValueError as error:
         raise CommandError(f"{record.name}, column {record.column!r}: {error}") from error
     if arguments.json:

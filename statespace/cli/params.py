@@ -24,7 +24,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description="Count the free parameters of a model, part by part. MODEL is iid, markov, mtd, hmm, lds, arma, "
         "var, rnn, lstm, gru, feedforward or attention; or growth, for a table of chains by order.",
         epilog="Examples: statespace params markov n_states=2 order=3 | statespace params hmm --n-components 3 "
-        "--emission gaussian --n-features 2 | statespace params growth --n-states 2 3 10 --max-order 5",
+        "--emission gaussian --n-features 2 --covariance-type full | statespace params growth --n-states 2 3 10 "
+        "--max-order 5",
         allow_abbrev=False,
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")

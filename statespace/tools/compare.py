@@ -80,9 +80,9 @@ class Comparison:
         rows = []
         for i, name in enumerate(self.names):
             mark = " *" if name == self.best else ""
-            row = [name + mark, str(self.n_parameters[i]), f"{self.log_likelihood[i]:.2f}", f"{self.aic[i]:.2f}"]
-            row += [f"{self.bic[i]:.2f}", f"{self.held_out_nats[i]:.4f}", f"{self.held_out_bits[i]:.4f}"]
-            row += [f"{self.difference[i]:.4f}", f"{self.difference_error[i]:.4f}", f"{self.fit_seconds[i]:.3g}"]
+            row = [name + mark, str(self.n_parameters[i]), f"{self.log_likelihood[i]:z.2f}", f"{self.aic[i]:z.2f}"]
+            row += [f"{self.bic[i]:z.2f}", f"{self.held_out_nats[i]:z.4f}", f"{self.held_out_bits[i]:z.4f}"]
+            row += [f"{self.difference[i]:z.4f}", f"{self.difference_error[i]:z.4f}", f"{self.fit_seconds[i]:.3g}"]
             rows.append(row)
         return head, rows
 
