@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise CommandError(f"--test-last is {test_last}, and {record.name} has {n_rows} rows: give 1 to {n_rows - 1}")
 
     from statespace.cli.training import check_training
-    from statespace.foundations.sequences import read_symbols
+    from statespace.foundations.sequences import read_symbols as read_sequences
     from statespace.tools.compare import compare
 
     longest = max(models, key=lambda name: models[name].order)
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
         remedy="lower the orders in --models",
     )
     try:
-        alphabet = read_symbols(record.symbols).symbols  # also what only the held-out rows show
+        alphabet = read_sequences(record.symbols).symbols  # also what only the held-out rows show
         comparison = compare(models, record.symbols, test=test_last, symbols=alphabet)
     except ValueError as error:
         raise CommandError(f"{record.name}, column {record.column!r}: {error}") from error
@@ -135,7 +135,7 @@ def _show_table(record: Any, test_last: int, comparison: Any) -> None:
         ]
         for row, name in enumerate(comparison.names)
     ]
-    best = {(comparison.names.index(comparison.best), 5)}
+    best = set() if comparison.best is None else {(comparison.names.index(comparison.best), 5)}
     test = f"the last {counted(test_last, 'row')}"
     if comparison.n_test_steps < test_last:
         test = f"{comparison.n_test_steps:,} of {test}"

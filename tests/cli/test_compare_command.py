@@ -115,7 +115,6 @@ def test_a_model_that_the_grammar_does_not_know_is_answered(text, message):
         ("x\n" + "a\nb\n" * 20, ["--test-last", "40"], "--test-last is 40, and data.csv has 40 rows: give 1 to 39"),
         ("x\n" + "a\nb\n" * 20, ["--test-last", "0"], "--test-last is 0"),
         ("x\na\n", [], "--test-last is 0, and data.csv has 1 row"),
-        ("x\n" + "a\nb\n" * 20 + "c\n", ["--test-last", "1"], "data.csv, column 'x'"),
         ("x\n" + "a\nb\n" * 20, ["--models", "markov:60"], "markov:60 needs 61 rows without a gap: lower the orders"),
         ("x\n" + "a\nb\n" * 150, ["--test-last", "299"], "--test-last is 299, which leaves 1 row of data.csv"),
         (
@@ -133,6 +132,14 @@ def test_a_model_that_the_grammar_does_not_know_is_answered(text, message):
 )
 def test_data_that_cannot_be_used_are_answered(refused, file, content, words, message):
     assert message in refused("compare", file(content), *words)
+
+
+def test_a_symbol_that_only_held_out_rows_show_costs_infinity_where_nothing_smooths(run, file):
+    path = file("x\n" + "a\nb\n" * 20 + "c\n")
+    words = ["compare", path, "--models", "iid,markov:1", "--test-last", "1"]
+    assert run(*words).out.count("*") == 1  # that of the legend: no model is the best
+    found = json.loads(run(*words, "--smoothing", "jeffreys", "--json").out)
+    assert all(model["held_out_nats"] > 0 for model in found["models"])
 
 
 def test_a_file_without_names_needs_to_say_so_when_it_holds_labels(run, file):
