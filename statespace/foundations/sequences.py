@@ -24,7 +24,7 @@ from statespace.foundations.symbols import (
     is_frame_type,
 )
 from statespace.foundations.validation import check_lengths
-from statespace.protocols import Array, Ints
+from statespace.protocols import Array, Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,23 @@ def _check_calendars(layout: Layout, offsets: Ints, names: list[str]) -> None:
                 warn_of_holes(index[a:b], f"X[{a}:{b}]")
             else:
                 warn_of_holes(index, names[s])
+
+
+def by_step(steps: Floats, sequences: SymbolSequences) -> Any:
+    """Values by step, in the form of the data: an array, a Series with the data's index, or a list of these."""
+    layout = sequences.layout
+    if layout.form != "list":
+        return _with_index(steps, layout.indexes[0])
+    parts = np.split(steps, sequences.offsets[1:-1])
+    return [_with_index(part, index) for part, index in zip(parts, layout.indexes, strict=True)]
+
+
+def _with_index(values: Floats, index: Any) -> Any:
+    if index is None:
+        return values
+    import pandas as pd
+
+    return pd.Series(values, index=index)
 
 
 def check_symbols(symbols: Any) -> Array:

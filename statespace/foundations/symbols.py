@@ -18,6 +18,7 @@ import numpy as np
 from statespace.foundations.kernel import kernel
 from statespace.protocols import Array, Ints
 
+_TEXT_OF_FLOATS = np.dtype("U32")  # what numpy makes of texts and floats together
 _TABLE_LIMIT = 1 << 16  # integer symbols below this are looked up in a table, above it sorted
 _WHOLE_FLOATS = 2.0**53  # from here on floats no longer tell neighbouring integers apart
 
@@ -80,6 +81,12 @@ def _clean_array(values: Any, name: str) -> CleanedSymbols:
     if kind == "f":
         return _clean_floats(values, masked, name)
     if kind == "U":
+        if values.dtype == _TEXT_OF_FLOATS and (values == "nan").any():
+            row = int(np.flatnonzero(values == "nan")[0])
+            raise ValueError(
+                f"{name}[{row}] is the text 'nan', which numpy makes of a missing value among texts: "
+                "pass the list itself, or an array of dtype object"
+            )
         return CleanedSymbols("text", values, masked)
     if kind in "OT":
         if masked is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from statespace.protocols import Ints
+from statespace.protocols import Floats, Ints
 
 
 def check_integer(name: str, value: Any, minimum: int = 0) -> int:
@@ -88,3 +88,25 @@ def check_lengths(lengths: Any, n_samples: int) -> Ints:
             "pass a list of sequences instead of X with lengths"
         )
     return np.concatenate([[0], np.cumsum(values)]).astype(np.int64)
+
+
+def check_sample_weight(sample_weight: Any, n_sequences: int) -> Floats | None:
+    """Weights of the sequences, shape (n_sequences,), finite and not negative; None where none are given."""
+    if sample_weight is None:
+        return None
+    try:
+        weights = np.array(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"sample_weight is {sample_weight!r:.60}, expected {n_sequences} numbers: one weight for each sequence"
+        ) from None
+    if weights.shape != (n_sequences,):
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}, expected ({n_sequences},): one weight for each sequence"
+        )
+    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if wrong.size:
+        raise ValueError(f"sample_weight[{wrong[0]}] is {weights[wrong[0]]}, expected a finite number of at least 0")
+    if not weights.any():
+        raise ValueError("sample_weight is 0 for every sequence: there is nothing left to learn from")
+    return weights

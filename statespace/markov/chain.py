@@ -20,10 +20,10 @@ from statespace.foundations.parameter_count import count_parameters
 from statespace.foundations.predictive import Interval, PredictiveLaw
 from statespace.foundations.probability import generator
 from statespace.foundations.sequence_model import SequenceModel
-from statespace.foundations.sequences import SymbolSequences, check_symbols, read_symbols
+from statespace.foundations.sequences import SymbolSequences, by_step, check_symbols, read_symbols
 from statespace.foundations.stochastic_matrix import check_law, check_stochastic_matrix
 from statespace.foundations.symbols import is_frame_like
-from statespace.foundations.validation import check_choice, check_integer, check_positive
+from statespace.foundations.validation import check_choice, check_integer, check_positive, check_sample_weight
 from statespace.markov.chain_structure import ChainStructure
 from statespace.markov.prediction import ChainLaw, all_contexts, forecast_laws, predict_next
 from statespace.markov.sampling import draw_start, sample_path
@@ -120,7 +120,7 @@ class MarkovChain(ChainStructure, SequenceModel):
         alpha = check_positive("alpha", self.alpha)
         sequences = read_symbols(X, lengths, symbols)
         check_codes_fit(len(sequences.symbols), order)
-        weights = _check_weights(sample_weight, sequences.n_sequences)
+        weights = check_sample_weight(sample_weight, sequences.n_sequences)
         shorter = range(order) if self.smoothing == "witten-bell" else ()
         tables = Tables(
             count_table(sequences, order, weights), tuple(count_table(sequences, m, weights) for m in shorter)
@@ -294,7 +294,7 @@ class MarkovChain(ChainStructure, SequenceModel):
         steps = log_likelihood_steps(law, sequences, start)
         if by == "sequence":
             return np.add.reduceat(np.where(np.isnan(steps), 0.0, steps), sequences.offsets[:-1])
-        return _as_given(steps, sequences)
+        return by_step(steps, sequences)
 
     def predictive(self, X: Any, lengths: Any = None) -> Any:
         """The law of every observation given those before it, and of the one after the last.
@@ -438,41 +438,3 @@ class MarkovChain(ChainStructure, SequenceModel):
         else:
             raise ValueError("neither a table of laws nor counts")
         return chain._learn(symbols, order, law, StartLaw(arrays["start_contexts"], arrays["start_law"]), tables)
-
-
-def _check_weights(sample_weight: Any, n_sequences: int) -> Floats | None:
-    if sample_weight is None:
-        return None
-    try:
-        weights = np.array(sample_weight, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"sample_weight is {sample_weight!r:.60}, expected {n_sequences} numbers: one weight for each sequence"
-        ) from None
-    if weights.shape != (n_sequences,):
-        raise ValueError(
-            f"sample_weight has shape {weights.shape}, expected ({n_sequences},): one weight for each sequence"
-        )
-    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
-    if wrong.size:
-        raise ValueError(f"sample_weight[{wrong[0]}] is {weights[wrong[0]]}, expected a finite number of at least 0")
-    if not weights.any():
-        raise ValueError("sample_weight is 0 for every sequence: there is nothing left to learn from")
-    return weights
-
-
-def _as_given(steps: Floats, sequences: SymbolSequences) -> Any:
-    """Values by step, in the form of the data: an array, a Series with the data's index, or a list of these."""
-    layout = sequences.layout
-    if layout.form != "list":
-        return _with_index(steps, layout.indexes[0])
-    parts = np.split(steps, sequences.offsets[1:-1])
-    return [_with_index(part, index) for part, index in zip(parts, layout.indexes, strict=True)]
-
-
-def _with_index(values: Floats, index: Any) -> Any:
-    if index is None:
-        return values
-    import pandas as pd
-
-    return pd.Series(values, index=index)

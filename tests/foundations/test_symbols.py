@@ -755,3 +755,10 @@ def test_a_million_labels_are_encoded_within_a_second(container):
         read_symbols(X)
         taken.append(time.process_time() - started)
     assert min(taken) < 1
+
+
+def test_a_missing_value_that_numpy_made_a_text_of_is_not_learnt_as_a_symbol():
+    with pytest.raises(ValueError, match=r"X\[1\] is the text 'nan', which numpy makes of a missing value among texts"):
+        read_symbols(np.array(["a", np.nan, "b"]))
+    assert read_symbols(["a", np.nan, "b"]).codes.tolist() == [0, -1, 1]
+    assert read_symbols(np.array(["nan", "naan"])).symbols.tolist() == ["naan", "nan"]  # bread and grandmother
