@@ -6,7 +6,7 @@ yesterday is one too, fitted by maximum likelihood. Both packages come with the 
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from statespace import MarkovChain
@@ -37,8 +37,7 @@ def test_a_saturated_multinomial_logit_has_the_same_fit(K, order, seed):
     )  # every transition likely, so that the peer's maximum exists
     x = MarkovChain.from_matrix(law).sample(600, random_state=seed)
     chain = MarkovChain(order, smoothing=None).fit(x, symbols=range(K))
-    if (chain.counts_ == 0).any():
-        return
+    assume((chain.counts_ > 0).all())
     contexts = sum(x[order - 1 - lag : len(x) - 1 - lag] * K**lag for lag in range(order))
     peer = statsmodels.MNLogit(x[order:], np.eye(K**order)[contexts]).fit(method="newton", disp=0, maxiter=100)
     np.testing.assert_allclose(chain.score(x), peer.llf, rtol=1e-9)
