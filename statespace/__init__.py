@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from statespace import datasets, markov, plotting
+    from statespace import datasets, hmm, markov, plotting
     from statespace.foundations.calendar import regular
+    from statespace.foundations.em import ConvergenceWarning
     from statespace.foundations.parameter_count import ParameterCount, count_parameters
     from statespace.foundations.predictive import PredictiveLaw
+    from statespace.hmm.model import HMM
     from statespace.markov.chain import MarkovChain
     from statespace.tools.compare import Comparison, compare
     from statespace.tools.loading import load
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from statespace.tools.selection import OrderSelection, select_order
 
 _HOME = {
+    "HMM": "statespace.hmm.model",
+    "ConvergenceWarning": "statespace.foundations.em",
     "Comparison": "statespace.tools.compare",
     "MarkovChain": "statespace.markov.chain",
     "OrderSelection": "statespace.tools.selection",
@@ -32,11 +36,13 @@ _HOME = {
     "scorer": "statespace.tools.scoring",
     "select_order": "statespace.tools.selection",
 }
-_PACKAGES = ("datasets", "markov", "plotting")
+_PACKAGES = ("datasets", "hmm", "markov", "plotting")
 
 __all__ = [  # noqa: RUF022  # models, tools, packages
+    "HMM",
     "MarkovChain",
     "PredictiveLaw",
+    "ConvergenceWarning",
     "Comparison",
     "OrderSelection",
     "ParameterCount",
@@ -47,6 +53,7 @@ __all__ = [  # noqa: RUF022  # models, tools, packages
     "scorer",
     "select_order",
     "datasets",
+    "hmm",
     "markov",
     "plotting",
     "__version__",

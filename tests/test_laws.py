@@ -8,7 +8,8 @@ import functools
 import numpy as np
 import pytest
 
-from statespace import MarkovChain
+from statespace import HMM, MarkovChain
+from statespace.hmm import CategoricalEmission
 from tests.laws import LAWS, Case
 
 WORDS = np.array(["dry", "drizzle", "wet"])
@@ -37,7 +38,20 @@ def chain(n_parameters, *args, K=2, labels=None, **options):
     )
 
 
+def hidden(n_parameters, n_components, emission, *, K=2, labels=None, **options):
+    return Case(
+        f"HMM({n_components}, {emission!r}), K={K}",
+        functools.partial(HMM, n_components, emission, random_state=0, tol=0.01, **options),
+        functools.partial(sequences, K, labels=labels),
+        n_parameters,
+        rtol=1e-9,
+    )
+
+
 CASES = [
+    hidden(1, 1, CategoricalEmission()),
+    hidden(1 + 2 + 4, 2, CategoricalEmission(), K=3, labels=WORDS),
+    hidden(2 + 6 + 6, 3, CategoricalEmission(emissionprob_prior=1.5), K=3, transmat_prior=1.2, n_init=2),
     chain(1, 0),
     chain(2, 0, K=3, smoothing="laplace"),
     chain(2, 1),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from statespace.foundations.symbols import (
     is_frame_type,
 )
 from statespace.foundations.validation import check_lengths
-from statespace.protocols import Array, Floats, Ints
+from statespace.protocols import Array, Ints
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def read_symbols(X: Any, lengths: Any = None, symbols: Any = None) -> SymbolSequ
         offsets = check_lengths(lengths, len(pieces[0].values))
     else:
         offsets = np.concatenate([[0], np.cumsum([len(piece.values) for piece in pieces])]).astype(np.int64)
-    _check_calendars(layout, offsets, [name for _, name in containers])
+    check_calendars(layout, offsets, [name for _, name in containers])
     values = _end_to_end(pieces, kind)
     missing = None
     if any(piece.missing is not None for piece in pieces):
@@ -107,7 +107,7 @@ def read_symbols(X: Any, lengths: Any = None, symbols: Any = None) -> SymbolSequ
     return SymbolSequences(codes, offsets, alphabet, missing is not None, layout)
 
 
-def _check_calendars(layout: Layout, offsets: Ints, names: list[str]) -> None:
+def check_calendars(layout: Layout, offsets: Ints, names: list[str]) -> None:
     """Look at the dates of each sequence by itself: the next one may begin before this one ends."""
     for s, (a, b) in enumerate(pairwise(offsets.tolist())):
         index = layout.indexes[0] if layout.form == "flat" else layout.indexes[s]
@@ -120,7 +120,19 @@ def _check_calendars(layout: Layout, offsets: Ints, names: list[str]) -> None:
                 warn_of_holes(index, names[s])
 
 
-def by_step(steps: Floats, sequences: SymbolSequences) -> Any:
+class LaidOut(Protocol):
+    """Data that remember how they came in."""
+
+    @property
+    def offsets(self) -> Ints:
+        """Where each sequence begins and the last one ends, shape (n_sequences + 1,)."""
+
+    @property
+    def layout(self) -> Layout:
+        """How the data came in."""
+
+
+def by_step(steps: Array, sequences: LaidOut) -> Any:
     """Values by step, in the form of the data: an array, a Series with the data's index, or a list of these."""
     layout = sequences.layout
     if layout.form != "list":
@@ -129,12 +141,12 @@ def by_step(steps: Floats, sequences: SymbolSequences) -> Any:
     return [_with_index(part, index) for part, index in zip(parts, layout.indexes, strict=True)]
 
 
-def _with_index(values: Floats, index: Any) -> Any:
+def _with_index(values: Array, index: Any) -> Any:
     if index is None:
         return values
     import pandas as pd
 
-    return pd.Series(values, index=index)
+    return pd.Series(values, index=index) if values.ndim == 1 else pd.DataFrame(values, index=index)
 
 
 def check_symbols(symbols: Any) -> Array:

@@ -7,6 +7,7 @@ from typing import Any
 from statespace.foundations.archive import ArchiveError, read_archive
 
 _CLASSES = {
+    "HMM": "statespace.hmm.model:HMM",
     "MarkovChain": "statespace.markov.chain:MarkovChain",
 }
 

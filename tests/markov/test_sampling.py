@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from statespace import MarkovChain
+from statespace.foundations.paths import draw_path, draw_thresholds
 from statespace.markov import sampling
-from statespace.markov.sampling import draw_path, draw_thresholds
 from tests import naive
 from tests.markov.example_sequences import as_function, tables
 

@@ -1,0 +1,163 @@
+"""Expectation-maximisation: the loop, and the monitor that watches it.
+
+Each iteration computes the expectations under the present parameters, which gives their objective (the log-likelihood,
+plus the log density of the priors if there are any), and then the parameters that maximise what was expected. The
+objective never falls (Dempster, Laird and Rubin 1977); where it does all the same, the better parameters are kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+_log = logging.getLogger("statespace")
+
+NATS_PER_OBSERVATION = 1e-7  # where no tol is given: a gain below it changes nothing that anyone would see
+_ROUNDING = 1e-10  # a fall of the objective, relative to its size, that sums of many logarithms can make
+
+T = TypeVar("T")
+
+
+class ConvergenceWarning(UserWarning):
+    """A fit stopped before it converged."""
+
+
+class ConvergenceMonitor:
+    """Watches an iterative fit: its history, when it stops, and why.
+
+    A model has one as `monitor_`. For a criterion of your own, subclass it, override `converged`, and assign an
+    instance to the model's `monitor_` before `fit`.
+
+    Parameters
+    ----------
+    tol : float or None
+        The fit has converged when an iteration gains less than this, in nats in total; None: less than 1e-7 nats an
+        observation.
+    n_iter : int
+        The largest number of iterations.
+    verbose : bool
+        Whether each iteration is printed to standard error: its number, the objective and its gain.
+
+    Examples
+    --------
+    >>> from statespace.hmm import ConvergenceMonitor
+    >>> monitor = ConvergenceMonitor(tol=0.01, n_iter=100, verbose=False)
+    >>> for objective in (-20.0, -15.0, -14.999):
+    ...     monitor.report(objective)
+    >>> monitor.converged, monitor.iter, list(monitor.history)
+    (True, 3, [-20.0, -15.0, -14.999])
+
+    """
+
+    def __init__(self, tol: float | None, n_iter: int, verbose: bool) -> None:
+        self.tol = tol
+        self.n_iter = n_iter
+        self.verbose = verbose
+        self.history: deque[float] = deque()
+        """The objective under the parameters of each iteration, before they were improved."""
+        self.iter = 0
+        """Iterations made."""
+        self.reason = "not begun"
+        """Why the fit stopped."""
+        self.n_observations = 1
+
+    def __repr__(self) -> str:
+        last = f", objective {self.history[-1]:.6g}" if self.history else ""
+        return (
+            f"{type(self).__name__}(tol={self.tol}, n_iter={self.n_iter}): {self.iter} iterations{last}; {self.reason}"
+        )
+
+    def begin(self, n_observations: int) -> None:
+        """Forget what was, and learn how many observations there are."""
+        self.history.clear()
+        self.iter = 0
+        self.n_observations = max(n_observations, 1)
+        self.reason = "not begun"
+
+    def report(self, log_prob: float) -> None:
+        """Take down the objective of an iteration."""
+        gain = log_prob - self.history[-1] if self.history else float("nan")
+        if self.verbose:
+            print(f"{self.iter + 1:>10d} {log_prob:>16.8f} {gain:>+16.8f}", file=sys.stderr)  # noqa: T201  # as asked
+        if gain < -_ROUNDING * max(1.0, abs(log_prob)):
+            _log.warning(
+                "Model is not converging.  Current: %s is not greater than %s. Delta is %s",
+                log_prob,
+                self.history[-1],
+                gain,
+            )
+        self.history.append(log_prob)
+        self.iter += 1
+
+    @property
+    def threshold(self) -> float:
+        """The gain in nats below which the fit has converged."""
+        return NATS_PER_OBSERVATION * self.n_observations if self.tol is None else self.tol
+
+    @property
+    def gain(self) -> float:
+        """What the last iteration gained, in nats; NaN before the second."""
+        return self.history[-1] - self.history[-2] if len(self.history) > 1 else float("nan")
+
+    @property
+    def converged(self) -> bool:
+        """Whether to stop: the last gain was below `tol`, or `n_iter` is reached (`reason` says which)."""
+        return self.iter == self.n_iter or self.gain < self.threshold
+
+
+def maximize(
+    step: Callable[[T], tuple[float, Callable[[], T]]], start: T, monitor: ConvergenceMonitor, *, warn: bool = True
+) -> T:
+    """Iterate until the monitor stops it, and return the best parameters.
+
+    Parameters
+    ----------
+    step : callable
+        From parameters to their objective (the expectation step) and to a function that improves them (the
+        maximisation step). It must not write into the parameters it is given.
+    start : parameters
+        Anything; it is passed to `step` and back.
+    monitor : ConvergenceMonitor
+        Told of every iteration; `begin` has been called.
+    warn : bool
+        Whether to warn when `n_iter` came first.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `n_iter` iterations did not suffice.
+
+    """
+    parameters = previous = start
+    for _ in range(monitor.n_iter):
+        objective, improve = step(parameters)
+        fell = bool(monitor.history) and objective < monitor.history[-1] - _ROUNDING * max(1.0, abs(objective))
+        monitor.report(objective)
+        if fell:
+            monitor.reason = f"the objective fell by {-monitor.gain:.3g}: the parameters before it were kept"
+            return previous
+        previous, parameters = parameters, improve()
+        if monitor.converged:
+            break
+    if monitor.gain < monitor.threshold:
+        monitor.reason = f"converged: the last gain, {monitor.gain:.3g} nats, is below {monitor.threshold:.3g}"
+    elif monitor.iter >= monitor.n_iter:
+        monitor.reason = f"not converged: n_iter = {monitor.n_iter} reached, the last gain was {monitor.gain:.3g} nats"
+        if warn and monitor.n_iter > 1:
+            warn_not_converged(monitor)
+    else:
+        monitor.reason = f"{type(monitor).__name__} said so"
+    return parameters
+
+
+def warn_not_converged(monitor: ConvergenceMonitor) -> None:
+    """Say, as a warning, that and why a fit has not converged."""
+    warnings.warn(
+        f"the fit has {monitor.reason}; more iterations (n_iter=), or a larger tol=, end this warning",
+        ConvergenceWarning,
+        stacklevel=2,
+    )

@@ -1,0 +1,31 @@
+"""Hidden Markov models: models with any emission, and the recursions for arrays of your own."""
+
+import importlib
+from typing import Any
+
+_HOME = {
+    "HMM": "hmm.model",
+    "CategoricalEmission": "hmm.emissions.categorical",
+    "ConvergenceMonitor": "foundations.em",
+    "ConvergenceWarning": "foundations.em",
+    "Emission": "hmm.emissions.emission",
+    "GaussianEmission": "hmm.emissions.gaussian",
+    "PoissonEmission": "hmm.emissions.poisson",
+    "backward": "hmm.inference",
+    "forward": "hmm.inference",
+    "forward_backward": "hmm.inference",
+    "sample_posterior": "hmm.inference",
+    "viterbi": "hmm.inference",
+}
+
+__all__ = list(_HOME)  # the table above is the list
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'statespace.hmm' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"statespace.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

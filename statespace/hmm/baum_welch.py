@@ -1,0 +1,167 @@
+r"""Baum-Welch: maximum likelihood, or maximum a posteriori, by expectation-maximisation.
+
+E-step, with gamma_t(k) = p(z_t = k | x) and xi_t(i, j) = p(z_t = i, z_{t+1} = j | x):
+
+    start_k = \sum_s w_s gamma_1(k)        transitions_ij = \sum_s w_s \sum_t xi_t(i, j)
+
+M-step, with Dirichlet priors of parameters a (1: none):
+
+    startprob_k \propto start_k + a_k - 1        transmat_ij \propto transitions_ij + a_ij - 1
+
+and the emission maximises \sum_t \sum_k gamma_t(k) log p(x_t | z_t = k). Entries that are held, or zero, stay as they
+are, and the others of their row share what is left. A row without any count keeps its values.
+
+References
+----------
+Baum, Petrie, Soules and Weiss (1970); Bishop (2006), section 13.2.1.
+
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from statespace.foundations.executors import map_pieces
+from statespace.hmm.evidence import Evidence, Piece
+from statespace.hmm.recursions import expectations
+from statespace.protocols import Array, Floats
+
+
+class Law(NamedTuple):
+    """The parameters of a hidden Markov model."""
+
+    startprob: Floats
+    """p(z_1 = k), shape (n_components,)."""
+    transmat: Floats
+    """p(z_{t+1} = j | z_t = i), shape (n_components, n_components)."""
+    emission: Any
+    """p(x_t | z_t)."""
+
+
+class Priors(NamedTuple):
+    """Dirichlet priors of both laws; 1 everywhere is none."""
+
+    startprob: Any
+    transmat: Any
+
+    def log_density(self, law: Law) -> float:
+        """Up to a constant, at entries that are not zero."""
+        total = 0.0
+        for prior, values in zip(self, law[:2], strict=True):
+            weights = np.broadcast_to(np.asarray(prior, np.float64) - 1.0, values.shape)
+            if weights.any():
+                seen = values > 0
+                total += float((weights[seen] * np.log(values[seen])).sum())
+        return total
+
+
+class Expected(NamedTuple):
+    """What the E-step found."""
+
+    log_likelihood: float
+    """sum_s w_s log p(X_s)."""
+    start: Floats
+    transitions: Floats
+    emission: Callable[[Any], None]
+    """Gives the emission, a copy of the one before, its M-step."""
+    mass: Floats
+    """sum_t gamma_t(k), shape (n_components,)."""
+
+
+class _Piece:
+    """The E-step of one piece; picklable, so that processes can do it too."""
+
+    def __init__(self, law: Law, evidence: Evidence, weights: Floats) -> None:
+        self.law, self.evidence, self.weights = law, evidence, weights
+
+    def __call__(self, piece: Piece) -> Any:
+        law, evidence = self.law, self.evidence
+        found = expectations(
+            law.startprob,
+            law.transmat,
+            evidence.frames(law.emission, piece),
+            evidence.offsets(piece),
+            self.weights[piece.first : piece.last],
+        )
+        posteriors = found.posteriors
+        mass = posteriors.sum(axis=0)
+        if evidence.rows is not None:
+            mass -= posteriors[-1]
+            statistics: Any = posteriors[:-1]
+        else:
+            values, seen = evidence.known(piece)
+            if seen is not None:
+                posteriors = posteriors[seen]
+            statistics = posteriors
+            if hasattr(law.emission, "statistics"):
+                statistics = law.emission.statistics(values, posteriors)
+        return found.log_likelihood, found.start, found.transitions, statistics, mass
+
+
+def expect(law: Law, evidence: Evidence, weights: Floats, executor: Executor | None = None) -> Expected:
+    """Run the E-step on all pieces.
+
+    Raises
+    ------
+    ValueError
+        If a sequence is impossible under the parameters.
+
+    """
+    work = evidence.pieces()
+    results = map_pieces(_Piece(law, evidence, weights), work, executor)
+    by_sequence = np.concatenate([result[0] for result in results])
+    impossible = np.flatnonzero(~(by_sequence > -math.inf))
+    if impossible.size:
+        raise ValueError(
+            f"sequence {impossible[0]} of X is impossible under the starting values (its likelihood is 0): some "
+            "observation, or transition, has probability 0 in every state that can be reached"
+        )
+    start, transitions, mass = (sum(result[i] for result in results) for i in (1, 2, 4))
+
+    def emission_step(emission: Any) -> None:
+        if evidence.rows is not None:
+            emission.m_step(evidence.distinct, sum(result[3] for result in results))
+        elif hasattr(law.emission, "statistics"):
+            total = results[0][3]
+            for result in results[1:]:
+                total = tuple(a + b for a, b in zip(total, result[3], strict=True))
+            emission.maximize(total)
+        else:
+            known = [evidence.known(piece)[0] for piece in work]
+            emission.m_step(np.concatenate(known), np.concatenate([result[3] for result in results]))
+
+    return Expected(float(weights @ by_sequence), start, transitions, emission_step, mass)
+
+
+def improve(law: Law, expected: Expected, priors: Priors, held: dict[str, Any]) -> Law:
+    """Run the M-step; the law handed in stays as it is."""
+    emission = law.emission
+    if held.get("emission") is not True:
+        emission = copy.deepcopy(emission)
+        expected.emission(emission)
+    return Law(
+        share(law.startprob[None], expected.start[None] + (priors.startprob - 1.0), held.get("startprob"))[0],
+        share(law.transmat, expected.transitions + (priors.transmat - 1.0), held.get("transmat")),
+        emission,
+    )
+
+
+def share(before: Floats, counts: Floats, held: Array | bool | None = None) -> Floats:
+    """Rows in proportion to `counts`, but zeros and held entries as they were; a row without counts as it was."""
+    if held is True:
+        return before
+    free = before > 0
+    if held is not None:
+        free &= ~np.broadcast_to(np.asarray(held, np.bool_), before.shape)
+    counts = np.where(free, np.maximum(counts, 0.0), 0.0)
+    totals = counts.sum(axis=1, keepdims=True)
+    room = 1.0 - np.where(free, 0.0, before).sum(axis=1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shared = counts / totals * room
+    return np.ascontiguousarray(np.where((totals > 0) & free, shared, before))

@@ -1,0 +1,156 @@
+r"""Symbols: p(x_n = s | z_n = k) = emissionprob[k, s].
+
+The M-step is emissionprob[k, s] \propto \sum_n gamma_n(k) [x_n = s] + emissionprob_prior - 1; zeros stay zero.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from statespace.foundations.observations import Observations
+from statespace.foundations.predictive import PredictiveLaw
+from statespace.foundations.sequences import read_symbols
+from statespace.foundations.stochastic_matrix import check_law
+from statespace.foundations.validation import check_integer
+from statespace.hmm.baum_welch import share
+from statespace.hmm.emissions.emission import ByValue, known_arrays
+from statespace.protocols import Array, Floats, Ints
+
+
+class CategoricalEmission(ByValue):
+    """One symbol a step, with a law of its own in each state.
+
+    Parameters
+    ----------
+    n_features : int, optional
+        How many symbols there are, where the data are whole numbers and may not show the last of them.
+    emissionprob_prior : float
+        Parameter of a Dirichlet prior, at least 1, which is maximum likelihood.
+
+    Attributes
+    ----------
+    emissionprob : (n_components, n_symbols)
+        Probabilities of the symbols; may be set by hand, as a start or to be used as they are.
+    symbols : (n_symbols,)
+        The symbols, learnt from the first data that are read.
+
+    """
+
+    support = "categories"
+
+    def __init__(self, n_features: int | None = None, emissionprob_prior: float = 1.0) -> None:
+        self.n_features = n_features
+        self.emissionprob_prior = emissionprob_prior
+        self.emissionprob: Any = None
+        self.symbols: Any = None
+
+    def __repr__(self) -> str:
+        shape = "" if self.emissionprob is None else f" of {'x'.join(map(str, np.shape(self.emissionprob)))}"
+        return f"<CategoricalEmission{shape}>"
+
+    @property
+    def n_components(self) -> int:
+        """How many states have a law."""
+        return len(self.emissionprob)
+
+    @property
+    def n_distinct(self) -> int | None:
+        """How many symbols there are."""
+        return None if self.symbols is None else len(self.symbols)
+
+    @property
+    def n_parameters(self) -> int:
+        """Probabilities that are free: those that are not zero, less one a state."""
+        return int(np.maximum((self.emissionprob > 0).sum(axis=1) - 1, 0).sum())
+
+    def read(self, X: Any, lengths: Any) -> Observations:
+        """Codes of the symbols, (n_samples, 1); a symbol that is not among those known is refused by its name."""
+        symbols = self.symbols
+        if symbols is None and self.n_features is not None:
+            symbols = np.arange(check_integer("n_features", self.n_features, 1))
+        elif symbols is None and self.emissionprob is not None:
+            symbols = np.arange(np.shape(self.emissionprob)[1])
+        found = read_symbols(X, lengths, symbols)
+        codes = found.codes
+        if symbols is None and found.symbols.dtype.kind in "iu":  # whole numbers count from 0, also those not seen
+            symbols = np.arange(int(found.symbols[-1]) + 1)
+            if len(symbols) != len(found.symbols):
+                codes = np.where(codes < 0, -1, found.symbols[codes])
+        self.symbols = found.symbols if symbols is None else symbols
+        missing = codes < 0 if found.has_missing else None
+        return Observations(codes[:, None], found.offsets, found.layout, missing)
+
+    def initialize(self, X: Ints, n_components: int, rng: np.random.Generator, weights: Floats | None = None) -> None:
+        """Frequencies of the symbols, moved at random so that the states differ."""
+        counts = np.bincount(X[:, 0], weights, minlength=len(self.symbols)) + 0.5
+        if self.emissionprob is None:
+            moved = counts * rng.gamma(2.0, size=(n_components, len(counts)))
+            self.emissionprob = moved / moved.sum(axis=1, keepdims=True)
+
+    def check(self, n_components: int) -> None:
+        """Refuse an emissionprob that is no law in each row."""
+        rows = np.asarray(self.emissionprob)
+        if rows.ndim != 2 or len(rows) != n_components:
+            raise ValueError(
+                f"emissionprob has shape {rows.shape}: it must have shape (n_components, n_symbols), with "
+                f"n_components = {n_components}"
+            )
+        self.emissionprob = np.array(
+            [check_law(f"emissionprob row {k}", row, rows.shape[1]) for k, row in enumerate(rows)]
+        )
+
+    def log_likelihood(self, X: Ints) -> Floats:
+        """Log p(x_n | z_n = k) of codes (n_samples, 1), shape (n_samples, n_components)."""
+        with np.errstate(divide="ignore"):
+            return np.ascontiguousarray(np.log(self.emissionprob).T[X[:, 0]])
+
+    def statistics(self, X: Ints, posteriors: Floats) -> tuple[Floats]:
+        """Expected counts of the symbols, (n_components, n_symbols)."""
+        n_symbols = self.emissionprob.shape[1]
+        return (np.array([np.bincount(X[:, 0], column, n_symbols) for column in posteriors.T]),)
+
+    def maximize(self, statistics: tuple[Floats]) -> None:
+        """Set the probabilities in proportion to the counts."""
+        self.emissionprob = share(self.emissionprob, statistics[0] + (self.emissionprob_prior - 1.0))
+
+    def m_step(self, X: Ints, posteriors: Floats) -> None:
+        """Set the probabilities that maximise the expected log-likelihood."""
+        self.maximize(self.statistics(X, posteriors))
+
+    def log_prior(self) -> float:
+        """Log density of the Dirichlet prior, up to a constant."""
+        if self.emissionprob_prior == 1.0:
+            return 0.0
+        return float((self.emissionprob_prior - 1.0) * np.log(self.emissionprob[self.emissionprob > 0]).sum())
+
+    def sample(self, states: Ints, rng: np.random.Generator) -> Ints:
+        """Codes of symbols, (n_samples,)."""
+        last = self.emissionprob.shape[1] - 1 - np.argmax(self.emissionprob[:, ::-1] > 0, axis=1)
+        reached = rng.random((len(states), 1)) >= np.cumsum(self.emissionprob, axis=1)[states]
+        codes: Ints = np.minimum(reached.sum(axis=1), last[states])
+        return codes
+
+    def law(self, weights: Floats, index: Any = None) -> PredictiveLaw:
+        """The law of the symbol when the states have the probabilities `weights` (n, n_components)."""
+        symbols = np.arange(self.emissionprob.shape[1]) if self.symbols is None else self.symbols
+        return PredictiveLaw(weights @ self.emissionprob, symbols, index=index)
+
+    def reorder(self, order: Ints) -> None:
+        """State k becomes what was state order[k]."""
+        self.emissionprob = np.ascontiguousarray(self.emissionprob[order])
+
+    def to_archive(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Options and arrays from which `from_archive` makes the same emission."""
+        return {"n_features": self.n_features, "emissionprob_prior": self.emissionprob_prior}, known_arrays(
+            self, "emissionprob", "symbols"
+        )
+
+    @classmethod
+    def from_archive(cls, header: dict[str, Any], arrays: dict[str, Array]) -> Self:
+        """Return the emission that `to_archive` described."""
+        made = cls(**header)
+        made.emissionprob = arrays.get("emissionprob")
+        made.symbols = arrays.get("symbols")
+        return made

@@ -1,0 +1,161 @@
+"""Observations as a hidden Markov model sees them: read once, turned into frames piece by piece."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from statespace.foundations.observations import Observations, read_observations
+from statespace.hmm.frames import Frames
+from statespace.protocols import Array, Floats, Ints
+
+PIECE = 1 << 16  # steps from which a piece of work on its own pays; a constant, so that sums keep their order
+_MOST_DISTINCT = 4096  # rows of a table of log-likelihoods that stays in the cache
+
+
+class Piece(NamedTuple):
+    """Neighbouring sequences that are worked on together."""
+
+    first: int
+    """Its first sequence."""
+    last: int
+    """The sequence after its last."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Observations, and what they say of the states."""
+
+    observations: Observations
+    """The data."""
+    distinct: Array | None
+    """Where observations are small whole numbers, all that can occur, (n_rows, 1)."""
+    rows: Ints | None
+    """Then the row of each observation, n_rows where it is missing, (n_samples,)."""
+    states: Ints | None
+    """States that are known, -1 where not, (n_samples,); None where none is."""
+
+    def pieces(self) -> list[Piece]:
+        """Cut between sequences, at least PIECE steps each but the last."""
+        offsets = self.observations.offsets
+        found, first = [], 0
+        for s in range(1, len(offsets)):
+            if offsets[s] - offsets[first] >= PIECE or s == len(offsets) - 1:
+                found.append(Piece(first, s))
+                first = s
+        return found
+
+    def offsets(self, piece: Piece) -> Ints:
+        """Offsets of the sequences of a piece, from 0."""
+        part = self.observations.offsets[piece.first : piece.last + 1]
+        local: Ints = part - part[0]
+        return local
+
+    def steps(self, piece: Piece) -> slice:
+        """The steps of a piece."""
+        return slice(int(self.observations.offsets[piece.first]), int(self.observations.offsets[piece.last]))
+
+    def known(self, piece: Piece) -> tuple[Array, Array | None]:
+        """Rows of which something is known, and which these are (None: all)."""
+        steps = self.steps(piece)
+        values, missing = self.observations.values[steps], self.observations.missing
+        if missing is None or not missing[steps].any():
+            return values, None
+        seen = ~missing[steps]
+        return values[seen], seen
+
+    def table(self, emission: Any) -> Floats:
+        """Log-likelihoods of all that can occur, and of nothing, (n_rows + 1, n_components)."""
+        assert self.distinct is not None
+        found = checked_log_likelihood(emission, self.distinct, "an observation")
+        return np.concatenate([found, np.zeros((1, found.shape[1]))])
+
+    def frames(self, emission: Any, piece: Piece) -> Frames:
+        """Log-likelihoods of a piece's steps in each state."""
+        steps = self.steps(piece)
+        if self.rows is not None:
+            return Frames(self.table(emission), self.rows[steps])
+        values, seen = self.known(piece)
+        if not len(values):
+            table = np.zeros((steps.stop - steps.start, emission_states(emission)))
+        else:
+            table = checked_log_likelihood(emission, values, f"an observation of X[{steps.start}:{steps.stop}]")
+            if seen is not None:
+                everything = np.zeros((len(seen), table.shape[1]))
+                everything[seen] = table
+                table = everything
+        if self.states is not None:
+            labels = self.states[steps]
+            others = (labels >= 0)[:, None] & (labels[:, None] != np.arange(table.shape[1]))
+            table[others] = -math.inf
+        return Frames(table)
+
+
+def emission_states(emission: Any) -> int:
+    """How many states an emission has; only asked where no observation can tell."""
+    return int(emission.n_components)
+
+
+def checked_log_likelihood(emission: Any, values: Array, what: str) -> Floats:
+    """The emission's log-likelihoods, float64 and C-contiguous; NaN and +inf are refused."""
+    found = np.ascontiguousarray(emission.log_likelihood(values), dtype=np.float64)
+    if found.ndim != 2 or len(found) != len(values):
+        raise ValueError(
+            f"{type(emission).__name__}.log_likelihood returned shape {found.shape} for {len(values)} observations, "
+            "expected (n_samples, n_components)"
+        )
+    if not found.max(initial=-math.inf) < math.inf:
+        raise ValueError(
+            f"{type(emission).__name__}.log_likelihood is NaN or infinite for {what}: a density must be finite, and "
+            "-inf where the observation is impossible; are its parameters valid?"
+        )
+    return found
+
+
+def read_evidence(emission: Any, X: Any, lengths: Any, states: Any = None, n_components: int = 0) -> Evidence:
+    """Read data in the way of the emission, and labels of states beside them."""
+    reader = getattr(emission, "read", None)
+    observations = read_observations(X, lengths) if reader is None else reader(X, lengths)
+    if observations.partly_missing and not getattr(emission, "marginalises", False):
+        raise ValueError(
+            f"X has rows that are missing in part, and {type(emission).__name__} does not say that it can leave out "
+            "single features (marginalises = True): make the whole row NaN, or fill it"
+        )
+    labels = None if states is None else _read_states(states, observations, n_components)
+    values = observations.values
+    distinct = rows = None
+    if values.dtype == np.int64 and values.shape[1] == 1 and labels is None:
+        n_rows = getattr(emission, "n_distinct", None) or int(values.max(initial=0)) + 1
+        if n_rows <= _MOST_DISTINCT:
+            distinct = np.arange(n_rows, dtype=np.int64)[:, None]
+            rows = np.ascontiguousarray(values[:, 0])
+            if observations.missing is not None:
+                rows = np.where(observations.missing, n_rows, rows)
+            elif not rows.flags.writeable:
+                rows = rows.copy()
+    return Evidence(observations, distinct, rows, labels)
+
+
+def _read_states(states: Any, observations: Observations, n_components: int) -> Ints:
+    parts = states if observations.layout.form == "list" else [states]
+    offsets = observations.offsets
+    try:
+        arrays = [np.asarray(part) for part in parts]
+    except (TypeError, ValueError):
+        raise TypeError("states must hold one integer for each observation, -1 where unknown") from None
+    if any(part.ndim != 1 or part.dtype.kind not in "iu" for part in arrays):
+        raise TypeError("states must hold one integer for each observation, -1 where unknown, in the form of X")
+    sizes = [len(part) for part in arrays]
+    expected = np.diff(offsets).tolist() if observations.layout.form == "list" else [observations.n_samples]
+    if sizes != expected:
+        raise ValueError(f"states has {sizes} labels and X {expected} observations: give one for each, -1 if unknown")
+    labels = np.concatenate(arrays).astype(np.int64)
+    wrong = np.flatnonzero((labels < -1) | (labels >= n_components))
+    if wrong.size:
+        raise ValueError(
+            f"states[{wrong[0]}] is {labels[wrong[0]]}, expected 0..{n_components - 1}, or -1 where it is unknown"
+        )
+    return labels
