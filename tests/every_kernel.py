@@ -95,6 +95,61 @@ def run() -> dict[str, np.ndarray]:
         ruin.save(Path(folder) / "chain")
         results["loaded sample"] = load(Path(folder) / "chain").sample(50, random_state=0)
     results.update(_sparse())
+    results.update(_hidden())
+    return results
+
+
+def _hidden() -> dict[str, np.ndarray]:
+    """Hidden states seen through every kind of frames, of transition matrices and of emissions."""
+    from statespace import HMM
+    from statespace.hmm import (
+        CategoricalEmission,
+        GaussianEmission,
+        PoissonEmission,
+        backward,
+        forward,
+        forward_backward,
+        sample_posterior,
+        viterbi,
+    )
+
+    rng = np.random.default_rng(0)
+    results: dict[str, np.ndarray] = {}
+    x = rng.normal(size=60) + np.repeat([0, 4, 0], 20)
+    x[5] = np.nan
+    counts = np.where(np.isnan(x), np.nan, np.abs(np.round(x)))
+    for name, emission, values in (
+        ("categorical", CategoricalEmission(), counts),
+        ("poisson", PoissonEmission(), counts),
+        ("diag", GaussianEmission(), x),
+        ("full", GaussianEmission("full"), np.column_stack([x, x[::-1]])[6:-6]),
+    ):
+        for K in (2, 9):
+            model = HMM(K, emission, random_state=0, tol=0.5).fit(values)
+            key = f"hidden {name} {K}"
+            results[f"{key} score"] = model.log_likelihood(values, by="sequence")
+            results[f"{key} posteriors"] = model.predict_proba(values)
+            results[f"{key} filtered"] = model.filter(values).filtered
+            results[f"{key} path"] = model.predict(values)
+            results[f"{key} draws"] = model.sample_posterior(values, 3, random_state=0)
+            results[f"{key} sample"] = model.sample(20, random_state=0)[1]
+    for K in (1, 2, 3, 4, 9):
+        for scale in (1.0, 500.0):  # the larger one leaves the range of scaled numbers where there are zeros
+            table = scale * rng.normal(size=(40, K))
+            startprob, transmat = rng.dirichlet(np.ones(K)), rng.dirichlet(np.ones(K), size=K)
+            left_right = np.triu(transmat) / np.triu(transmat).sum(axis=1, keepdims=True)
+            for name, A in (
+                ("dense", transmat),
+                ("zeros", left_right),
+                ("steps", rng.dirichlet(np.ones(K), size=(39, K))),
+                ("tiny", np.where(np.eye(K) > 0, 1.0 - 1e-60 * (K - 1), 1e-60)),
+            ):
+                key = f"recursions {K} {scale} {name}"
+                results[f"{key} forward"] = forward(startprob, A, table).filtered
+                results[f"{key} backward"] = backward(A, table).beta
+                results[f"{key} both"] = forward_backward(startprob, A, table, lengths=[15, 25]).posteriors
+                results[f"{key} path"] = viterbi(startprob, A, table).states
+                results[f"{key} draws"] = sample_posterior(startprob, A, table, n_draws=2, random_state=0)
     return results
 
 

@@ -7,6 +7,7 @@ import pkgutil
 import statistics
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -95,3 +96,15 @@ def test_every_module_says_what_it_is_for(module):
 
 def test_the_version_is_that_of_the_installed_package():
     assert statespace.__version__ == importlib.metadata.version("statespace-models")
+
+
+@pytest.mark.parametrize("family", ["hmm", "markov"])
+def test_no_module_hides_a_name_of_its_family(family):
+    # A submodule becomes an attribute of its package when it is imported, and would take the place of a function
+    package = importlib.import_module(f"statespace.{family}")
+    modules = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    assert not set(modules) & set(package.__all__)
+    for name in modules:
+        importlib.import_module(f"statespace.{family}.{name}")
+    for name in package.__all__:
+        assert not isinstance(getattr(package, name), types.ModuleType)

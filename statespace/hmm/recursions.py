@@ -2,11 +2,11 @@ r"""The classical problems of hidden Markov models, on arrays that are trusted.
 
 | problem | algorithm | function | kernels |
 |---|---|---|---|
-| likelihood | forward | log_likelihoods | forward.py |
-| filtering | forward | filter_states | forward.py |
-| smoothing | forward-backward | smooth_states | backward.py |
-| expectations of Baum-Welch | forward-backward | expectations | backward.py |
-| most likely path | Viterbi | most_likely_paths | viterbi.py |
+| likelihood | forward | log_likelihoods | forward_pass.py |
+| filtering | forward | filter_states | forward_pass.py |
+| smoothing | forward-backward | smooth_states | backward_pass.py |
+| expectations of Baum-Welch | forward-backward | expectations | backward_pass.py |
+| most likely path | Viterbi | most_likely_paths | viterbi_path.py |
 | paths given the data | backward sampling | sample_paths | path_sampling.py |
 
 Common arguments: startprob (n_components,); transmat (n_components, n_components), or one a step, (n_samples - 1,
@@ -24,9 +24,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from statespace.hmm.backward import smooth_sequences
+from statespace.hmm.backward_pass import smooth_sequences
 from statespace.hmm.extended_range import backward_extended, forward_extended, sample_backwards_extended
-from statespace.hmm.forward import (
+from statespace.hmm.forward_pass import (
     NO_ZEROS,
     TINY,
     ZEROS,
@@ -36,7 +36,7 @@ from statespace.hmm.forward import (
 )
 from statespace.hmm.frames import Frames
 from statespace.hmm.path_sampling import sample_backwards
-from statespace.hmm.viterbi import viterbi_sequences
+from statespace.hmm.viterbi_path import viterbi_sequences
 from statespace.protocols import Floats, Ints
 
 

@@ -125,7 +125,13 @@ class GaussianEmission(ByValue):
             self._floor = _FLOOR * np.where(variance > 0, variance, 1.0)
         if self.means is None:
             self.means = cluster_means(X, n_components, rng)
-        if self.covars is None:
+        if self.covars is not None:
+            self.check(n_components)
+            if self._floor is not None:  # a start below the floor lowers it, or the first step would fall
+                root = np.sqrt(self._floor)
+                smallest = np.linalg.eigvalsh(self.full_covariances / np.outer(root, root)).min()
+                self._floor = self._floor * min(1.0, float(smallest))
+        else:
             sample = X[:: -(-len(X) // 20_000)]
             means = np.asarray(self.means, np.float64)
             nearest = ((sample[:, None] - means) ** 2 / (X.var(axis=0) + self._floors(D))).sum(axis=2).argmin(axis=1)
@@ -233,7 +239,7 @@ class GaussianEmission(ByValue):
         if self.covariance_type in ("spherical", "diag"):
             spread = np.maximum(second / share[:, None] - move**2, 0.0)
             if self.covariance_type == "spherical":
-                covars = np.maximum(spread.mean(axis=1), floor.max(initial=0.0))
+                covars = np.maximum(spread.mean(axis=1), floor.mean())
             else:
                 covars = np.maximum(spread, floor)
             covars = np.where(seen.reshape(-1, *[1] * (covars.ndim - 1)), covars, self.covars)

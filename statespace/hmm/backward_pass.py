@@ -17,7 +17,7 @@ Bishop (2006), Pattern Recognition and Machine Learning, section 13.2.4.
 import numpy as np
 
 from statespace.foundations.kernel import kernel
-from statespace.hmm.forward import forward_pass, times_matrix
+from statespace.hmm.forward_pass import forward_pass, times_matrix
 from statespace.protocols import Floats, Ints
 
 
