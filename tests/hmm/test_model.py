@@ -283,10 +283,8 @@ def emissions(family):
 )
 def test_the_likelihood_never_falls_and_nothing_becomes_nan(family, K, n, kind, seed):
     rng = np.random.default_rng(seed)
-    if family in ("categorical", "poisson"):
-        x = rng.integers(0, 4, size=n).astype(float)
-    else:
-        x = rng.normal(size=(n, 2))
+    counts = family in ("categorical", "poisson")
+    x = rng.integers(0, 4, size=n).astype(float) if counts else rng.normal(size=(n, 2))
     if kind == "duplicated":
         x = np.concatenate([x[:1]] * n)
     elif kind == "constant" and x.ndim == 2:

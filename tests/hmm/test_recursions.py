@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from statespace.hmm import extended_range, forward, recursions
+from statespace.hmm import extended_range, forward_pass, recursions
 from statespace.hmm.frames import Frames
 from tests import naive_hmm
 
@@ -218,10 +218,10 @@ LEFT_RIGHT = np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.0, 0.0, 1.0]])
 def scaled_alone(startprob, transmat, table, kind):
     totals = np.empty(1)
     E, shift = np.empty(table.shape), np.empty(len(table))
-    forward.exponentiate_rows(table, E, shift)
+    forward_pass.exponentiate_rows(table, E, shift)
     rows = np.empty(0, np.int64)
     offsets = np.array([0, len(table)])
-    forward.score_sequences(startprob, transmat, 0, kind, table, E, shift, rows, offsets, totals)
+    forward_pass.score_sequences(startprob, transmat, 0, kind, table, E, shift, rows, offsets, totals)
     return totals[0]
 
 
@@ -242,9 +242,9 @@ def test_a_state_that_has_vanished_may_be_right_after_all(table):
     twin = startprob, LEFT_RIGHT, table
     expected = naive_hmm.log_likelihood(*twin)
     # Careless of zeros, the scaled pass is off by many nats, or finds nothing
-    careless = scaled_alone(*twin, forward.NO_ZEROS)
+    careless = scaled_alone(*twin, forward_pass.NO_ZEROS)
     assert not abs(careless - expected) < 1.0
-    assert math.isnan(scaled_alone(*twin, forward.ZEROS))
+    assert math.isnan(scaled_alone(*twin, forward_pass.ZEROS))
     assert recursions.log_likelihoods(*arguments)[0] == pytest.approx(expected, rel=1e-12)
     gamma, xi = naive_hmm.smoothed_states(*twin)
     np.testing.assert_allclose(recursions.smooth_states(*arguments).posteriors, gamma, atol=1e-12)
@@ -285,7 +285,7 @@ def test_a_state_may_be_vindicated_little_by_little(transmat, table):
     startprob = np.eye(len(transmat))[0]
     arguments = startprob, transmat, Frames(table), np.array([0, len(table)])
     expected, gamma, xi = naive_hmm.forward_backward(startprob, transmat, table)
-    assert not abs(scaled_alone(startprob, transmat, table, forward.NO_ZEROS) - expected) < 1.0
+    assert not abs(scaled_alone(startprob, transmat, table, forward_pass.NO_ZEROS) - expected) < 1.0
     assert recursions.log_likelihoods(*arguments)[0] == pytest.approx(expected, rel=1e-12)
     found = recursions.expectations(*arguments, np.ones(1))
     np.testing.assert_allclose(found.posteriors, gamma, atol=1e-12)

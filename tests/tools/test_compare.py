@@ -489,3 +489,19 @@ def test_bad_options_are_named(options, error, message):
 def test_bins_of_labels_are_refused():
     with pytest.raises(TypeError, match="bins= needs observations that are numbers, got 'dry': pass event="):
         compare({"a": MarkovChain(0)}, ["dry", "wet", "dry", "dry"], test=1, bins=[0.5])
+
+
+def test_hidden_states_are_compared_with_chains_on_the_same_steps():
+    from statespace import HMM
+    from statespace.hmm import CategoricalEmission
+
+    wet = load_seattle_rain().wet
+    models = {
+        "iid": MarkovChain(0),
+        "one state": HMM(1, CategoricalEmission(), random_state=0),
+        "two states": HMM(2, CategoricalEmission(), random_state=0, tol=0.1),
+    }
+    found = compare(models, wet, test=365)
+    assert found.held_out_nats[1] == pytest.approx(found.held_out_nats[0], rel=1e-12)  # the same model
+    assert found.held_out_nats[2] < found.held_out_nats[0]
+    assert list(found.n_parameters) == [1, 1, 5]
