@@ -12,7 +12,7 @@ import numpy as np
 from statespace.foundations.observations import Observations
 from statespace.foundations.predictive import PredictiveLaw
 from statespace.foundations.sequences import read_symbols
-from statespace.foundations.stochastic_matrix import check_law
+from statespace.foundations.stochastic_matrix import check_stochastic_matrix
 from statespace.foundations.validation import check_integer
 from statespace.hmm.baum_welch import share
 from statespace.hmm.emissions.emission import ByValue, known_arrays
@@ -97,9 +97,7 @@ class CategoricalEmission(ByValue):
                 f"emissionprob has shape {rows.shape}: it must have shape (n_components, n_symbols), with "
                 f"n_components = {n_components}"
             )
-        self.emissionprob = np.array(
-            [check_law(f"emissionprob row {k}", row, rows.shape[1]) for k, row in enumerate(rows)]
-        )
+        self.emissionprob = check_stochastic_matrix("emissionprob", rows, shape=rows.shape)
 
     def log_likelihood(self, X: Ints) -> Floats:
         """Log p(x_n | z_n = k) of codes (n_samples, 1), shape (n_samples, n_components)."""

@@ -19,6 +19,7 @@ a model can make use of is looked up by name, and a verb that needs what an emis
 | `to_archive()`, `from_archive(header, arrays)` | `save` and `load` |
 """
 
+import copy
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,6 +57,15 @@ class ByValue:
             return NotImplemented
         mine, theirs = vars(self), vars(other)
         return mine.keys() == theirs.keys() and all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+    def __deepcopy__(
+        self, memo: Any
+    ) -> Any:  # every fit and every iteration makes one: several times as fast as copy's
+        made = type(self).__new__(type(self))
+        for name, value in vars(self).items():
+            simple = value is None or isinstance(value, str | int | float)
+            setattr(made, name, value if simple else copy.deepcopy(value, memo))
+        return made
 
 
 def known_arrays(emission: Any, *names: str) -> dict[str, Array]:
