@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from statespace.foundations.executors import map_pieces
+from statespace.foundations.stationary_start import maximize_stationary, unique_stationary_law
 from statespace.hmm.evidence import Evidence, Piece
 from statespace.hmm.recursions import expectations
 from statespace.protocols import Array, Floats
@@ -139,12 +140,24 @@ def expect(law: Law, evidence: Evidence, weights: Floats, executor: Executor | N
     return Expected(float(weights @ by_sequence), start, transitions, emission_step, mass)
 
 
-def improve(law: Law, expected: Expected, priors: Priors, held: dict[str, Any]) -> Law:
-    """Run the M-step; the law handed in stays as it is."""
+def improve(law: Law, expected: Expected, priors: Priors, held: dict[str, Any], *, stationary: bool = False) -> Law:
+    """Run the M-step; the law handed in stays as it is.
+
+    Where sequences start from the stationary law of the transitions, both are improved together.
+    """
     emission = law.emission
     if held.get("emission") is not True:
         emission = copy.deepcopy(emission)
         expected.emission(emission)
+    if stationary:
+        transmat = law.transmat
+        if held.get("transmat") is not True:
+            transitions, start = (
+                expected.transitions + (priors.transmat - 1.0),
+                expected.start + (priors.startprob - 1.0),
+            )
+            transmat = maximize_stationary(transitions, start, transmat, held.get("transmat"))
+        return Law(unique_stationary_law(transmat, "start"), transmat, emission)
     return Law(
         share(law.startprob[None], expected.start[None] + (priors.startprob - 1.0), held.get("startprob"))[0],
         share(law.transmat, expected.transitions + (priors.transmat - 1.0), held.get("transmat")),

@@ -19,13 +19,15 @@ from statespace.foundations.em import ConvergenceMonitor, maximize, warn_not_con
 from statespace.foundations.estimator import NotFittedError, unchanged_on_failure
 from statespace.foundations.executors import map_pieces
 from statespace.foundations.probability import generator
+from statespace.foundations.stationary_start import unique_stationary_law
 from statespace.foundations.stochastic_matrix import check_law, check_stochastic_matrix, stationary_law
-from statespace.foundations.validation import check_integer, check_sample_weight
+from statespace.foundations.validation import check_choice, check_integer, check_sample_weight
 from statespace.hmm.baum_welch import Law, Priors, expect, improve
 from statespace.hmm.evidence import Evidence, read_evidence
 from statespace.hmm.saving import from_archive, to_archive
+from statespace.hmm.state_order import align_states, order_by, reorder_laws
 from statespace.hmm.verbs import HiddenStates
-from statespace.protocols import Array, Floats
+from statespace.protocols import Array, Floats, Ints
 
 _log = logging.getLogger("statespace")
 
@@ -40,6 +42,9 @@ class HMM(HiddenStates):
     emission : object
         The law of an observation in each state: one of `statespace.hmm.emissions`, or your own object with the four
         members of `statespace.hmm.Emission`. It is copied, never changed.
+    start : {"free", "stationary"}
+        The law of the first state: free, or the stationary law of the transition matrix, which then is estimated to
+        the maximum of both together.
     init : dict, optional
         Starting values by name: "startprob" (K,), "transmat" (K, K). Zeros stay zero in every fit, which is how a
         left-right or banded model is made.
@@ -95,6 +100,7 @@ class HMM(HiddenStates):
         n_components: int = 1,
         emission: Any = None,
         *,
+        start: str = "free",
         init: dict[str, Any] | None = None,
         startprob_prior: Any = 1.0,
         transmat_prior: Any = 1.0,
@@ -108,6 +114,7 @@ class HMM(HiddenStates):
     ) -> None:
         self.n_components = n_components
         self.emission = emission
+        self.start = start
         self.init = init
         self.startprob_prior = startprob_prior
         self.transmat_prior = transmat_prior
@@ -158,6 +165,7 @@ class HMM(HiddenStates):
 
         """
         K = check_integer("n_components", self.n_components, 1)
+        check_choice("start", self.start, ("free", "stationary"))
         n_init = check_integer("n_init", self.n_init, 1)
         check_integer("n_iter", self.n_iter, 1)
         prepared = self._new_emission()
@@ -172,7 +180,10 @@ class HMM(HiddenStates):
         held = self._checked_fixed(K)
         rng = generator(self.random_state)
         seeds = rng.integers(2**63, size=n_init)
-        starts = [self._start(prepared, evidence, weights, np.random.default_rng(seed)) for seed in seeds]
+        starts = [
+            self._start(prepared, evidence, weights, np.random.default_rng(seed), number)
+            for number, seed in enumerate(seeds)
+        ]
         monitors = [self._new_monitor(evidence) for _ in starts]
 
         masses = [np.ones(K)] * n_init
@@ -184,7 +195,7 @@ class HMM(HiddenStates):
                 objective = expected.log_likelihood + priors.log_density(law)
                 if hasattr(law.emission, "log_prior"):
                     objective += law.emission.log_prior()
-                return objective, lambda: improve(law, expected, priors, held)
+                return objective, lambda: improve(law, expected, priors, held, stationary=self.start == "stationary")
 
             return maximize(step, starts[number], monitors[number], warn=False)
 
@@ -249,15 +260,16 @@ class HMM(HiddenStates):
             raise ValueError(f"fixed names {sorted(others)}, which {type(self.emission).__name__} cannot hold")
         return held
 
-    def _start(self, prepared: Any, evidence: Evidence, weights: Floats, rng: np.random.Generator) -> Law:
-        """Where a fit begins: states that tend to last, and the emission's own start."""
+    def _start(self, prepared: Any, evidence: Evidence, weights: Floats, rng: np.random.Generator, number: int) -> Law:
+        """Where a fit begins: states that tend to last, or in every other fit any, and the emission's own start."""
         K = self.n_components
         given = self.init or {}
         unknown = given.keys() - {"startprob", "transmat"}
         if unknown:
             raise ValueError(f"init names {sorted(unknown)}, expected startprob or transmat; an emission has its own")
         startprob = given.get("startprob", np.full(K, 1 / K))
-        transmat = given.get("transmat", 0.5 * np.eye(K) + 0.5 * rng.dirichlet(np.ones(K), size=K))
+        stay = 0.0 if number % 2 else 0.5
+        transmat = given.get("transmat", stay * np.eye(K) + (1.0 - stay) * rng.dirichlet(np.ones(K), size=K))
         startprob, transmat = _checked_laws(startprob, transmat, K, "init: startprob", "init: transmat")
         emission = copy.deepcopy(prepared)
         if hasattr(emission, "fixed"):
@@ -275,6 +287,8 @@ class HMM(HiddenStates):
             emission.initialize(values, K, rng, by_row)
         if hasattr(emission, "check"):
             emission.check(K)
+        if self.start == "stationary":
+            startprob = unique_stationary_law(transmat, "start")
         return Law(startprob, transmat, emission)
 
     def _learn(self, law: Law) -> None:
@@ -284,7 +298,7 @@ class HMM(HiddenStates):
         total = 0
         for name, values in (("startprob", start.startprob[None]), ("transmat", start.transmat)):
             mask = held.get(name)
-            if mask is True:
+            if mask is True or (name == "startprob" and self.start == "stationary"):
                 continue
             free = values > 0
             if mask is not None:
@@ -333,6 +347,40 @@ class HMM(HiddenStates):
     def get_stationary_distribution(self) -> Floats:
         """The law of the states in the long run, shape (n_components,)."""
         return stationary_law(self._law().transmat)
+
+    def sort_states(self, by: Any = "mean") -> Self:
+        """Number the states anew, in ascending order of a key.
+
+        Parameters
+        ----------
+        by : {"mean", "stationary", "startprob"}, callable or (n_components,)
+            The mean of the emission, a probability of the state, a function of the model, or a number for each state.
+
+        """
+        law = self._law()
+        keys = {
+            "mean": lambda: law.emission.mean(),
+            "stationary": self.get_stationary_distribution,
+            "startprob": lambda: law.startprob,
+        }
+        return self._reorder(law, order_by(by, len(law.startprob), keys, self))
+
+    def align_to(self, X: Any, states: Any, lengths: Any = None) -> Self:
+        """Number the states anew, so that `predict(X)` agrees with known `states` (-1 where unknown) most often."""
+        law = self._law()
+        known = read_evidence(law.emission, X, lengths, states, len(law.startprob)).states
+        decoded = self.predict(X, lengths)
+        decoded = np.concatenate(decoded) if isinstance(decoded, list) else np.asarray(decoded)
+        assert known is not None
+        return self._reorder(law, align_states(decoded, known, len(law.startprob)))
+
+    def _reorder(self, law: Law, order: Ints) -> Self:
+        emission = copy.deepcopy(law.emission)
+        if not hasattr(emission, "reorder"):
+            raise TypeError(f"{type(emission).__name__} has no reorder(order): its states keep their numbers")
+        emission.reorder(order)
+        self._learn(Law(*reorder_laws(law.startprob, law.transmat, order), emission))
+        return self
 
     # ------------------------------------------------------------------------------------------------ in and out
 

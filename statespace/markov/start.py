@@ -51,7 +51,7 @@ class StartLaw(NamedTuple):
         if transmat.ndim == 1:
             return cls.of_table(np.ones(1))
         if initial == "stationary":
-            from statespace.markov.stationary_start import unique_stationary_law
+            from statespace.foundations.stationary_start import unique_stationary_law
 
             return cls.of_table(unique_stationary_law(transmat))
         if n_contexts > _FEW_CONTEXTS:
@@ -111,7 +111,7 @@ def fit_start(
                 f"with {order} in a row: use initial='conditional'"
             )
         return law, StartLaw.of_table(totals / totals.sum())
-    from statespace.markov.stationary_start import maximise_with_stationary_start, unique_stationary_law
+    from statespace.foundations.stationary_start import maximise_with_stationary_start, unique_stationary_law
 
     shape = (n_symbols,) * (order + 1)
     if added is None and len(starts):

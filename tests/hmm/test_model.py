@@ -3,6 +3,7 @@
 import logging
 import math
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -267,6 +268,40 @@ def test_earthquakes_are_fitted_as_in_the_literature(K, expected):
     assert model.monitor_.reason.startswith("converged")
 
 
+@pytest.mark.parametrize(("K", "expected"), [(1, 391.9189), (2, 342.3183), (3, 329.4603)])
+def test_stationary_starts_are_fitted_as_in_the_literature(K, expected):
+    # Zucchini and MacDonald (2009), chapter 3
+    model = HMM(K, PoissonEmission(), start="stationary", n_init=4, n_iter=1000, random_state=0).fit(EARTHQUAKES)
+    assert -model.score(EARTHQUAKES) == pytest.approx(expected, abs=1e-4)
+    np.testing.assert_allclose(model.startprob_, model.get_stationary_distribution(), rtol=1e-12)
+    assert model.n_parameters == K * (K - 1) + K
+    assert np.all(np.diff(model.monitor_.history) >= -1e-9)
+    if K == 3:
+        rates = model.sort_states().emission_.lambdas[:, 0]
+        np.testing.assert_allclose(rates, [13.146, 19.721, 29.714], atol=5e-3)
+
+
+def test_old_faithful_is_fitted_as_in_the_literature():
+    # Zucchini and MacDonald (2009), chapter 10: long eruptions, a stationary Bernoulli model of two states
+    path = Path(__file__).parents[3] / "shared" / "data" / "old_faithful" / "geyser.csv"
+    if not path.exists():
+        pytest.skip(f"the eruptions are not at {path}")
+    long = np.loadtxt(path, delimiter=",", skiprows=1, usecols=2) >= 3
+    model = HMM(2, CategoricalEmission(), start="stationary", n_init=6, n_iter=2000, random_state=0).fit(long)
+    assert -model.score(long) == pytest.approx(127.3110, abs=2e-3)
+
+
+def test_states_can_be_numbered_anew():
+    model = HMM(3, PoissonEmission(), random_state=0).fit(EARTHQUAKES).sort_states()
+    score, decoded = model.score(EARTHQUAKES), model.predict(EARTHQUAKES)
+    assert (np.diff(model.emission_.lambdas[:, 0]) > 0).all()
+    turned = model.sort_states(by=[2, 1, 0])
+    assert turned.score(EARTHQUAKES) == pytest.approx(score, rel=1e-13)
+    np.testing.assert_array_equal(turned.predict(EARTHQUAKES), 2 - decoded)
+    known = np.where(np.arange(len(decoded)) % 3 == 0, decoded, -1)
+    np.testing.assert_array_equal(turned.align_to(EARTHQUAKES, known).predict(EARTHQUAKES), decoded)
+
+
 def emissions(family):
     return {"categorical": CategoricalEmission, "poisson": PoissonEmission}.get(
         family, lambda: GaussianEmission(family)
@@ -461,6 +496,7 @@ def test_what_is_assigned_by_hand_is_checked_on_use(change, message):
 @pytest.mark.parametrize(
     ("options", "x", "message"),
     [
+        ({"start": "cold"}, [1, 2], "start is 'cold'"),
         ({"n_components": 0}, [1, 2], "n_components is 0"),
         ({"emission": None}, [1, 2], "emission is None"),
         ({"emission": object()}, [1, 2], "lacks log_likelihood"),
