@@ -105,6 +105,7 @@ def _hidden() -> dict[str, np.ndarray]:
     from statespace.hmm import (
         CategoricalEmission,
         GaussianEmission,
+        GaussianMixtureEmission,
         PoissonEmission,
         backward,
         forward,
@@ -118,7 +119,18 @@ def _hidden() -> dict[str, np.ndarray]:
     x = rng.normal(size=60) + np.repeat([0, 4, 0], 20)
     x[5] = np.nan
     counts = np.where(np.isnan(x), np.nan, np.abs(np.round(x)))
+    several = np.column_stack([x, x[::-1], np.roll(x, 7)])[6:-6]
+    gappy = several.copy()
+    gappy[::5, 1] = np.nan
+    vectors = [
+        (f"{kind} {make.__name__} {missing}", make(covariance_type=kind), data)
+        for make in (GaussianEmission, GaussianMixtureEmission)
+        for kind in ("spherical", "diag", "full", "tied")
+        for missing, data in (("whole", several), ("gaps", gappy))
+    ]
     for name, emission, values in (
+        *vectors,
+        ("mixture", GaussianMixtureEmission(n_mix=2), several),
         ("categorical", CategoricalEmission(), counts),
         ("poisson", PoissonEmission(), counts),
         ("diag", GaussianEmission(), x),

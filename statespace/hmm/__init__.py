@@ -10,6 +10,7 @@ _HOME = {
     "ConvergenceWarning": "foundations.em",
     "Emission": "hmm.emissions.emission",
     "GaussianEmission": "hmm.emissions.gaussian",
+    "GaussianMixtureEmission": "hmm.emissions.gaussian_mixture",
     "PoissonEmission": "hmm.emissions.poisson",
     "backward": "hmm.inference",
     "forward": "hmm.inference",

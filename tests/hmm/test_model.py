@@ -234,6 +234,27 @@ def test_verbs_are_sums_over_all_paths(case):
     np.testing.assert_allclose(likely, naive_hmm.log_joint(*arguments, tuple(states)), **exact)
 
 
+def test_a_row_known_in_part_counts_with_that_part():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(5, 2))
+    x[1, 0] = x[3, 1] = np.nan
+    roots = rng.normal(size=(2, 2, 2)) + 2 * np.eye(2)
+    covariances = roots @ roots.transpose(0, 2, 1)
+    model = by_hand(gaussian([[0, 0], [1, 2]], covariances, "full"), [0.3, 0.7], [[0.7, 0.3], [0.4, 0.6]])
+    table = np.zeros((5, 2))
+    for k in (0, 1):
+        for t, row in enumerate(x):
+            seen = ~np.isnan(row)
+            law = stats.multivariate_normal(model.emission_.means[k][seen], covariances[k][np.ix_(seen, seen)])
+            table[t, k] = law.logpdf(row[seen])
+    expected = naive_hmm.log_likelihood(model.startprob_, model.transmat_, table)
+    assert model.score(x) == pytest.approx(expected, rel=1e-12)
+    fitted = HMM(2, GaussianEmission("full"), random_state=0, tol=0.1).fit(
+        np.concatenate([x, rng.normal(size=(60, 2))])
+    )
+    assert (np.diff(fitted.monitor_.history) >= -1e-9).all()
+
+
 @settings(max_examples=30)
 @given(models(), st.integers(0, 6))
 def test_a_stream_goes_on_from_its_state(case, place):

@@ -3,6 +3,7 @@
 from statespace.hmm.emissions.categorical import CategoricalEmission
 from statespace.hmm.emissions.emission import Emission
 from statespace.hmm.emissions.gaussian import GaussianEmission
+from statespace.hmm.emissions.gaussian_mixture import GaussianMixtureEmission
 from statespace.hmm.emissions.poisson import PoissonEmission
 
-__all__ = ["CategoricalEmission", "Emission", "GaussianEmission", "PoissonEmission"]
+__all__ = ["CategoricalEmission", "Emission", "GaussianEmission", "GaussianMixtureEmission", "PoissonEmission"]

@@ -1,33 +1,125 @@
-"""Where the states of a fit begin: the means of clusters of the observations."""
+"""Where the states of a fit begin: clusters of the observations."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import NamedTuple
 
 import numpy as np
 
-from statespace.protocols import Array, Floats
+from statespace.protocols import Array, Floats, Ints
 
 _MOST = 20_000  # rows that are looked at; of more, evenly spaced ones
+_TRIES = 3  # starts of k-means, of which the best is kept
+_TRIED = 2_000  # rows on which they are tried, or 20 for each cluster
+_ITERATIONS = 15  # of each; what is left to improve, EM improves
+_POLISH = 4  # iterations of the best on all rows
+
+
+class Clusters(NamedTuple):
+    """Clusters of rows, in ascending order of their means."""
+
+    means: Floats
+    """Shape (n_clusters, n_features); where there are fewer distinct rows than clusters, rows recur."""
+    rows: Floats
+    """The rows that were looked at, missing entries filled with the feature's mean, shape (n_rows, n_features)."""
+    labels: Ints
+    """The cluster of each of them, shape (n_rows,)."""
 
 
 def cluster_means(X: Array, n_components: int, rng: np.random.Generator) -> Floats:
-    """Means of k-means clusters, shape (n_components, n_features), in ascending order.
+    """Means of k-means clusters, shape (n_components, n_features), in ascending order."""
+    return clusters(X, n_components, rng).means
 
-    Features count in units of their standard deviation. Where there are fewer distinct rows than states, rows recur.
+
+def clusters(X: Array, n_clusters: int, rng: np.random.Generator) -> Clusters:
+    """Group rows by k-means; features count in units of their standard deviation.
+
+    Data in units that are a power of two apart give exactly the same clusters.
+
+    Parameters
+    ----------
+    X : (n_samples, n_features)
+        NaN where missing: rows that are complete are taken alone where they are most of the data.
+    n_clusters : int
+    rng : numpy.random.Generator
+
+    References
+    ----------
+    Arthur and Vassilvitskii (2007), k-means++: the advantages of careful seeding.
+
     """
+    from scipy.cluster.vq import vq
+
+    rows = _whole_rows(np.asarray(X[:: -(-len(X) // _MOST)], dtype=np.float64))
+    away = rows - rows.mean(axis=0)
+    deviation = np.sqrt(np.square(away).mean(axis=0))
+    scaled = away / np.where(deviation > 0, deviation, 1.0)
+    few = scaled[:: -(-len(scaled) // max(_TRIED, 20 * n_clusters))]
+    centres, lacking = _best_of_tries(few, n_clusters, rng)
+    if lacking and len(few) < len(scaled):
+        few = scaled
+        centres, lacking = _best_of_tries(few, n_clusters, rng)
+    if len(few) < len(scaled):
+        centres = _improved(scaled, centres, _POLISH)
+    labels = vq(scaled, centres)[0].astype(np.int64)
+    counts = np.bincount(labels, minlength=n_clusters)
+    sums = np.stack([np.bincount(labels, column, n_clusters) for column in rows.T], axis=1)
+    nearest = vq(centres, scaled)[0]  # of a centre without rows, which is a row itself
+    means = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], rows[nearest])
+    order = np.lexsort(means.T[::-1])
+    rank = np.empty_like(order)
+    rank[order] = np.arange(n_clusters)
+    return Clusters(np.ascontiguousarray(means[order]), rows, rank[labels])
+
+
+def _best_of_tries(rows: Floats, n: int, rng: np.random.Generator) -> tuple[Floats, bool]:
+    """Centres of `n` clusters, and whether there were fewer distinct rows."""
+    from scipy.cluster.vq import vq
+
+    found = []
+    for _ in range(1 if n == 1 else _TRIES):
+        centres, n_distinct = _spread_rows(rows, n, rng)
+        if n_distinct < n:
+            return centres, True
+        centres = _improved(rows, centres, _ITERATIONS)
+        found.append((float(np.square(vq(rows, centres)[1]).sum()), centres))
+    return min(found, key=lambda item: item[0])[1], False
+
+
+def _improved(rows: Floats, centres: Floats, n_iter: int) -> Floats:
+    """Centres after some iterations of k-means; as they were where a cluster lost all its rows."""
     from scipy.cluster.vq import ClusterError, kmeans2
 
-    rows = np.asarray(X[:: -(-len(X) // _MOST)], dtype=np.float64)
-    distinct = np.unique(rows, axis=0)
-    if len(distinct) <= n_components:
-        means = distinct[np.arange(n_components) * len(distinct) // n_components]
-    else:
-        # A power of two, so that data in other units give the same clusters
-        spread = rows.std(axis=0)
-        scale = np.exp2(np.round(np.log2(np.where(spread > 0, spread, 1.0))))
-        first = distinct[rng.choice(len(distinct), n_components, replace=False)] / scale
-        try:
-            found, labels = kmeans2(rows / scale, first, iter=20, minit="matrix", missing="raise")
-            if len(np.unique(labels)) == n_components:
-                first = found
-        except ClusterError:  # a cluster lost all its rows: distinct rows are a start too
-            pass
-        means = first * scale
-    return np.ascontiguousarray(means[np.lexsort(means.T[::-1])])
+    with contextlib.suppress(ClusterError):
+        centres = kmeans2(rows, centres, iter=n_iter, minit="matrix", missing="raise")[0]
+    return centres
+
+
+def _whole_rows(rows: Floats) -> Floats:
+    """Complete rows, if they are most; otherwise all of them, filled with the means of the features."""
+    unknown = np.isnan(rows)
+    if not unknown.any():
+        return rows
+    complete = ~unknown.any(axis=1)
+    if 2 * complete.sum() >= len(rows):
+        return rows[complete]
+    seen = (~unknown).sum(axis=0)
+    means = np.where(unknown, 0.0, rows).sum(axis=0) / np.maximum(seen, 1)
+    return np.where(unknown, means, rows)
+
+
+def _spread_rows(rows: Floats, n: int, rng: np.random.Generator) -> tuple[Floats, int]:
+    """Return `n` rows far apart, as k-means++ draws them, and how many of them are distinct."""
+    chosen = [int(rng.integers(len(rows)))]
+    distances = np.square(rows - rows[chosen[0]]).sum(axis=1)
+    while len(chosen) < n and distances.max() > 0:
+        reached = np.cumsum(distances)
+        at = int(np.searchsorted(reached, rng.random() * reached[-1], side="right"))
+        if at == len(rows) or distances[at] == 0:  # the draw was rounded up to the end
+            at = int(distances.argmax())
+        chosen.append(at)
+        distances = np.minimum(distances, np.square(rows - rows[at]).sum(axis=1))
+    n_distinct = len(chosen)
+    chosen += [chosen[i % n_distinct] for i in range(n - n_distinct)]
+    return rows[chosen], n_distinct
