@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from statespace.foundations.archive import Archive
+from statespace.foundations.blas import blas_on_one_thread
 from statespace.foundations.em import ConvergenceMonitor, maximize, warn_not_converged
 from statespace.foundations.estimator import NotFittedError, unchanged_on_failure
 from statespace.foundations.executors import map_pieces
@@ -199,7 +200,8 @@ class HMM(HiddenStates):
 
             return maximize(step, starts[number], monitors[number], warn=False)
 
-        laws = map_pieces(fit_from, range(n_init))
+        with blas_on_one_thread():
+            laws = map_pieces(fit_from, range(n_init))
         best = max(range(n_init), key=lambda number: (monitors[number].history[-1], -number))
         monitor = monitors[best]
         if monitor.reason.startswith("not converged") and monitor.n_iter > 1:
