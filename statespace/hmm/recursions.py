@@ -32,6 +32,7 @@ from statespace.hmm.forward_pass import (
     ZEROS,
     exponentiate_rows,
     filter_sequences,
+    forward_pass,
     score_sequences,
 )
 from statespace.hmm.frames import Frames
@@ -98,6 +99,18 @@ def log_likelihoods(startprob: Floats, transmat: Floats, frames: Frames, offsets
     for s, redone in _lost_sequences(arrays, offsets, totals):
         totals[s] = redone.log_likelihood
     return totals
+
+
+def final_state(startprob: Floats, transmat: Floats, frames: Frames) -> tuple[float, Floats]:
+    """Log-likelihood of one sequence and p(z_T | x_1..x_T), shape (n_components,), with memory for two steps.
+
+    NaN, and anything, where scaled numbers do not suffice.
+    """
+    arrays = _arrays(startprob, transmat, frames, keep=False)
+    n, K = frames.n_samples, len(startprob)
+    alpha = np.empty((2, K))
+    total = forward_pass(*arrays, 0, n, alpha, -1, np.empty((1, K)), np.empty(0))
+    return total, alpha[(n - 1) % 2]
 
 
 def filter_states(startprob: Floats, transmat: Floats, frames: Frames, offsets: Ints) -> Filtered:
