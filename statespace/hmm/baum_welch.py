@@ -27,9 +27,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from statespace.foundations.executors import map_pieces
+from statespace.foundations.blas import blas_on_one_thread
+from statespace.foundations.executors import map_pieces, sum_in_order
 from statespace.foundations.stationary_start import maximize_stationary, unique_stationary_law
-from statespace.hmm.evidence import Evidence, Piece
+from statespace.hmm.blocks import expectations_by_blocks
+from statespace.hmm.evidence import Evidence, Piece, shifted
 from statespace.hmm.recursions import expectations
 from statespace.protocols import Array, Floats
 
@@ -82,6 +84,10 @@ class _Piece:
         self.law, self.evidence, self.weights = law, evidence, weights
 
     def __call__(self, piece: Piece) -> Any:
+        with blas_on_one_thread():  # in a process of its own too
+            return (self._is_cut(piece) and self._by_blocks(piece)) or self._as_a_whole(piece)
+
+    def _as_a_whole(self, piece: Piece) -> Any:
         law, evidence = self.law, self.evidence
         found = expectations(
             law.startprob,
@@ -90,19 +96,44 @@ class _Piece:
             evidence.offsets(piece),
             self.weights[piece.first : piece.last],
         )
-        posteriors = found.posteriors
-        mass = posteriors.sum(axis=0)
-        if evidence.rows is not None:
-            mass -= posteriors[-1]
-            statistics: Any = posteriors[:-1]
-        else:
-            values, seen = evidence.known(piece)
-            if seen is not None:
-                posteriors = posteriors[seen]
-            statistics = posteriors
-            if hasattr(law.emission, "statistics"):
-                statistics = law.emission.statistics(values, posteriors)
+        statistics, mass = self._statistics(evidence.steps(piece), found.posteriors)
         return found.log_likelihood, found.start, found.transitions, statistics, mass
+
+    def _is_cut(self, piece: Piece) -> bool:
+        """Whether the piece is too long to have all its numbers in memory, and its statistics are sums."""
+        sums = self.evidence.rows is not None or hasattr(self.law.emission, "statistics")
+        return sums and self.evidence.is_long(piece, self.law.transmat)
+
+    def _by_blocks(self, piece: Piece) -> Any:
+        law, evidence, steps = self.law, self.evidence, self.evidence.steps(piece)
+        sums: list[tuple[Any, Floats]] = []
+
+        def collect(cut: slice, posteriors: Floats) -> None:
+            sums.append(self._statistics(shifted(cut, steps.start), posteriors))
+            sums[:] = [sum_in_order(sums)]
+
+        found = expectations_by_blocks(
+            law.startprob,
+            law.transmat,
+            lambda cut: evidence.frames_of(law.emission, shifted(cut, steps.start)),
+            steps.stop - steps.start,
+            float(self.weights[piece.first]),
+            collect,
+        )
+        if found is None:
+            return None
+        return np.array([found.log_likelihood]), found.start, found.transitions, *sums[0]
+
+    def _statistics(self, steps: slice, posteriors: Floats) -> tuple[Any, Floats]:
+        """What the M-step needs of some steps, and the posterior mass of each state."""
+        mass = posteriors.sum(axis=0)
+        if self.evidence.rows is not None:
+            return posteriors[:-1], mass - posteriors[-1]
+        values, seen = self.evidence.known(steps)
+        if seen is not None:
+            posteriors = posteriors[seen]
+        emission = self.law.emission
+        return (emission.statistics(values, posteriors) if hasattr(emission, "statistics") else posteriors), mass
 
 
 def expect(law: Law, evidence: Evidence, weights: Floats, executor: Executor | None = None) -> Expected:
@@ -134,7 +165,7 @@ def expect(law: Law, evidence: Evidence, weights: Floats, executor: Executor | N
                 total = tuple(a + b for a, b in zip(total, result[3], strict=True))
             emission.maximize(total)
         else:
-            known = [evidence.known(piece)[0] for piece in work]
+            known = [evidence.known(evidence.steps(piece))[0] for piece in work]
             emission.m_step(np.concatenate(known), np.concatenate([result[3] for result in results]))
 
     return Expected(float(weights @ by_sequence), start, transitions, emission_step, mass)

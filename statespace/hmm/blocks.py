@@ -25,28 +25,47 @@ from statespace.protocols import Floats
 
 BLOCK = 1 << 16
 """Steps a block."""
+_POSITIVE = 1e-24  # so that what is divided by stays far from the smallest numbers
 
 FramesOf = Callable[[slice], Frames]
 
 
-class Passed(NamedTuple):
+class LongExpectations(NamedTuple):
+    """What Baum-Welch needs of one sequence, but for the posteriors."""
+
+    log_likelihood: float
+    """log p(x_1..x_T)."""
+    start: Floats
+    """w gamma_1(k), shape (n_components,)."""
+    transitions: Floats
+    """w sum_t p(z_t = i, z_{t+1} = j | x), shape (n_components, n_components)."""
+
+
+class _Passed(NamedTuple):
     """What the forward pass keeps."""
 
     log_likelihood: float
-    """log p(x_1..x_T); NaN where scaled numbers do not suffice and the sequence has to be done as a whole."""
     predicted: Floats
     """p(z | what came before) of the first step of each block, shape (n_blocks, n_components)."""
     filtered: Floats
     """p(z | what came so far) of the last step of each block, shape (n_blocks, n_components)."""
 
 
-def blocks(n_samples: int) -> list[slice]:
-    """Cut a sequence."""
+def can_be_cut(transmat: Floats) -> bool:
+    """Whether a sequence may be done in blocks: for constant transitions that are all possible."""
+    return transmat.ndim == 2 and bool((transmat >= _POSITIVE).all())
+
+
+def log_likelihood_by_blocks(startprob: Floats, transmat: Floats, frames_of: FramesOf, n_samples: int) -> float:
+    """Log-likelihood of one sequence; NaN where scaled numbers do not suffice and it has to be done as a whole."""
+    return _pass_forward(startprob, transmat, frames_of, _blocks(n_samples)).log_likelihood
+
+
+def _blocks(n_samples: int) -> list[slice]:
     return [slice(a, min(a + BLOCK, n_samples)) for a in range(0, n_samples, BLOCK)]
 
 
-def pass_forward(startprob: Floats, transmat: Floats, frames_of: FramesOf, cuts: list[slice]) -> Passed:
-    """Likelihood, and what smoothing will need, in memory for one block."""
+def _pass_forward(startprob: Floats, transmat: Floats, frames_of: FramesOf, cuts: list[slice]) -> _Passed:
     K = len(startprob)
     predicted, filtered, totals = np.empty((len(cuts), K)), np.empty((len(cuts), K)), []
     ahead = startprob
@@ -55,25 +74,29 @@ def pass_forward(startprob: Floats, transmat: Floats, frames_of: FramesOf, cuts:
         total, filtered[number] = final_state(ahead, transmat, frames_of(cut))
         totals.append(total)
         if math.isnan(total):
-            return Passed(math.nan, predicted, filtered)
+            break
         ahead = filtered[number] @ transmat
-    return Passed(math.fsum(totals), predicted, filtered)
+    return _Passed(math.fsum(totals), predicted, filtered)
 
 
 def expectations_by_blocks(
-    passed: Passed,
+    startprob: Floats,
     transmat: Floats,
     frames_of: FramesOf,
-    cuts: list[slice],
+    n_samples: int,
     weight: float,
     collect: Callable[[slice, Floats], None],
-) -> tuple[Floats, Floats]:
-    """What Baum-Welch needs of one sequence of positive transitions: its start, and its expected transitions.
+) -> LongExpectations | None:
+    """What Baum-Welch needs of one sequence with its weight; None where it has to be done as a whole.
 
     `collect` is given each block and its weighted posteriors, from the last block to the first: of the steps, or, where
     frames have rows, summed over the steps of each row.
     """
-    K = transmat.shape[0]
+    cuts = _blocks(n_samples)
+    passed = _pass_forward(startprob, transmat, frames_of, cuts)
+    if math.isnan(passed.log_likelihood):
+        return None
+    K = len(startprob)
     transitions = np.zeros((K, K))
     start, beta = np.zeros(K), np.ones(K)
     for number in range(len(cuts) - 1, -1, -1):
@@ -99,4 +122,4 @@ def expectations_by_blocks(
         beta /= beta.max()
         if number:
             transitions += weight * passed.filtered[number - 1][:, None] * transmat * ratio
-    return weight * start, transitions
+    return LongExpectations(passed.log_likelihood, weight * start, transitions)

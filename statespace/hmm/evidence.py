@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from statespace.foundations.observations import Observations, read_observations
+from statespace.hmm.blocks import can_be_cut
 from statespace.hmm.frames import Frames
 from statespace.protocols import Array, Floats, Ints
 
 PIECE = 1 << 16  # steps from which a piece of work on its own pays; a constant, so that sums keep their order
+_MOST_NUMBERS = 1 << 23  # 64 MB: what a long sequence may fill before it is done block by block
 _MOST_DISTINCT = 4096  # rows of a table of log-likelihoods that stays in the cache
 
 
@@ -58,9 +60,14 @@ class Evidence:
         """The steps of a piece."""
         return slice(int(self.observations.offsets[piece.first]), int(self.observations.offsets[piece.last]))
 
-    def known(self, piece: Piece) -> tuple[Array, Array | None]:
-        """Rows of which something is known, and which these are (None: all)."""
+    def is_long(self, piece: Piece, transmat: Floats) -> bool:
+        """Whether a piece is one sequence that would fill too much memory at once, and can be done block by block."""
         steps = self.steps(piece)
+        many = (steps.stop - steps.start) * len(transmat) > _MOST_NUMBERS
+        return many and piece.last == piece.first + 1 and can_be_cut(transmat)
+
+    def known(self, steps: slice) -> tuple[Array, Array | None]:
+        """Rows of which something is known, and which these are (None: all)."""
         values, missing = self.observations.values[steps], self.observations.missing
         if missing is None or not missing[steps].any():
             return values, None
@@ -75,10 +82,14 @@ class Evidence:
 
     def frames(self, emission: Any, piece: Piece) -> Frames:
         """Log-likelihoods of a piece's steps in each state."""
-        steps = self.steps(piece)
+        return self.frames_of(emission, self.steps(piece))
+
+    def frames_of(self, emission: Any, steps: slice) -> Frames:
+        """Log-likelihoods of some steps in each state."""
         if self.rows is not None:
-            return Frames(self.table(emission), self.rows[steps])
-        values, seen = self.known(piece)
+            rows = self.rows[steps]
+            return Frames(self.table(emission), rows if rows.flags.writeable else rows.copy())
+        values, seen = self.known(steps)
         if not len(values):
             table = np.zeros((steps.stop - steps.start, emission_states(emission)))
         else:
@@ -92,6 +103,11 @@ class Evidence:
             others = (labels >= 0)[:, None] & (labels[:, None] != np.arange(table.shape[1]))
             table[others] = -math.inf
         return Frames(table)
+
+
+def shifted(steps: slice, by: int) -> slice:
+    """The same steps, counted from elsewhere."""
+    return slice(steps.start + by, steps.stop + by)
 
 
 def emission_states(emission: Any) -> int:
@@ -134,8 +150,8 @@ def read_evidence(emission: Any, X: Any, lengths: Any, states: Any = None, n_com
             rows = np.ascontiguousarray(values[:, 0])
             if observations.missing is not None:
                 rows = np.where(observations.missing, n_rows, rows)
-            elif not rows.flags.writeable:
-                rows = rows.copy()
+            elif not rows.flags.writeable and rows.size <= _MOST_NUMBERS:
+                rows = rows.copy()  # kernels want their own; of a file that is mapped, block by block
     return Evidence(observations, distinct, rows, labels)
 
 

@@ -20,7 +20,8 @@ from statespace.foundations.sequences import by_step
 from statespace.foundations.stochastic_matrix import check_law
 from statespace.foundations.validation import check_choice, check_integer
 from statespace.hmm.baum_welch import Law
-from statespace.hmm.evidence import Evidence, Piece, read_evidence
+from statespace.hmm.blocks import log_likelihood_by_blocks
+from statespace.hmm.evidence import Evidence, Piece, read_evidence, shifted
 from statespace.hmm.recursions import (
     expectations,
     filter_states,
@@ -66,15 +67,24 @@ class HiddenStates(SequenceModel):
             if evidence.observations.missing is not None:
                 steps[evidence.observations.missing] = np.nan
             return by_step(steps, evidence.observations)
-        totals = np.concatenate(
-            [
-                log_likelihoods(
-                    law.startprob, law.transmat, evidence.frames(law.emission, piece), evidence.offsets(piece)
-                )
-                for piece in evidence.pieces()
-            ]
-        )
+        totals = np.concatenate([self._totals(law, evidence, piece) for piece in evidence.pieces()])
         return totals if by == "sequence" else float(math.fsum(totals) if (totals > -math.inf).all() else -math.inf)
+
+    def _totals(self, law: Law, evidence: Evidence, piece: Piece) -> Floats:
+        """Log-likelihood of each sequence of a piece."""
+        if evidence.is_long(piece, law.transmat):
+            steps = evidence.steps(piece)
+            total = log_likelihood_by_blocks(
+                law.startprob,
+                law.transmat,
+                lambda cut: evidence.frames_of(law.emission, shifted(cut, steps.start)),
+                steps.stop - steps.start,
+            )
+            if not math.isnan(total):
+                return np.array([total])
+        return log_likelihoods(
+            law.startprob, law.transmat, evidence.frames(law.emission, piece), evidence.offsets(piece)
+        )
 
     def _filtered(self, law: Law, evidence: Evidence) -> tuple[Floats, Floats, Floats]:
         found = [

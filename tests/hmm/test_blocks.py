@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statespace.hmm import blocks
+from statespace import HMM, ConvergenceWarning
+from statespace.hmm import CategoricalEmission, GaussianEmission, PoissonEmission, blocks, evidence
 from statespace.hmm.frames import Frames
 from statespace.hmm.recursions import expectations, log_likelihoods
 from tests import naive_hmm
@@ -41,10 +42,6 @@ def by_blocks(startprob, A, frames, weight):
     def frames_of(cut):
         return Frames(frames.table[cut]) if frames.rows is None else Frames(frames.table, frames.rows[cut].copy())
 
-    cuts = blocks.blocks(frames.n_samples)
-    passed = blocks.pass_forward(startprob, A, frames_of, cuts)
-    if math.isnan(passed.log_likelihood):
-        return math.nan, None, None, None
     gathered = np.zeros(frames.table.shape)
 
     def collect(cut, posteriors):
@@ -53,8 +50,13 @@ def by_blocks(startprob, A, frames, weight):
         else:
             gathered[:] += posteriors
 
-    start, transitions = blocks.expectations_by_blocks(passed, A, frames_of, cuts, weight, collect)
-    return passed.log_likelihood, start, transitions, gathered
+    found = blocks.expectations_by_blocks(startprob, A, frames_of, frames.n_samples, weight, collect)
+    total = blocks.log_likelihood_by_blocks(startprob, A, frames_of, frames.n_samples)
+    if found is None:
+        assert math.isnan(total)
+        return math.nan, None, None, None
+    assert total == found.log_likelihood
+    return *found, gathered
 
 
 @settings(max_examples=150)
@@ -91,3 +93,39 @@ def test_blocks_agree_with_every_path_of_states(case):
     np.testing.assert_allclose(total, log_likelihood, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(start, gamma[0], atol=1e-12)
     np.testing.assert_allclose(transitions, xi, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "emission", [CategoricalEmission(), PoissonEmission(), GaussianEmission("full"), GaussianEmission("diag")], ids=repr
+)
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_long_sequence_is_fitted_and_scored_as_a_short_one(emission, missing, monkeypatch):
+    rng = np.random.default_rng(5)
+    x = rng.poisson(3.0 + 4.0 * (np.arange(300) % 70 > 30)).astype(float)
+    if missing:
+        x[rng.integers(300, size=20)] = np.nan
+    x = [x[:250], x[250:]]
+    whole = HMM(3, emission, random_state=0, n_iter=5, tol=0.0)
+    with pytest.warns(ConvergenceWarning):
+        whole.fit(x, sample_weight=[2.0, 1.0])
+    monkeypatch.setattr(blocks, "BLOCK", 32)
+    monkeypatch.setattr(evidence, "_MOST_NUMBERS", 150)
+    monkeypatch.setattr(evidence, "PIECE", 40)
+    cut = HMM(3, emission, random_state=0, n_iter=5, tol=0.0)
+    with pytest.warns(ConvergenceWarning):
+        cut.fit(x, sample_weight=[2.0, 1.0])
+    assert cut.log_likelihood(x, by="sequence") == pytest.approx(whole.log_likelihood(x, by="sequence"), rel=1e-12)
+    np.testing.assert_allclose(cut.transmat_, whole.transmat_, rtol=1e-9)
+    np.testing.assert_allclose(cut.monitor_.history, whole.monitor_.history, rtol=1e-12)
+
+
+def test_what_cannot_be_cut_is_done_as_a_whole(monkeypatch):
+    monkeypatch.setattr(evidence, "_MOST_NUMBERS", 10)
+    monkeypatch.setattr(blocks, "BLOCK", 8)
+    x = np.tile([0, 0, 1, 1, 2], 10)
+    left_right = HMM(2, CategoricalEmission(), init={"startprob": [1, 0], "transmat": [[0.9, 0.1], [0, 1]]})
+    left_right.fit(x)
+    np.testing.assert_array_equal(left_right.transmat_[1], [0, 1])
+    model = HMM(2, CategoricalEmission(), random_state=0).fit(x)
+    model.emission_.emissionprob = np.array([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0]])
+    assert model.score(x) == -math.inf
