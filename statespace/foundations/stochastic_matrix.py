@@ -247,7 +247,7 @@ def _period(edges: Array) -> int:
 
 
 @kernel
-def _reduce_states(A: Floats, order: Ints, exit_rate: Floats, pi: Floats, smallest: float) -> int:
+def reduce_states(A: Floats, order: Ints, exit_rate: Floats, pi: Floats, smallest: float) -> int:
     """GTH elimination of A in place, from the states that leave fast to those that leave slowly.
 
     In that order (within a factor of 2) no pi is more than twice the sum of those found before it, so that none
@@ -347,7 +347,7 @@ def stationary_law(P: ArrayLike) -> Floats:
         )
     n = len(A)
     order, exit_rate, pi = np.empty(n, dtype=np.int64), np.empty(n), np.empty(n)
-    left = _reduce_states(A, order, exit_rate, pi, SMALLEST_NORMAL)
+    left = reduce_states(A, order, exit_rate, pi, SMALLEST_NORMAL)
     if left > 1:
         raise ValueError(
             f"P joins states {_listed(order[:left].tolist())} by probabilities below {SMALLEST_NORMAL:.2g}, which "

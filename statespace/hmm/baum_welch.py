@@ -29,10 +29,11 @@ import numpy as np
 
 from statespace.foundations.blas import blas_on_one_thread
 from statespace.foundations.executors import map_pieces, sum_in_order
-from statespace.foundations.stationary_start import maximize_stationary, unique_stationary_law
+from statespace.foundations.stationary_start import unique_stationary_law
 from statespace.hmm.blocks import expectations_by_blocks
 from statespace.hmm.evidence import Evidence, Piece, shifted
 from statespace.hmm.recursions import expectations
+from statespace.hmm.stationary_step import maximize_stationary
 from statespace.protocols import Array, Floats
 
 

@@ -111,7 +111,8 @@ def fit_start(
                 f"with {order} in a row: use initial='conditional'"
             )
         return law, StartLaw.of_table(totals / totals.sum())
-    from statespace.foundations.stationary_start import maximise_with_stationary_start, unique_stationary_law
+    from statespace.foundations.stationary_start import unique_stationary_law
+    from statespace.markov.stationary_fit import maximise_with_stationary_start
 
     shape = (n_symbols,) * (order + 1)
     if added is None and len(starts):
