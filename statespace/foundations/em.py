@@ -36,7 +36,7 @@ class ConvergenceMonitor:
     ----------
     tol : float or None
         The fit has converged when an iteration gains less than this, in nats in total; None: less than 1e-7 nats an
-        observation.
+        observation, which `tol` is set to, in total, when a fit begins.
     n_iter : int
         The largest number of iterations.
     verbose : bool
@@ -55,6 +55,7 @@ class ConvergenceMonitor:
 
     def __init__(self, tol: float | None, n_iter: int, verbose: bool) -> None:
         self.tol = tol
+        self._by_observation = tol is None
         self.n_iter = n_iter
         self.verbose = verbose
         self.history: deque[float] = deque()
@@ -63,7 +64,6 @@ class ConvergenceMonitor:
         """Iterations made."""
         self.reason = "not begun"
         """Why the fit stopped."""
-        self.n_observations = 1
 
     def __repr__(self) -> str:
         last = f", objective {self.history[-1]:.6g}" if self.history else ""
@@ -75,7 +75,8 @@ class ConvergenceMonitor:
         """Forget what was, and learn how many observations there are."""
         self.history.clear()
         self.iter = 0
-        self.n_observations = max(n_observations, 1)
+        if self._by_observation:
+            self.tol = NATS_PER_OBSERVATION * max(n_observations, 1)
         self.reason = "not begun"
 
     def report(self, log_prob: float) -> None:
@@ -96,7 +97,7 @@ class ConvergenceMonitor:
     @property
     def threshold(self) -> float:
         """The gain in nats below which the fit has converged."""
-        return NATS_PER_OBSERVATION * self.n_observations if self.tol is None else self.tol
+        return NATS_PER_OBSERVATION if self.tol is None else self.tol
 
     @property
     def gain(self) -> float:

@@ -6,10 +6,12 @@ from typing import Any
 _HOME = {
     "HMM": "hmm.model",
     "CategoricalEmission": "hmm.emissions.categorical",
+    "CategoricalHMM": "hmm.hmmlearn_names",
     "ConvergenceMonitor": "foundations.em",
     "ConvergenceWarning": "foundations.em",
     "Emission": "hmm.emissions.emission",
     "GaussianEmission": "hmm.emissions.gaussian",
+    "GaussianHMM": "hmm.hmmlearn_names",
     "GaussianMixtureEmission": "hmm.emissions.gaussian_mixture",
     "PoissonEmission": "hmm.emissions.poisson",
     "backward": "hmm.inference",

@@ -168,7 +168,7 @@ class HMM(HiddenStates):
         K = check_integer("n_components", self.n_components, 1)
         check_choice("start", self.start, ("free", "stationary"))
         n_init = check_integer("n_init", self.n_init, 1)
-        check_integer("n_iter", self.n_iter, 1)
+        check_integer("n_iter", self.n_iter)
         prepared = self._new_emission()
         evidence = read_evidence(prepared, X, lengths, states, K)
         if evidence.observations.missing is not None and evidence.observations.missing.all():
@@ -185,7 +185,7 @@ class HMM(HiddenStates):
             self._start(prepared, evidence, weights, np.random.default_rng(seed), number)
             for number, seed in enumerate(seeds)
         ]
-        monitors = [self._new_monitor(evidence) for _ in starts]
+        monitors = [self._new_monitor(evidence, number) for number in range(n_init)]
 
         masses = [np.ones(K)] * n_init
 
@@ -202,12 +202,12 @@ class HMM(HiddenStates):
 
         with blas_on_one_thread():
             laws = map_pieces(fit_from, range(n_init))
-        best = max(range(n_init), key=lambda number: (monitors[number].history[-1], -number))
+        best = max(range(n_init), key=lambda number: (*list(monitors[number].history)[-1:], -number))
         monitor = monitors[best]
         if monitor.reason.startswith("not converged") and monitor.n_iter > 1:
             warn_not_converged(monitor)
         self._learn(laws[best])
-        self.monitor_ = monitor
+        self._monitor = monitor
         self._n_free = self._count_free(starts[best], held)
         self._report(masses[best], evidence.observations.values.size)
         return self
@@ -227,11 +227,40 @@ class HMM(HiddenStates):
             raise TypeError(f"{type(self.emission).__name__} is no emission: it lacks {', '.join(lacking)}")
         return copy.deepcopy(self.emission)
 
-    def _new_monitor(self, evidence: Evidence) -> ConvergenceMonitor:
-        monitor = ConvergenceMonitor(self.tol, self.n_iter, self.verbose)
+    @property
+    def monitor_(self) -> ConvergenceMonitor:
+        """The history of the fit, and why it stopped; one that is assigned watches the fits to come."""
+        if not hasattr(self, "_monitor"):
+            self._monitor = ConvergenceMonitor(self.tol, self.n_iter, self.verbose)
+        return self._monitor
+
+    @monitor_.setter
+    def monitor_(self, monitor: ConvergenceMonitor) -> None:
+        if not isinstance(monitor, ConvergenceMonitor):
+            raise TypeError(
+                f"monitor_ is a {type(monitor).__name__}, expected a statespace.hmm.ConvergenceMonitor or a subclass"
+            )
+        self._monitor = self._assigned_monitor = monitor
+
+    def _new_monitor(self, evidence: Evidence, number: int) -> ConvergenceMonitor:
+        monitor: ConvergenceMonitor
+        if not hasattr(self, "_assigned_monitor"):
+            monitor = ConvergenceMonitor(self.tol, self.n_iter, self.verbose)
+        elif number:
+            monitor = copy.deepcopy(self._assigned_monitor)
+        else:
+            monitor = self._assigned_monitor
         missing = evidence.observations.missing
         monitor.begin(evidence.observations.n_samples - (0 if missing is None else int(missing.sum())))
         return monitor
+
+    def _given_laws(self) -> dict[str, Any]:
+        """Starting values of the laws, by name."""
+        return dict(self.init or {})
+
+    def _given_fixed(self) -> dict[str, Any]:
+        """What is held, by name: True or a mask."""
+        return dict(self.fixed or {})
 
     def _checked_priors(self, K: int) -> Priors:
         made = []
@@ -250,7 +279,7 @@ class HMM(HiddenStates):
         return Priors(*made)
 
     def _checked_fixed(self, K: int) -> dict[str, Any]:
-        held = dict(self.fixed or {})
+        held = self._given_fixed()
         for name, shape in (("startprob", (K,)), ("transmat", (K, K))):
             if name in held and held[name] is not True:
                 mask = np.asarray(held[name])
@@ -265,7 +294,7 @@ class HMM(HiddenStates):
     def _start(self, prepared: Any, evidence: Evidence, weights: Floats, rng: np.random.Generator, number: int) -> Law:
         """Where a fit begins: states that tend to last, or in every other fit any, and the emission's own start."""
         K = self.n_components
-        given = self.init or {}
+        given = self._given_laws()
         unknown = given.keys() - {"startprob", "transmat"}
         if unknown:
             raise ValueError(f"init names {sorted(unknown)}, expected startprob or transmat; an emission has its own")
@@ -277,7 +306,7 @@ class HMM(HiddenStates):
         if hasattr(emission, "fixed"):
             emission.fixed = {
                 name: mask
-                for name, mask in (self.fixed or {}).items()
+                for name, mask in self._given_fixed().items()
                 if name not in ("startprob", "transmat", "emission")
             }
         if hasattr(emission, "initialize"):

@@ -24,7 +24,10 @@ def to_archive(model: Estimator, law: Law, n_free: int | None) -> tuple[dict[str
     params = model.get_params(deep=False)
     header: dict[str, Any] = {"params": {}, "n_free": n_free}
     arrays = {"startprob": law.startprob, "transmat": law.transmat}
-    for name, emission in (("learnt", law.emission), ("given", params.pop("emission"))):
+    emissions = {"learnt": law.emission}
+    if "emission" in params:  # of models with a family of their own it follows from the other parameters
+        emissions["given"] = params.pop("emission")
+    for name, emission in emissions.items():
         if not hasattr(emission, "to_archive"):
             raise TypeError(f"{type(emission).__name__} has no to_archive() -> (header, arrays): it cannot be saved")
         options, values = emission.to_archive()
@@ -40,7 +43,7 @@ def from_archive(archive: Archive) -> tuple[dict[str, Any], Law, int | None]:
 
     header, arrays = archive.header, archive.arrays
     found = {}
-    for name in ("learnt", "given"):
+    for name in ("learnt", "given") if "given" in header else ("learnt",):
         kind = header[name]["class"]
         if kind not in emissions.__all__:
             raise ValueError(f"an emission {kind!r} that statespace does not have")
@@ -48,7 +51,9 @@ def from_archive(archive: Archive) -> tuple[dict[str, Any], Law, int | None]:
         found[name] = getattr(emissions, kind).from_archive(header[name]["options"], values)
     params = {name: _from_json(value) for name, value in header["params"].items()}
     law = Law(arrays["startprob"], arrays["transmat"], found["learnt"])
-    return {**params, "emission": found["given"]}, law, header["n_free"]
+    if "given" in found:
+        params["emission"] = found["given"]
+    return params, law, header["n_free"]
 
 
 def _as_json(value: Any) -> Any:

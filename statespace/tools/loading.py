@@ -7,6 +7,8 @@ from typing import Any
 from statespace.foundations.archive import ArchiveError, read_archive
 
 _CLASSES = {
+    "CategoricalHMM": "statespace.hmm.hmmlearn_names:CategoricalHMM",
+    "GaussianHMM": "statespace.hmm.hmmlearn_names:GaussianHMM",
     "HMM": "statespace.hmm.model:HMM",
     "MarkovChain": "statespace.markov.chain:MarkovChain",
 }

@@ -9,14 +9,19 @@ from typing import Any, Self
 
 import numpy as np
 
+from statespace.foundations.free_rows import FreeRows
 from statespace.foundations.observations import Observations
 from statespace.foundations.predictive import PredictiveLaw
 from statespace.foundations.sequences import read_symbols
 from statespace.foundations.stochastic_matrix import check_stochastic_matrix
 from statespace.foundations.validation import check_integer
 from statespace.hmm.baum_welch import share
-from statespace.hmm.emissions.emission import ByValue, known_arrays
+from statespace.hmm.emissions.emission import ByValue, archived, check_masks, from_archived, reordered_masks
 from statespace.protocols import Array, Floats, Ints
+
+_OPTIONS = ("n_features", "emissionprob_prior")
+_LEARNT = ("emissionprob", "symbols")
+_LEAST = 1e-300  # a free probability is not 0, or it would be free no longer
 
 
 class CategoricalEmission(ByValue):
@@ -26,25 +31,28 @@ class CategoricalEmission(ByValue):
     ----------
     n_features : int, optional
         How many symbols there are, where the data are whole numbers and may not show the last of them.
-    emissionprob_prior : float
-        Parameter of a Dirichlet prior, at least 1, which is maximum likelihood.
+    emissionprob_prior : float or array (n_components, n_symbols)
+        Parameters of a Dirichlet prior, at least 1, which is maximum likelihood.
+    symbols : (n_symbols,), optional
+        All symbols that may come, where the data may not show every one; without it, those of the first data.
 
     Attributes
     ----------
     emissionprob : (n_components, n_symbols)
         Probabilities of the symbols; may be set by hand, as a start or to be used as they are.
-    symbols : (n_symbols,)
-        The symbols, learnt from the first data that are read.
+    fixed : dict
+        "emissionprob" -> True or a mask of entries that keep their values.
 
     """
 
     support = "categories"
 
-    def __init__(self, n_features: int | None = None, emissionprob_prior: float = 1.0) -> None:
+    def __init__(self, n_features: int | None = None, emissionprob_prior: Any = 1.0, symbols: Any = None) -> None:
         self.n_features = n_features
         self.emissionprob_prior = emissionprob_prior
+        self.symbols = symbols
         self.emissionprob: Any = None
-        self.symbols: Any = None
+        self.fixed: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         shape = "" if self.emissionprob is None else f" of {'x'.join(map(str, np.shape(self.emissionprob)))}"
@@ -62,12 +70,35 @@ class CategoricalEmission(ByValue):
 
     @property
     def n_parameters(self) -> int:
-        """Probabilities that are free: those that are not zero, less one a state."""
-        return int(np.maximum((self.emissionprob > 0).sum(axis=1) - 1, 0).sum())
+        """Probabilities that are free: neither zero nor held, less one a state."""
+        return int(np.maximum(self._space().free.sum(axis=1) - 1, 0).sum())
+
+    def _space(self) -> FreeRows:
+        return FreeRows(self.emissionprob, self.fixed.get("emissionprob"))
+
+    def _pseudo_counts(self) -> Floats:
+        """What the prior adds to the counts, shape (n_components, n_symbols)."""
+        prior = np.asarray(self.emissionprob_prior, np.float64)
+        try:
+            counts: Floats = np.broadcast_to(prior, self.emissionprob.shape) - 1.0
+        except ValueError:
+            raise ValueError(
+                f"emissionprob_prior has shape {prior.shape}, expected a number or shape {self.emissionprob.shape}"
+            ) from None
+        if not (counts >= 0).all() or not np.isfinite(counts).all():
+            raise ValueError(
+                f"emissionprob_prior is {self.emissionprob_prior!r:.60}, expected numbers of at least 1, which is none"
+            )
+        return counts
 
     def read(self, X: Any, lengths: Any) -> Observations:
-        """Codes of the symbols, (n_samples, 1); a symbol that is not among those known is refused by its name."""
+        """Codes of the symbols, (n_samples, 1); a symbol that is not among those known is refused by its name.
+
+        A list of symbols in lists of their own, [[0], [1], [2]], is one sequence as a column.
+        """
         symbols = self.symbols
+        if _is_column(X):
+            X = [row[0] for row in X]
         if symbols is None and self.n_features is not None:
             symbols = np.arange(check_integer("n_features", self.n_features, 1))
         elif symbols is None and self.emissionprob is not None:
@@ -97,7 +128,12 @@ class CategoricalEmission(ByValue):
                 f"emissionprob has shape {rows.shape}: it must have shape (n_components, n_symbols), with "
                 f"n_components = {n_components}"
             )
+        expected = len(self.symbols) if self.symbols is not None else self.n_features
+        if expected is not None and rows.shape[1] != expected:
+            raise ValueError(f"emissionprob has {rows.shape[1]} columns, and there are {expected} symbols")
         self.emissionprob = check_stochastic_matrix("emissionprob", rows, shape=rows.shape)
+        self._pseudo_counts()
+        check_masks(self.fixed, {"emissionprob": rows.shape})
 
     def log_likelihood(self, X: Ints) -> Floats:
         """Log p(x_n | z_n = k) of codes (n_samples, 1), shape (n_samples, n_components)."""
@@ -111,7 +147,9 @@ class CategoricalEmission(ByValue):
 
     def maximize(self, statistics: tuple[Floats]) -> None:
         """Set the probabilities in proportion to the counts."""
-        self.emissionprob = share(self.emissionprob, statistics[0] + (self.emissionprob_prior - 1.0))
+        self.emissionprob = share(
+            self.emissionprob, statistics[0] + self._pseudo_counts(), self.fixed.get("emissionprob")
+        )
 
     def m_step(self, X: Ints, posteriors: Floats) -> None:
         """Set the probabilities that maximise the expected log-likelihood."""
@@ -119,9 +157,29 @@ class CategoricalEmission(ByValue):
 
     def log_prior(self) -> float:
         """Log density of the Dirichlet prior, up to a constant."""
-        if self.emissionprob_prior == 1.0:
+        counts = self._pseudo_counts()
+        if not counts.any():
             return 0.0
-        return float((self.emissionprob_prior - 1.0) * np.log(self.emissionprob[self.emissionprob > 0]).sum())
+        seen = self.emissionprob > 0
+        return float((counts[seen] * np.log(self.emissionprob[seen])).sum())
+
+    def to_vector(self) -> Floats:
+        """Logarithms of the probabilities that are free, (p,); one of each row is redundant."""
+        return self._space().to_vector()
+
+    def from_vector(self, v: Floats) -> None:
+        """Set the free probabilities in proportion to exponentials."""
+        space = self._space()
+        rows = space.rows(np.asarray(v, np.float64))
+        self.emissionprob = np.where(space.free, np.maximum(rows, _LEAST), rows)
+
+    def gradient(self, X: Ints, posteriors: Floats) -> Floats:
+        """Gradient of sum_n sum_k posteriors[n, k] log p(x_n | z_n = k) in the logarithms, (p,)."""
+        return self._space().gradient(self.emissionprob, self.statistics(X, posteriors)[0])
+
+    def prior_gradient(self) -> Floats:
+        """Gradient of `log_prior` in the logarithms, (p,)."""
+        return self._space().gradient(self.emissionprob, self._pseudo_counts())
 
     def sample(self, states: Ints, rng: np.random.Generator) -> Ints:
         """Codes of symbols, (n_samples,)."""
@@ -138,17 +196,22 @@ class CategoricalEmission(ByValue):
     def reorder(self, order: Ints) -> None:
         """State k becomes what was state order[k]."""
         self.emissionprob = np.ascontiguousarray(self.emissionprob[order])
+        self.fixed = reordered_masks(self.fixed, order)
 
     def to_archive(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Options and arrays from which `from_archive` makes the same emission."""
-        return {"n_features": self.n_features, "emissionprob_prior": self.emissionprob_prior}, known_arrays(
-            self, "emissionprob", "symbols"
-        )
+        return archived(self, _OPTIONS, _LEARNT)
 
     @classmethod
     def from_archive(cls, header: dict[str, Any], arrays: dict[str, Array]) -> Self:
         """Return the emission that `to_archive` described."""
-        made = cls(**header)
-        made.emissionprob = arrays.get("emissionprob")
-        made.symbols = arrays.get("symbols")
-        return made
+        return from_archived(cls, header, arrays, _LEARNT)
+
+
+def _is_column(X: Any) -> bool:
+    """Whether X is a list of lists of one symbol each."""
+    return (
+        isinstance(X, list | tuple)
+        and len(X) > 0
+        and all(isinstance(row, list | tuple) and len(row) == 1 and np.ndim(row[0]) == 0 for row in X)
+    )

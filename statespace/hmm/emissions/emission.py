@@ -20,11 +20,13 @@ a model can make use of is looked up by name, and a verb that needs what an emis
 """
 
 import copy
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from statespace.protocols import Array, Floats, Ints
+
+E = TypeVar("E")
 
 
 class Emission(Protocol):
@@ -56,7 +58,7 @@ class ByValue:
         if type(other) is not type(self):
             return NotImplemented
         mine, theirs = vars(self), vars(other)
-        return mine.keys() == theirs.keys() and all(np.array_equal(mine[name], theirs[name]) for name in mine)
+        return mine.keys() == theirs.keys() and all(_equal(mine[name], theirs[name]) for name in mine)
 
     def __deepcopy__(
         self, memo: Any
@@ -68,6 +70,60 @@ class ByValue:
         return made
 
 
-def known_arrays(emission: Any, *names: str) -> dict[str, Array]:
-    """Those of the named attributes that have a value, as arrays to save."""
-    return {name: np.asarray(value) for name in names if (value := getattr(emission, name)) is not None}
+def _equal(mine: Any, theirs: Any) -> bool:
+    if isinstance(mine, dict):
+        return mine.keys() == theirs.keys() and all(np.array_equal(mine[name], theirs[name]) for name in mine)
+    return bool(np.array_equal(mine, theirs))
+
+
+# ---------------------------------------------------------------------------------------------------------------- masks
+
+
+def check_masks(fixed: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> None:
+    """Refuse names that are no parameter, and what is neither True nor a mask of the parameter's shape."""
+    for name, held in fixed.items():
+        if name not in shapes:
+            raise ValueError(f"fixed names {name!r}, expected {', '.join(shapes)}")
+        if held is not True and (np.asarray(held).dtype != np.bool_ or np.shape(held) != shapes[name]):
+            raise ValueError(
+                f"fixed[{name!r}] must be True or a boolean mask of shape {shapes[name]}, got shape {np.shape(held)}"
+            )
+
+
+def reordered_masks(fixed: dict[str, Any], order: Ints, whole: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Masks for states in a new order; those in `whole` belong to all states together."""
+    return {name: mask if mask is True or name in whole else np.asarray(mask)[order] for name, mask in fixed.items()}
+
+
+# ---------------------------------------------------------------------------------------------------------------- files
+
+
+def archived(
+    emission: Any, options: tuple[str, ...], learnt: tuple[str, ...]
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return options and what is held whole for the header of a file, and arrays to go beside it."""
+    header: dict[str, Any] = {"fixed": [name for name, mask in emission.fixed.items() if mask is True]}
+    arrays = {name: np.asarray(value) for name in learnt if (value := getattr(emission, name)) is not None}
+    for name in options:
+        value = getattr(emission, name)
+        if value is None or isinstance(value, str | int):
+            header[name] = value
+        elif np.ndim(value) == 0:
+            header[name] = float(value)
+        else:
+            arrays[f"option {name}"] = np.asarray(value, np.float64)
+    arrays |= {f"fixed {name}": np.asarray(mask) for name, mask in emission.fixed.items() if mask is not True}
+    return header, arrays
+
+
+def from_archived(cls: type[E], header: dict[str, Any], arrays: dict[str, Array], learnt: tuple[str, ...]) -> E:
+    """Return the emission that `archived` described."""
+    made: Any = cls(**{name: value for name, value in header.items() if name != "fixed"}, **_named("option ", arrays))
+    for name in learnt:
+        setattr(made, name, arrays.get(name))
+    made.fixed = dict.fromkeys(header["fixed"], True) | _named("fixed ", arrays)
+    return made  # type: ignore[no-any-return]
+
+
+def _named(prefix: str, arrays: dict[str, Array]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

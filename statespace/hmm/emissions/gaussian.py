@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from statespace.hmm.emissions import gaussian_covariances as gaussians
+from statespace.hmm.emissions.emission import archived, from_archived, reordered_masks
 from statespace.hmm.emissions.gaussian_covariances import ConjugatePrior, is_diagonal
 from statespace.hmm.emissions.gaussian_densities import Moments
 from statespace.hmm.emissions.gaussian_family import GaussianFamily, around, draw, normal_cdf
@@ -198,18 +199,13 @@ class GaussianEmission(GaussianFamily):
         self.means = np.ascontiguousarray(self.means[order])
         if self.covariance_type != "tied":
             self.covars = np.ascontiguousarray(self.covars[order])
-        self.fixed = {
-            name: mask
-            if mask is True or (name == "covars" and self.covariance_type == "tied")
-            else np.asarray(mask)[order]
-            for name, mask in self.fixed.items()
-        }
+        self.fixed = reordered_masks(self.fixed, order, whole=("covars",) if self.covariance_type == "tied" else ())
 
     def to_archive(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Options and arrays from which `from_archive` makes the same emission."""
-        return self._archived(_OPTIONS, _LEARNT)
+        return archived(self, _OPTIONS, _LEARNT)
 
     @classmethod
     def from_archive(cls, header: dict[str, Any], arrays: dict[str, Array]) -> Self:
         """Return the emission that `to_archive` described."""
-        return cls._from_archived(header, arrays, _LEARNT)
+        return from_archived(cls, header, arrays, _LEARNT)

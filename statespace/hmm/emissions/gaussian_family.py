@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from statespace.foundations.observations import Observations, read_observations
 from statespace.foundations.validation import check_choice
 from statespace.hmm.emissions import gaussian_coordinates as coordinates
 from statespace.hmm.emissions import gaussian_covariances as gaussians
-from statespace.hmm.emissions.emission import ByValue, known_arrays
+from statespace.hmm.emissions.emission import ByValue
 from statespace.hmm.emissions.gaussian_covariances import COVARIANCE_TYPES, NO_PRIOR, ConjugatePrior, is_diagonal
 from statespace.hmm.emissions.gaussian_densities import Moments, log_densities, moments
 from statespace.hmm.emissions.start_values import Clusters
@@ -35,18 +34,6 @@ class GaussianFamily(ByValue):
     covars: Any
     fixed: dict[str, Any]
     data_variance: Floats | None
-
-    def __eq__(self, other: Any) -> bool:
-        mine, theirs = copy.copy(self), copy.copy(other)
-        if type(other) is type(self):  # masks one by one: two dicts of arrays have no answer
-            mine.fixed, theirs.fixed = {}, {}
-            if self.fixed.keys() != other.fixed.keys():
-                return False
-            if not all(np.array_equal(mask, other.fixed[name]) for name, mask in self.fixed.items()):
-                return False
-        return super(GaussianFamily, mine).__eq__(theirs)
-
-    __hash__ = None  # its values may change
 
     def _sharing(self) -> int:
         """How many Gaussians share a tied matrix."""
@@ -273,36 +260,6 @@ class GaussianFamily(ByValue):
         shape = self._flat_covars().shape if not is_diagonal(self.covariance_type) else means.shape
         counts, first, second = gaussians.prior_moments(means, self.covariance_type, prior, self._n_groups)
         return self._slopes(counts, np.broadcast_to(first, means.shape), np.broadcast_to(second, shape))
-
-    # --------------------------------------------------------------------------------------------------------- files
-
-    def _archived(self, options: tuple[str, ...], names: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Array]]:
-        """Return options and what is held whole for the header of a file, and arrays to go beside it."""
-        header: dict[str, Any] = {"fixed": [name for name, mask in self.fixed.items() if mask is True]}
-        arrays = known_arrays(self, *names)
-        for name in options:
-            value = getattr(self, name)
-            if value is None or isinstance(value, str | int):
-                header[name] = value
-            elif np.ndim(value) == 0:
-                header[name] = float(value)
-            else:
-                arrays[f"option {name}"] = np.asarray(value, np.float64)
-        arrays |= {f"fixed {name}": np.asarray(mask) for name, mask in self.fixed.items() if mask is not True}
-        return header, arrays
-
-    @classmethod
-    def _from_archived(cls, header: dict[str, Any], arrays: dict[str, Array], names: tuple[str, ...]) -> Self:
-        options = {name: value for name, value in header.items() if name != "fixed"}
-        made = cls(**options, **_named("option ", arrays))
-        for name in names:
-            setattr(made, name, arrays.get(name))
-        made.fixed = dict.fromkeys(header["fixed"], True) | _named("fixed ", arrays)
-        return made
-
-
-def _named(prefix: str, arrays: dict[str, Array]) -> dict[str, Any]:
-    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
 
 def draw(means: Floats, covariances: Floats, chosen: Ints, rng: np.random.Generator) -> Floats:

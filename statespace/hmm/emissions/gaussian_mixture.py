@@ -18,6 +18,7 @@ from statespace.foundations.kernel import kernel
 from statespace.foundations.validation import check_integer
 from statespace.hmm.baum_welch import share
 from statespace.hmm.emissions import gaussian_covariances as gaussians
+from statespace.hmm.emissions.emission import archived, from_archived, reordered_masks
 from statespace.hmm.emissions.gaussian_covariances import ConjugatePrior, is_diagonal
 from statespace.hmm.emissions.gaussian_densities import Moments
 from statespace.hmm.emissions.gaussian_family import GaussianFamily, around, draw, normal_cdf
@@ -375,16 +376,16 @@ class GaussianMixtureEmission(GaussianFamily):
         order = np.asarray(order)
         for name in ("weights", "means", "covars"):
             setattr(self, name, np.ascontiguousarray(getattr(self, name)[order]))
-        self.fixed = {name: mask if mask is True else np.asarray(mask)[order] for name, mask in self.fixed.items()}
+        self.fixed = reordered_masks(self.fixed, order)
 
     def to_archive(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Options and arrays from which `from_archive` makes the same emission."""
-        return self._archived(_OPTIONS, _LEARNT)
+        return archived(self, _OPTIONS, _LEARNT)
 
     @classmethod
     def from_archive(cls, header: dict[str, Any], arrays: dict[str, Array]) -> Self:
         """Return the emission that `to_archive` described."""
-        return cls._from_archived(header, arrays, _LEARNT)
+        return from_archived(cls, header, arrays, _LEARNT)
 
 
 def _nested_clusters(X: Array, n_states: int, n_mix: int, rng: np.random.Generator) -> Clusters:
