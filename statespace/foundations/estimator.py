@@ -106,10 +106,14 @@ class Estimator:
         return self
 
     def __repr__(self) -> str:
-        shown = [
-            f"{name}={_brief(getattr(self, name, argument.default))}"
+        given = {  # where a property of that name says more after a fit, as it was given
+            name: vars(self).get(name, getattr(self, name, argument.default))
             for name, argument in self._parameters().items()
-            if not _same(getattr(self, name, argument.default), argument.default)
+        }
+        shown = [
+            f"{name}={_brief(given[name])}"
+            for name, argument in self._parameters().items()
+            if not _same(given[name], argument.default)
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
 

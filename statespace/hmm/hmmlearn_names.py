@@ -1,4 +1,4 @@
-"""Hidden Markov models under hmmlearn's names: classes, constructors, attributes.
+"""Hidden Markov models of symbols and counts under hmmlearn's names; hmmlearn_gaussians.py has those of real vectors.
 
 Each is an `HMM` with one family of emissions; what they share is in named_model.py, and where numbers or defaults
 differ from hmmlearn's, docs/from-hmmlearn.md says why. Arguments after `implementation` are ours.
@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
+from statespace.hmm.emissions.bernoulli import BernoulliEmission
 from statespace.hmm.emissions.categorical import CategoricalEmission
-from statespace.hmm.emissions.gaussian import GaussianEmission
-from statespace.hmm.emissions.gaussian_covariances import checked_covariances
+from statespace.hmm.emissions.multinomial import MultinomialEmission
+from statespace.hmm.emissions.poisson import PoissonEmission
 from statespace.hmm.named_model import NamedHMM, OfEmission
-from statespace.protocols import Floats
 
 
 class CategoricalHMM(NamedHMM):
@@ -124,21 +122,17 @@ class CategoricalHMM(NamedHMM):
         return emission
 
 
-class GaussianHMM(NamedHMM):
-    """Real vectors: a Gaussian in each state.
+class MultinomialHMM(NamedHMM):
+    """Counts of categories: how often each of n_features came in n_trials.
 
     Parameters
     ----------
     n_components : int
         Number of states.
-    covariance_type : {"diag", "spherical", "full", "tied"}
-        One variance a feature; one a state; a whole matrix a state; one matrix for all states.
-    min_covar : float, optional
-        The smallest variance in any direction; None: 1e-6 of each feature's variance in the data of the fit.
+    n_trials : int or (n_samples,), optional
+        The total of every row, or of each row of the data; rows with other totals are refused. None: any totals.
     startprob_prior, transmat_prior : float or array
         Parameters of Dirichlet priors, at least 1, which is none.
-    means_prior, means_weight, covars_prior, covars_weight : float or array, optional
-        Priors of means and covariances, as in `GaussianEmission`; none where they are not given.
     algorithm : {"viterbi", "map"}
         How `decode` and `predict` find states.
     random_state : None, int, Generator or RandomState
@@ -146,47 +140,132 @@ class GaussianHMM(NamedHMM):
     n_iter, tol, verbose
         As in `HMM`.
     params, init_params : str
-        What a fit estimates, and what it starts anew: s startprob, t transmat, m means, c covars.
+        What a fit estimates, and what it starts anew: s startprob, t transmat, e emissionprob.
     implementation : {"log", "scaling"}
         Accepted; one algorithm serves both.
+    emissionprob_prior : float or array
+        Parameters of Dirichlet priors of the rows of `emissionprob_`, at least 1, which is none.
     start, fixed, n_init
-        As in `HMM`; `fixed` may name "means" and "covars".
+        As in `HMM`; `fixed` may name "emissionprob".
 
     Attributes
     ----------
     startprob_ : (n_components,)
     transmat_ : (n_components, n_components)
-    means_ : (n_components, n_features)
-    covars_ : (n_components, n_features, n_features)
-        Matrices, whatever their type. Set it in the shape of the type: (n_components,) if spherical,
-        (n_components, n_features) if diag, (n_features, n_features) if tied; or as it is read.
+    emissionprob_ : (n_components, n_features)
+        Probabilities of the categories.
     monitor_ : ConvergenceMonitor
 
     """
 
-    _family = GaussianEmission
-    _options = ("covariance_type", "min_covar", "means_prior", "means_weight", "covars_prior", "covars_weight")
-    _letters: ClassVar[dict[str, str]] = {"m": "means", "c": "covars"}
-    means_ = OfEmission("means")
+    _family = MultinomialEmission
+    _options = ("n_trials", "emissionprob_prior")
+    _letters: ClassVar[dict[str, str]] = {"e": "emissionprob"}
+    emissionprob_ = OfEmission("emissionprob")
 
     def __init__(
         self,
         n_components: int = 1,
-        covariance_type: str = "diag",
-        min_covar: float | None = None,
+        n_trials: Any = None,
         startprob_prior: Any = 1.0,
         transmat_prior: Any = 1.0,
-        means_prior: Any = 0,
-        means_weight: Any = 0,
-        covars_prior: Any = None,
-        covars_weight: Any = 1,
         algorithm: str = "viterbi",
         random_state: Any = None,
         n_iter: int = 200,
         tol: float | None = None,
         verbose: bool = False,
-        params: str = "stmc",
-        init_params: str = "stmc",
+        params: str = "ste",
+        init_params: str = "ste",
+        implementation: str = "log",
+        *,
+        emissionprob_prior: Any = 1.0,
+        start: str = "free",
+        fixed: dict[str, Any] | None = None,
+        n_init: int = 1,
+    ) -> None:
+        super().__init__(
+            n_components,
+            startprob_prior=startprob_prior,
+            transmat_prior=transmat_prior,
+            algorithm=algorithm,
+            random_state=random_state,
+            n_iter=n_iter,
+            tol=tol,
+            verbose=verbose,
+            params=params,
+            init_params=init_params,
+            implementation=implementation,
+            start=start,
+            fixed=fixed,
+            n_init=n_init,
+        )
+        self.n_trials = n_trials
+        self.emissionprob_prior = emissionprob_prior
+
+    @property
+    def n_trials(self) -> Any:
+        """The totals that were given, or the one that all rows of the data of the fit have; None where they differ."""
+        given = vars(self)["n_trials"]
+        return getattr(vars(self).get("_emission"), "total", None) if given is None else given
+
+    @n_trials.setter
+    def n_trials(self, n_trials: Any) -> None:
+        vars(self)["n_trials"] = n_trials
+
+
+class PoissonHMM(NamedHMM):
+    """Counts: a Poisson rate for each feature in each state.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of states.
+    startprob_prior, transmat_prior : float or array
+        Parameters of Dirichlet priors, at least 1, which is none.
+    lambdas_prior, lambdas_weight : float or array
+        Gamma prior of the rates: what it adds to the sum of the counts, and to their number; 0 is none.
+    algorithm : {"viterbi", "map"}
+        How `decode` and `predict` find states.
+    random_state : None, int, Generator or RandomState
+        For starting values, and for `sample` where it is given none.
+    n_iter, tol, verbose
+        As in `HMM`.
+    params, init_params : str
+        What a fit estimates, and what it starts anew: s startprob, t transmat, l lambdas.
+    implementation : {"log", "scaling"}
+        Accepted; one algorithm serves both.
+    start, fixed, n_init
+        As in `HMM`; `fixed` may name "lambdas".
+
+    Attributes
+    ----------
+    startprob_ : (n_components,)
+    transmat_ : (n_components, n_components)
+    lambdas_ : (n_components, n_features)
+        Rates.
+    monitor_ : ConvergenceMonitor
+
+    """
+
+    _family = PoissonEmission
+    _options = ("lambdas_prior", "lambdas_weight")
+    _letters: ClassVar[dict[str, str]] = {"l": "lambdas"}
+    lambdas_ = OfEmission("lambdas")
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        startprob_prior: Any = 1.0,
+        transmat_prior: Any = 1.0,
+        lambdas_prior: Any = 0.0,
+        lambdas_weight: Any = 0.0,
+        algorithm: str = "viterbi",
+        random_state: Any = None,
+        n_iter: int = 200,
+        tol: float | None = None,
+        verbose: bool = False,
+        params: str = "stl",
+        init_params: str = "stl",
         implementation: str = "log",
         *,
         start: str = "free",
@@ -209,44 +288,82 @@ class GaussianHMM(NamedHMM):
             fixed=fixed,
             n_init=n_init,
         )
-        self.covariance_type = covariance_type
-        self.min_covar = min_covar
-        self.means_prior = means_prior
-        self.means_weight = means_weight
-        self.covars_prior = covars_prior
-        self.covars_weight = covars_weight
+        self.lambdas_prior = lambdas_prior
+        self.lambdas_weight = lambdas_weight
 
-    @property
-    def covars_(self) -> Floats:
-        """Covariances as matrices, (n_components, n_features, n_features)."""
-        compact = OfEmission("covars").__get__(self)
-        if self.covariance_type == "full":
-            return np.array(compact)
-        if self.covariance_type == "tied":
-            return np.tile(compact, (self.n_components, 1, 1))
-        return np.asarray(np.reshape(compact, (self.n_components, -1, 1)) * np.eye(self.n_features or 1))
 
-    @covars_.setter
-    def covars_(self, covars: Any) -> None:
-        self.set_parameter("covars", self._as_stored(covars))
+class BernoulliHMM(NamedHMM):
+    """Yes or no: a probability of 1, or True, for each feature in each state. hmmlearn has no such class.
 
-    def _as_stored(self, covars: Any) -> Floats:
-        """Covariances in the shape of their type, checked; matrices are taken where they are of that type."""
-        values = np.array(covars, np.float64)
-        kind, K = self.covariance_type, self.n_components
-        if kind == "spherical" and values.size == K:
-            values = values.reshape(K)
-        D = values.shape[-1] if values.ndim else 0
-        if values.shape == (K, D, D):
-            variances = np.einsum("kii->ki", values)
-            is_diagonal = (values == variances[:, :, None] * np.eye(D)).all()
-            if kind == "diag" and is_diagonal:
-                values = variances
-            elif kind == "spherical" and is_diagonal and (variances == variances[:, :1]).all():
-                values = variances[:, 0]
-            elif kind == "tied" and (values == values[0]).all():
-                values = values[0]
-        shapes = {"spherical": (K,), "diag": (K, D), "tied": (D, D), "full": (K, D, D)}
-        if kind not in shapes:
-            raise ValueError(f"covariance_type is {kind!r}, expected 'spherical', 'diag', 'full' or 'tied'")
-        return checked_covariances(np.ascontiguousarray(values), kind, shapes[kind])
+    Parameters
+    ----------
+    n_components : int
+        Number of states.
+    startprob_prior, transmat_prior : float or array
+        Parameters of Dirichlet priors, at least 1, which is none.
+    probs_prior : float or array
+        Parameter of symmetric beta priors, at least 1, which is none.
+    algorithm : {"viterbi", "map"}
+        How `decode` and `predict` find states.
+    random_state : None, int, Generator or RandomState
+        For starting values, and for `sample` where it is given none.
+    n_iter, tol, verbose
+        As in `HMM`.
+    params, init_params : str
+        What a fit estimates, and what it starts anew: s startprob, t transmat, p probs.
+    implementation : {"log", "scaling"}
+        Accepted; one algorithm serves both.
+    start, fixed, n_init
+        As in `HMM`; `fixed` may name "probs".
+
+    Attributes
+    ----------
+    startprob_ : (n_components,)
+    transmat_ : (n_components, n_components)
+    probs_ : (n_components, n_features)
+        Probabilities of 1, or True.
+    monitor_ : ConvergenceMonitor
+
+    """
+
+    _family = BernoulliEmission
+    _options = ("probs_prior",)
+    _letters: ClassVar[dict[str, str]] = {"p": "probs"}
+    probs_ = OfEmission("probs")
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        startprob_prior: Any = 1.0,
+        transmat_prior: Any = 1.0,
+        probs_prior: Any = 1.0,
+        algorithm: str = "viterbi",
+        random_state: Any = None,
+        n_iter: int = 200,
+        tol: float | None = None,
+        verbose: bool = False,
+        params: str = "stp",
+        init_params: str = "stp",
+        implementation: str = "log",
+        *,
+        start: str = "free",
+        fixed: dict[str, Any] | None = None,
+        n_init: int = 1,
+    ) -> None:
+        super().__init__(
+            n_components,
+            startprob_prior=startprob_prior,
+            transmat_prior=transmat_prior,
+            algorithm=algorithm,
+            random_state=random_state,
+            n_iter=n_iter,
+            tol=tol,
+            verbose=verbose,
+            params=params,
+            init_params=init_params,
+            implementation=implementation,
+            start=start,
+            fixed=fixed,
+            n_init=n_init,
+        )
+        self.probs_prior = probs_prior

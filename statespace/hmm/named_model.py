@@ -113,7 +113,7 @@ class NamedHMM(HMM):
         given: int | None = vars(self).get("n_features")
         if given is None:
             try:
-                return int(OfEmission(next(iter(self._letters.values()))).__get__(self).shape[-1])
+                return self._known_width()
             except NotFittedError:
                 if "n_features" not in self._parameters():
                     raise
@@ -122,6 +122,10 @@ class NamedHMM(HMM):
     @n_features.setter
     def n_features(self, n_features: int | None) -> None:
         vars(self)["n_features"] = n_features
+
+    def _known_width(self) -> int:
+        shape = np.shape(OfEmission(next(iter(self._letters.values()))).__get__(self))
+        return 1 if len(shape) == 1 else int(shape[-1])
 
     def set_parameter(self, parameter: str, value: Any) -> None:
         """Set a parameter of the emission, as assigning to the attribute does."""
@@ -175,7 +179,7 @@ class NamedHMM(HMM):
 
     def _law(self) -> Law:
         law = super()._law()
-        known = OfEmission(next(iter(self._letters.values()))).__get__(self).shape[-1]
+        known = self._known_width()
         if self.n_features != known:
             raise ValueError(f"n_features is {self.n_features}, and the parameters of the emission have {known}")
         self.startprob_, self.transmat_ = law.startprob, law.transmat  # lists by hand become arrays

@@ -7,10 +7,14 @@ from typing import Any
 from statespace.foundations.archive import ArchiveError, read_archive
 
 _CLASSES = {
+    "BernoulliHMM": "statespace.hmm.hmmlearn_names:BernoulliHMM",
     "CategoricalHMM": "statespace.hmm.hmmlearn_names:CategoricalHMM",
-    "GaussianHMM": "statespace.hmm.hmmlearn_names:GaussianHMM",
+    "GMMHMM": "statespace.hmm.hmmlearn_gaussians:GMMHMM",
+    "GaussianHMM": "statespace.hmm.hmmlearn_gaussians:GaussianHMM",
     "HMM": "statespace.hmm.model:HMM",
     "MarkovChain": "statespace.markov.chain:MarkovChain",
+    "MultinomialHMM": "statespace.hmm.hmmlearn_names:MultinomialHMM",
+    "PoissonHMM": "statespace.hmm.hmmlearn_names:PoissonHMM",
 }
 
 

@@ -1,30 +1,23 @@
 r"""Symbols: p(x_n = s | z_n = k) = emissionprob[k, s].
 
-The M-step is emissionprob[k, s] \propto \sum_n gamma_n(k) [x_n = s] + emissionprob_prior - 1; zeros stay zero.
+The expected counts of the M-step are \sum_n gamma_n(k) [x_n = s].
 """
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from statespace.foundations.free_rows import FreeRows
 from statespace.foundations.observations import Observations
 from statespace.foundations.predictive import PredictiveLaw
 from statespace.foundations.sequences import read_symbols
-from statespace.foundations.stochastic_matrix import check_stochastic_matrix
 from statespace.foundations.validation import check_integer
-from statespace.hmm.baum_welch import share
-from statespace.hmm.emissions.emission import ByValue, archived, check_masks, from_archived, reordered_masks
-from statespace.protocols import Array, Floats, Ints
-
-_OPTIONS = ("n_features", "emissionprob_prior")
-_LEARNT = ("emissionprob", "symbols")
-_LEAST = 1e-300  # a free probability is not 0, or it would be free no longer
+from statespace.hmm.emissions.probability_table import ProbabilityTable
+from statespace.protocols import Floats, Ints
 
 
-class CategoricalEmission(ByValue):
+class CategoricalEmission(ProbabilityTable):
     """One symbol a step, with a law of its own in each state.
 
     Parameters
@@ -46,6 +39,7 @@ class CategoricalEmission(ByValue):
     """
 
     support = "categories"
+    _archived = (("n_features", "emissionprob_prior"), ("emissionprob", "symbols"))
 
     def __init__(self, n_features: int | None = None, emissionprob_prior: Any = 1.0, symbols: Any = None) -> None:
         self.n_features = n_features
@@ -54,42 +48,10 @@ class CategoricalEmission(ByValue):
         self.emissionprob: Any = None
         self.fixed: dict[str, Any] = {}
 
-    def __repr__(self) -> str:
-        shape = "" if self.emissionprob is None else f" of {'x'.join(map(str, np.shape(self.emissionprob)))}"
-        return f"<CategoricalEmission{shape}>"
-
-    @property
-    def n_components(self) -> int:
-        """How many states have a law."""
-        return len(self.emissionprob)
-
     @property
     def n_distinct(self) -> int | None:
         """How many symbols there are."""
         return None if self.symbols is None else len(self.symbols)
-
-    @property
-    def n_parameters(self) -> int:
-        """Probabilities that are free: neither zero nor held, less one a state."""
-        return int(np.maximum(self._space().free.sum(axis=1) - 1, 0).sum())
-
-    def _space(self) -> FreeRows:
-        return FreeRows(self.emissionprob, self.fixed.get("emissionprob"))
-
-    def _pseudo_counts(self) -> Floats:
-        """What the prior adds to the counts, shape (n_components, n_symbols)."""
-        prior = np.asarray(self.emissionprob_prior, np.float64)
-        try:
-            counts: Floats = np.broadcast_to(prior, self.emissionprob.shape) - 1.0
-        except ValueError:
-            raise ValueError(
-                f"emissionprob_prior has shape {prior.shape}, expected a number or shape {self.emissionprob.shape}"
-            ) from None
-        if not (counts >= 0).all() or not np.isfinite(counts).all():
-            raise ValueError(
-                f"emissionprob_prior is {self.emissionprob_prior!r:.60}, expected numbers of at least 1, which is none"
-            )
-        return counts
 
     def read(self, X: Any, lengths: Any) -> Observations:
         """Codes of the symbols, (n_samples, 1); a symbol that is not among those known is refused by its name.
@@ -121,19 +83,11 @@ class CategoricalEmission(ByValue):
             self.emissionprob = moved / moved.sum(axis=1, keepdims=True)
 
     def check(self, n_components: int) -> None:
-        """Refuse an emissionprob that is no law in each row."""
-        rows = np.asarray(self.emissionprob)
-        if rows.ndim != 2 or len(rows) != n_components:
-            raise ValueError(
-                f"emissionprob has shape {rows.shape}: it must have shape (n_components, n_symbols), with "
-                f"n_components = {n_components}"
-            )
-        expected = len(self.symbols) if self.symbols is not None else self.n_features
-        if expected is not None and rows.shape[1] != expected:
-            raise ValueError(f"emissionprob has {rows.shape[1]} columns, and there are {expected} symbols")
-        self.emissionprob = check_stochastic_matrix("emissionprob", rows, shape=rows.shape)
-        self._pseudo_counts()
-        check_masks(self.fixed, {"emissionprob": rows.shape})
+        """Refuse an emissionprob that is no law over the symbols in each row."""
+        super().check(n_components)
+        expected = self.n_features if self.symbols is None else len(self.symbols)
+        if expected is not None and self.emissionprob.shape[1] != expected:
+            raise ValueError(f"emissionprob has {self.emissionprob.shape[1]} columns, and there are {expected} symbols")
 
     def log_likelihood(self, X: Ints) -> Floats:
         """Log p(x_n | z_n = k) of codes (n_samples, 1), shape (n_samples, n_components)."""
@@ -145,41 +99,13 @@ class CategoricalEmission(ByValue):
         n_symbols = self.emissionprob.shape[1]
         return (np.array([np.bincount(X[:, 0], column, n_symbols) for column in posteriors.T]),)
 
-    def maximize(self, statistics: tuple[Floats]) -> None:
-        """Set the probabilities in proportion to the counts."""
-        self.emissionprob = share(
-            self.emissionprob, statistics[0] + self._pseudo_counts(), self.fixed.get("emissionprob")
-        )
-
     def m_step(self, X: Ints, posteriors: Floats) -> None:
         """Set the probabilities that maximise the expected log-likelihood."""
         self.maximize(self.statistics(X, posteriors))
 
-    def log_prior(self) -> float:
-        """Log density of the Dirichlet prior, up to a constant."""
-        counts = self._pseudo_counts()
-        if not counts.any():
-            return 0.0
-        seen = self.emissionprob > 0
-        return float((counts[seen] * np.log(self.emissionprob[seen])).sum())
-
-    def to_vector(self) -> Floats:
-        """Logarithms of the probabilities that are free, (p,); one of each row is redundant."""
-        return self._space().to_vector()
-
-    def from_vector(self, v: Floats) -> None:
-        """Set the free probabilities in proportion to exponentials."""
-        space = self._space()
-        rows = space.rows(np.asarray(v, np.float64))
-        self.emissionprob = np.where(space.free, np.maximum(rows, _LEAST), rows)
-
     def gradient(self, X: Ints, posteriors: Floats) -> Floats:
         """Gradient of sum_n sum_k posteriors[n, k] log p(x_n | z_n = k) in the logarithms, (p,)."""
-        return self._space().gradient(self.emissionprob, self.statistics(X, posteriors)[0])
-
-    def prior_gradient(self) -> Floats:
-        """Gradient of `log_prior` in the logarithms, (p,)."""
-        return self._space().gradient(self.emissionprob, self._pseudo_counts())
+        return self._slope(*self.statistics(X, posteriors))
 
     def sample(self, states: Ints, rng: np.random.Generator) -> Ints:
         """Codes of symbols, (n_samples,)."""
@@ -192,20 +118,6 @@ class CategoricalEmission(ByValue):
         """The law of the symbol when the states have the probabilities `weights` (n, n_components)."""
         symbols = np.arange(self.emissionprob.shape[1]) if self.symbols is None else self.symbols
         return PredictiveLaw(weights @ self.emissionprob, symbols, index=index)
-
-    def reorder(self, order: Ints) -> None:
-        """State k becomes what was state order[k]."""
-        self.emissionprob = np.ascontiguousarray(self.emissionprob[order])
-        self.fixed = reordered_masks(self.fixed, order)
-
-    def to_archive(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """Options and arrays from which `from_archive` makes the same emission."""
-        return archived(self, _OPTIONS, _LEARNT)
-
-    @classmethod
-    def from_archive(cls, header: dict[str, Any], arrays: dict[str, Array]) -> Self:
-        """Return the emission that `to_archive` described."""
-        return from_archived(cls, header, arrays, _LEARNT)
 
 
 def _is_column(X: Any) -> bool:

@@ -111,7 +111,7 @@ def archived(
         elif np.ndim(value) == 0:
             header[name] = float(value)
         else:
-            arrays[f"option {name}"] = np.asarray(value, np.float64)
+            arrays[f"option {name}"] = np.asarray(value)
     arrays |= {f"fixed {name}": np.asarray(mask) for name, mask in emission.fixed.items() if mask is not True}
     return header, arrays
 

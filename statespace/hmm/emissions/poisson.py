@@ -6,7 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from statespace.foundations.observations import Observations, read_observations
+from statespace.foundations.observations import Observations
+from statespace.hmm.emissions.counts import mass_and_sums, read_counts, seen_and_filled
 from statespace.hmm.emissions.emission import ByValue, archived, check_masks, from_archived, reordered_masks
 from statespace.hmm.emissions.start_values import cluster_means
 from statespace.protocols import Array, Floats, Ints
@@ -35,6 +36,7 @@ class PoissonEmission(ByValue):
     """
 
     support = "counts"
+    marginalises = True
 
     def __init__(self, lambdas_prior: Any = 0.0, lambdas_weight: Any = 0.0) -> None:
         self.lambdas_prior = lambdas_prior
@@ -82,28 +84,14 @@ class PoissonEmission(ByValue):
         return added[0], added[1]
 
     def read(self, X: Any, lengths: Any) -> Observations:
-        """Counts (n_samples, n_features); fractions and negative numbers are refused."""
-        width = None if self.lambdas is None else np.shape(self.lambdas)[1]
-        found = read_observations(X, lengths, n_features=width)
-        values = found.values
-        seen = ~np.isnan(values)
-        wrong = seen & ((values < 0) | (values != np.floor(values)) | (values > 2**53))
-        if wrong.any():
-            row, column = (int(i[0]) for i in np.nonzero(wrong))
-            raise ValueError(
-                f"X[{row}, {column}] is {values[row, column]:g}, expected a count: a whole number of at least 0, or NaN"
-            )
-        if found.partly_missing:
-            return found
-        counts = np.where(seen, values, 0).astype(np.int64)
-        return Observations(counts, found.offsets, found.layout, found.missing)
+        """Counts (n_samples, n_features), NaN where missing; fractions and negative numbers are refused."""
+        return read_counts(X, lengths, None if self.lambdas is None else np.shape(self.lambdas)[1])
 
     def initialize(self, X: Ints, n_components: int, rng: np.random.Generator, weights: Floats | None = None) -> None:
         """Means of clusters of the counts."""
-        if weights is not None:
-            X = X[weights > 0]
         if self.lambdas is None:
-            means = cluster_means(np.sqrt(X), n_components, rng) ** 2
+            rows = X if weights is None else X[weights > 0]
+            means = cluster_means(np.sqrt(rows), n_components, rng) ** 2
             moved = means * np.exp(0.05 * rng.standard_normal(means.shape))  # equal states would stay equal
             self.lambdas = moved + 0.05 * rng.random(means.shape)
 
@@ -126,22 +114,23 @@ class PoissonEmission(ByValue):
         """Log p(x_n | z_n = k), shape (n_samples, n_components)."""
         from scipy.special import gammaln, xlogy
 
-        counts = X.astype(np.float64)
-        total = -gammaln(counts + 1).sum(axis=1, keepdims=True) - self.lambdas.sum(axis=1)
+        seen, counts = seen_and_filled(X)
+        total = -gammaln(counts + 1).sum(axis=1, keepdims=True)
+        total = total - (self.lambdas.sum(axis=1) if seen is None else seen @ self.lambdas.T)
         for d in range(counts.shape[1]):
             total += xlogy(counts[:, d : d + 1], self.lambdas[:, d])
         return np.asarray(total)
 
     def statistics(self, X: Array, posteriors: Floats) -> tuple[Floats, Floats]:
-        """Mass of each state (n_components,), and expected sums of counts (n_components, n_features)."""
-        return posteriors.sum(axis=0), posteriors.T @ X.astype(np.float64)
+        """Expected numbers of known entries and sums of them, both (n_components, n_features)."""
+        return mass_and_sums(X, posteriors)
 
     def maximize(self, statistics: tuple[Floats, Floats]) -> None:
         """Set the rates to the expected means, drawn to the prior; a state without mass keeps its own."""
         mass, sums = statistics
         more, weight = self._prior()
-        total = mass[:, None] + weight
-        free = (total > 0) & (mass[:, None] > 0) & ~self._held()
+        total = mass + weight
+        free = (mass > 0) & ~self._held()
         rates = (sums + more) / np.where(total > 0, total, 1.0)
         self.lambdas = np.where(free, rates, self.lambdas)
 
@@ -175,7 +164,7 @@ class PoissonEmission(ByValue):
     def gradient(self, X: Array, posteriors: Floats) -> Floats:
         """Gradient of sum_n sum_k posteriors[n, k] log p(x_n | z_n = k) in the logarithms, (p,)."""
         mass, sums = self.statistics(X, posteriors)
-        return np.asarray((sums - mass[:, None] * self.lambdas)[self._free()])
+        return np.asarray((sums - mass * self.lambdas)[self._free()])
 
     def prior_gradient(self) -> Floats:
         """Gradient of `log_prior` in the logarithms, (p,)."""

@@ -1,0 +1,132 @@
+r"""Counts of categories: p(x_n | z_n = k) = (N_n! / \prod_d x_nd!) \prod_d emissionprob[k, d]^x_nd, N_n = \sum_d x_nd.
+
+The expected counts of the M-step are \sum_n gamma_n(k) x_nd. The law is given the totals N_n, which may differ.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from statespace.foundations.observations import Observations
+from statespace.hmm.emissions.counts import read_counts
+from statespace.hmm.emissions.probability_table import ProbabilityTable
+from statespace.hmm.emissions.start_values import cluster_means
+from statespace.protocols import Array, Floats, Ints
+
+
+class MultinomialEmission(ProbabilityTable):
+    """How often each of several categories occurred in a number of trials.
+
+    Parameters
+    ----------
+    n_trials : int or (n_samples,), optional
+        The total of every row, or of each row of the data; rows with other totals are refused. None: any totals.
+    emissionprob_prior : float or array (n_components, n_features)
+        Parameters of a Dirichlet prior, at least 1, which is maximum likelihood.
+
+    Attributes
+    ----------
+    emissionprob : (n_components, n_features)
+        Probabilities of the categories; may be set by hand, as a start or to be used as they are.
+    common_total : int or None
+        The total of all rows of the data of the fit, where it is the same.
+    fixed : dict
+        "emissionprob" -> True or a mask of entries that keep their values.
+
+    """
+
+    support = "counts"
+    _archived = (("n_trials", "emissionprob_prior"), ("emissionprob", "common_total"))
+
+    def __init__(self, n_trials: Any = None, emissionprob_prior: Any = 1.0) -> None:
+        self.n_trials = n_trials
+        self.emissionprob_prior = emissionprob_prior
+        self.emissionprob: Any = None
+        self.common_total: Any = None
+        self.fixed: dict[str, Any] = {}
+
+    @property
+    def total(self) -> int | None:
+        """The one total of the rows, by n_trials or of the data of the fit; None where it differs or is unknown."""
+        given = self.common_total if self.n_trials is None else self.n_trials
+        totals = np.unique([] if given is None else given)
+        return int(totals[0]) if totals.size == 1 else None
+
+    def read(self, X: Any, lengths: Any) -> Observations:
+        """Counts (n_samples, n_features), whose rows have the totals of `n_trials`."""
+        found = read_counts(X, lengths, None if self.emissionprob is None else np.shape(self.emissionprob)[-1])
+        if self.n_trials is None or found.partly_missing:
+            return found
+        expected = np.asarray(self.n_trials)
+        if expected.dtype.kind not in "iu" or expected.ndim > 1 or (expected < 0).any():
+            raise ValueError(f"n_trials is {self.n_trials!r:.60}, expected whole numbers, one or one for each row of X")
+        if expected.ndim and len(expected) != len(found.values):
+            raise ValueError(
+                f"n_trials holds {len(expected)} totals and X has {len(found.values)} rows: give one for each, or None"
+            )
+        wrong = found.values.sum(axis=1) != expected
+        if found.missing is not None:
+            wrong &= ~found.missing
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(
+                f"X[{row}] adds up to {found.values[row].sum()}, and n_trials is "
+                f"{np.broadcast_to(expected, wrong.shape)[row]}: give rows with that total, or n_trials=None for any"
+            )
+        return found
+
+    def initialize(self, X: Ints, n_components: int, rng: np.random.Generator, weights: Floats | None = None) -> None:
+        """Mean proportions of clusters of the rows, moved at random so that equal states differ."""
+        totals = X.sum(axis=1)
+        if len(totals):
+            self.common_total = int(totals[0]) if (totals == totals[0]).all() else None
+        if self.emissionprob is None:
+            rows = X if weights is None else X[weights > 0]
+            overall = (rows.sum(axis=0) + 0.5) / (rows.sum() + 0.5 * X.shape[1])
+            shares = (rows + overall) / (rows.sum(axis=1, keepdims=True) + 1.0)
+            moved = cluster_means(shares, n_components, rng)
+            moved = np.maximum(moved, 1e-6) * np.exp(0.05 * rng.standard_normal(moved.shape))
+            self.emissionprob = moved / moved.sum(axis=1, keepdims=True)
+
+    def log_likelihood(self, X: Array) -> Floats:
+        """Log p(x_n | z_n = k) given the totals, shape (n_samples, n_components)."""
+        from scipy.special import gammaln, xlogy
+
+        counts = X.astype(np.float64)
+        ways = gammaln(counts.sum(axis=1) + 1) - gammaln(counts + 1).sum(axis=1)
+        total = np.repeat(ways[:, None], self.n_components, axis=1)
+        for d in range(counts.shape[1]):
+            total += xlogy(counts[:, d : d + 1], self.emissionprob[:, d])
+        return total
+
+    def statistics(self, X: Array, posteriors: Floats) -> tuple[Floats]:
+        """Expected counts of the categories, (n_components, n_features)."""
+        return (posteriors.T @ X.astype(np.float64),)
+
+    def m_step(self, X: Array, posteriors: Floats) -> None:
+        """Set the probabilities that maximise the expected log-likelihood."""
+        self.maximize(self.statistics(X, posteriors))
+
+    def gradient(self, X: Array, posteriors: Floats) -> Floats:
+        """Gradient of sum_n sum_k posteriors[n, k] log p(x_n | z_n = k) in the logarithms, (p,)."""
+        return self._slope(*self.statistics(X, posteriors))
+
+    def sample(self, states: Ints, rng: np.random.Generator) -> Ints:
+        """Counts, (n_samples, n_features), of the one total that n_trials, or the data of the fit, have."""
+        if self.total is None:
+            raise ValueError(
+                f"n_trials is {self.n_trials!r:.60}: to draw, give the one total that every row shall have"
+            )
+        drawn = rng.multinomial(self.total, self.emissionprob[states])
+        return np.asarray(drawn, dtype=np.int64).reshape(len(states), -1)
+
+    def mean(self) -> Floats:
+        """E(x | z = k), shape (n_components, n_features); of one trial where totals differ."""
+        return np.asarray((self.total or 1) * self.emissionprob)
+
+    def cov(self) -> Floats:
+        """Cov(x | z = k), shape (n_components, n_features, n_features); of one trial where totals differ."""
+        p = self.emissionprob
+        return np.asarray((self.total or 1) * (p[:, :, None] * np.eye(p.shape[1]) - p[:, :, None] * p[:, None, :]))
