@@ -24,7 +24,11 @@ from statespace.foundations.stochastic_matrix import (
 from statespace.protocols import Floats, Ints
 
 LAW_LIMIT = 1 << 12  # contexts whose stationary law is solved for: 128 MB, some seconds
-_WAYS_OUT = {"initial": "use initial='free' or 'conditional'", "start": "use start='free'"}
+_WAYS_OUT = {
+    "initial": "use initial='free' or 'conditional'",
+    "start": "use start='free'",
+    "transmat_": "markov.structure.stationary_laws(transmat) has all of them",
+}
 
 
 def recurrent_states(matrix: Floats, argument: str = "initial") -> Ints:
@@ -52,7 +56,7 @@ def unique_stationary_law(transmat: Floats, argument: str = "initial") -> Floats
     ----------
     transmat : (K,) * M + (K,)
         Transition laws.
-    argument : {"initial", "start"}
+    argument : {"initial", "start", "transmat_"}
         The model's word for how sequences start, for the messages.
 
     Raises

@@ -21,7 +21,7 @@ from statespace.foundations.estimator import NotFittedError, unchanged_on_failur
 from statespace.foundations.executors import map_pieces
 from statespace.foundations.probability import generator
 from statespace.foundations.stationary_start import unique_stationary_law
-from statespace.foundations.stochastic_matrix import check_law, check_stochastic_matrix, stationary_law
+from statespace.foundations.stochastic_matrix import check_law, check_stochastic_matrix
 from statespace.foundations.validation import check_choice, check_integer, check_sample_weight
 from statespace.hmm.baum_welch import Law, Priors, expect, improve
 from statespace.hmm.evidence import Evidence, read_evidence
@@ -376,8 +376,18 @@ class HMM(HiddenStates):
         return int(self._n_free)
 
     def get_stationary_distribution(self) -> Floats:
-        """The law of the states in the long run, shape (n_components,)."""
-        return stationary_law(self._law().transmat)
+        """The law of the states in the long run, shape (n_components,).
+
+        Raises
+        ------
+        ValueError
+            If there are several recurrent classes, each with a law of its own.
+
+        """
+        if not hasattr(self, "transmat_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X) first")
+        K = check_integer("n_components", self.n_components, 1)
+        return unique_stationary_law(check_stochastic_matrix("transmat_", self.transmat_, shape=(K, K)), "transmat_")
 
     def sort_states(self, by: Any = "mean") -> Self:
         """Number the states anew, in ascending order of a key.
