@@ -144,15 +144,20 @@ def maximize(
         previous, parameters = parameters, improve()
         if monitor.converged:
             break
+    say_why(monitor)
+    if warn and monitor.n_iter > 1 and monitor.reason.startswith("not converged"):
+        warn_not_converged(monitor)
+    return parameters
+
+
+def say_why(monitor: ConvergenceMonitor) -> None:
+    """Set the monitor's `reason` when it has ended a fit."""
     if monitor.gain < monitor.threshold:
         monitor.reason = f"converged: the last gain, {monitor.gain:.3g} nats, is below {monitor.threshold:.3g}"
     elif monitor.iter >= monitor.n_iter:
         monitor.reason = f"not converged: n_iter = {monitor.n_iter} reached, the last gain was {monitor.gain:.3g} nats"
-        if warn and monitor.n_iter > 1:
-            warn_not_converged(monitor)
     else:
         monitor.reason = f"{type(monitor).__name__} said so"
-    return parameters
 
 
 def warn_not_converged(monitor: ConvergenceMonitor) -> None:

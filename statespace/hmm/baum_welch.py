@@ -78,11 +78,31 @@ class Expected(NamedTuple):
     """sum_t gamma_t(k), shape (n_components,)."""
 
 
-class _Piece:
-    """The E-step of one piece; picklable, so that processes can do it too."""
+class Slopes(NamedTuple):
+    """What the E-step says of the derivatives of the log-likelihood (Fisher's identity)."""
 
-    def __init__(self, law: Law, evidence: Evidence, weights: Floats) -> None:
-        self.law, self.evidence, self.weights = law, evidence, weights
+    log_likelihood: float
+    """sum_s w_s log p(X_s); -inf where a sequence is impossible, and the others then say nothing."""
+    start: Floats
+    """startprob_k d log L / d startprob_k, shape (n_components,)."""
+    transitions: Floats
+    """transmat_ij d log L / d transmat_ij, shape (n_components, n_components)."""
+    emission: Floats
+    """d log L in the coordinates of the emission, (p,); empty where it is not asked for."""
+    mass: Floats
+    """sum_t gamma_t(k), shape (n_components,)."""
+    impossible: int
+    """The first impossible sequence; -1 where there is none."""
+
+
+class _Piece:
+    """The E-step of one piece; picklable, so that processes can do it too.
+
+    Of the emission it brings what `summary` names: "statistics" for the M-step, its "gradient", or "nothing".
+    """
+
+    def __init__(self, law: Law, evidence: Evidence, weights: Floats, summary: str) -> None:
+        self.law, self.evidence, self.weights, self.summary = law, evidence, weights, summary
 
     def __call__(self, piece: Piece) -> Any:
         with blas_on_one_thread():  # in a process of its own too
@@ -102,7 +122,9 @@ class _Piece:
 
     def _is_cut(self, piece: Piece) -> bool:
         """Whether the piece is too long to have all its numbers in memory, and its statistics are sums."""
-        sums = self.evidence.rows is not None or hasattr(self.law.emission, "statistics")
+        sums = (
+            self.evidence.rows is not None or self.summary != "statistics" or hasattr(self.law.emission, "statistics")
+        )
         return sums and self.evidence.is_long(piece, self.law.transmat)
 
     def _by_blocks(self, piece: Piece) -> Any:
@@ -126,7 +148,7 @@ class _Piece:
         return np.array([found.log_likelihood]), found.start, found.transitions, *sums[0]
 
     def _statistics(self, steps: slice, posteriors: Floats) -> tuple[Any, Floats]:
-        """What the M-step needs of some steps, and the posterior mass of each state."""
+        """What is asked of some steps, and the posterior mass of each state."""
         mass = posteriors.sum(axis=0)
         if self.evidence.rows is not None:
             return posteriors[:-1], mass - posteriors[-1]
@@ -134,11 +156,15 @@ class _Piece:
         if seen is not None:
             posteriors = posteriors[seen]
         emission = self.law.emission
+        if self.summary == "nothing":
+            return np.empty(0), mass
+        if self.summary == "gradient":
+            return np.asarray(emission.gradient(values, posteriors), np.float64), mass
         return (emission.statistics(values, posteriors) if hasattr(emission, "statistics") else posteriors), mass
 
 
 def expect(law: Law, evidence: Evidence, weights: Floats, executor: Executor | None = None) -> Expected:
-    """Run the E-step on all pieces.
+    """Run the E-step on all pieces, for the M-step.
 
     Raises
     ------
@@ -147,14 +173,11 @@ def expect(law: Law, evidence: Evidence, weights: Floats, executor: Executor | N
 
     """
     work = evidence.pieces()
-    results = map_pieces(_Piece(law, evidence, weights), work, executor)
+    results = map_pieces(_Piece(law, evidence, weights, "statistics"), work, executor)
     by_sequence = np.concatenate([result[0] for result in results])
     impossible = np.flatnonzero(~(by_sequence > -math.inf))
     if impossible.size:
-        raise ValueError(
-            f"sequence {impossible[0]} of X is impossible under the starting values (its likelihood is 0): some "
-            "observation, or transition, has probability 0 in every state that can be reached"
-        )
+        raise ValueError(impossible_sequence(int(impossible[0])))
     start, transitions, mass = (sum(result[i] for result in results) for i in (1, 2, 4))
 
     def emission_step(emission: Any) -> None:
@@ -170,6 +193,38 @@ def expect(law: Law, evidence: Evidence, weights: Floats, executor: Executor | N
             emission.m_step(np.concatenate(known), np.concatenate([result[3] for result in results]))
 
     return Expected(float(weights @ by_sequence), start, transitions, emission_step, mass)
+
+
+def impossible_sequence(number: int) -> str:
+    """Say that, and why, a fit cannot begin."""
+    return (
+        f"sequence {number} of X is impossible under the starting values (its likelihood is 0): some observation, or "
+        "transition, has probability 0 in every state that can be reached"
+    )
+
+
+def slopes(
+    law: Law, evidence: Evidence, weights: Floats, executor: Executor | None = None, *, emission: bool = True
+) -> Slopes:
+    """Run the E-step on all pieces, for the derivatives; those of the emission where it is asked for."""
+    summary = "gradient" if emission else "nothing"
+    results = map_pieces(_Piece(law, evidence, weights, summary), evidence.pieces(), executor)
+    by_sequence = np.concatenate([result[0] for result in results])
+    impossible = np.flatnonzero(~(by_sequence > -math.inf))
+    by_emission = np.empty(0)
+    if emission:
+        by_emission = sum(result[3] for result in results)
+        if evidence.rows is not None:
+            by_emission = np.asarray(law.emission.gradient(evidence.distinct, by_emission), np.float64)
+    start, transitions, mass = (sum(result[i] for result in results) for i in (1, 2, 4))
+    return Slopes(
+        -math.inf if impossible.size else float(weights @ by_sequence),
+        start,
+        transitions,
+        by_emission,
+        mass,
+        int(impossible[0]) if impossible.size else -1,
+    )
 
 
 def improve(law: Law, expected: Expected, priors: Priors, held: dict[str, Any], *, stationary: bool = False) -> Law:

@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import copy
 import logging
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Self
 
 import numpy as np
 
 from statespace.foundations.archive import Archive
 from statespace.foundations.blas import blas_on_one_thread
-from statespace.foundations.em import ConvergenceMonitor, maximize, warn_not_converged
+from statespace.foundations.em import ConvergenceMonitor, warn_not_converged
 from statespace.foundations.estimator import NotFittedError, unchanged_on_failure
 from statespace.foundations.executors import map_pieces
 from statespace.foundations.probability import generator
 from statespace.foundations.stationary_start import unique_stationary_law
 from statespace.foundations.stochastic_matrix import check_law, check_stochastic_matrix
 from statespace.foundations.validation import check_choice, check_integer, check_sample_weight
-from statespace.hmm.baum_welch import Law, Priors, expect, improve
+from statespace.hmm.baum_welch import Law, Priors
 from statespace.hmm.evidence import Evidence, read_evidence
+from statespace.hmm.gradient_fit import check_differentiable
+from statespace.hmm.restarts import Fit
 from statespace.hmm.saving import from_archive, to_archive
 from statespace.hmm.state_order import align_states, order_by, reorder_laws
 from statespace.hmm.verbs import HiddenStates
@@ -34,7 +36,7 @@ _log = logging.getLogger("statespace")
 
 
 class HMM(HiddenStates):
-    """A hidden Markov model of any emission, fitted by Baum-Welch.
+    """A hidden Markov model of any emission.
 
     Parameters
     ----------
@@ -56,6 +58,10 @@ class HMM(HiddenStates):
         of entries (True: held); the others of a row share what is left. Other names are handed to the emission.
     algorithm : {"viterbi", "map"}
         How `decode` finds states: the path most likely as a whole, or the most likely state of each step.
+    method : {"em", "lbfgs"}
+        How to climb: by expectation-maximisation, or by L-BFGS on the exact gradient, which needs fewer iterations
+        where states overlap much or start="stationary". An emission of your own then needs to_vector, from_vector and
+        gradient.
     n_init : int
         Fits from as many starts, of which the best is kept.
     n_iter : int
@@ -107,6 +113,7 @@ class HMM(HiddenStates):
         transmat_prior: Any = 1.0,
         fixed: dict[str, Any] | None = None,
         algorithm: str = "viterbi",
+        method: str = "em",
         n_init: int = 1,
         n_iter: int = 200,
         tol: float | None = None,
@@ -121,6 +128,7 @@ class HMM(HiddenStates):
         self.transmat_prior = transmat_prior
         self.fixed = fixed
         self.algorithm = algorithm
+        self.method = method
         self.n_init = n_init
         self.n_iter = n_iter
         self.tol = tol
@@ -139,7 +147,7 @@ class HMM(HiddenStates):
         sample_weight: Any = None,
         executor: Executor | None = None,
     ) -> Self:
-        """Learn the parameters by Baum-Welch.
+        """Learn the parameters by maximum likelihood, or maximum a posteriori where there are priors.
 
         Parameters
         ----------
@@ -167,6 +175,7 @@ class HMM(HiddenStates):
         """
         K = check_integer("n_components", self.n_components, 1)
         check_choice("start", self.start, ("free", "stationary"))
+        check_choice("method", self.method, ("em", "lbfgs"))
         n_init = check_integer("n_init", self.n_init, 1)
         check_integer("n_iter", self.n_iter)
         prepared = self._new_emission()
@@ -185,31 +194,31 @@ class HMM(HiddenStates):
             self._start(prepared, evidence, weights, np.random.default_rng(seed), number)
             for number, seed in enumerate(seeds)
         ]
-        monitors = [self._new_monitor(evidence, number) for number in range(n_init)]
-
-        masses = [np.ones(K)] * n_init
-
-        def fit_from(number: int) -> Law:
-            def step(law: Law) -> Any:
-                expected = expect(law, evidence, weights, executor)
-                masses[number] = expected.mass
-                objective = expected.log_likelihood + priors.log_density(law)
-                if hasattr(law.emission, "log_prior"):
-                    objective += law.emission.log_prior()
-                return objective, lambda: improve(law, expected, priors, held, stationary=self.start == "stationary")
-
-            return maximize(step, starts[number], monitors[number], warn=False)
-
+        if self.method == "lbfgs" and held.get("emission") is not True:
+            check_differentiable(starts[0].emission)
+        # Elsewhere than on threads, only one storey of the work is shared out: restarts, or else pieces of the data
+        within = executor if n_init == 1 or isinstance(executor, ThreadPoolExecutor) else None
+        fit = Fit(
+            evidence,
+            weights,
+            priors,
+            held,
+            method=self.method,
+            stationary=self.start == "stationary",
+            executor=within,
+        )
         with blas_on_one_thread():
-            laws = map_pieces(fit_from, range(n_init))
+            begun = [(start, self._new_monitor(evidence, i)) for i, start in enumerate(starts)]
+            fitted = map_pieces(fit, begun, None if n_init == 1 else executor)
+        monitors = [found.monitor for found in fitted]
         best = max(range(n_init), key=lambda number: (*list(monitors[number].history)[-1:], -number))
         monitor = monitors[best]
         if monitor.reason.startswith("not converged") and monitor.n_iter > 1:
             warn_not_converged(monitor)
-        self._learn(laws[best])
+        self._learn(fitted[best].law)
         self._monitor = monitor
         self._n_free = self._count_free(starts[best], held)
-        self._report(masses[best], evidence.observations.values.size)
+        self._report(fitted[best].mass, evidence.observations.values.size)
         return self
 
     def _new_emission(self) -> Any:
