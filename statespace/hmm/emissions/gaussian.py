@@ -20,7 +20,7 @@ from statespace.hmm.emissions.emission import archived, from_archived, reordered
 from statespace.hmm.emissions.gaussian_covariances import ConjugatePrior, is_diagonal
 from statespace.hmm.emissions.gaussian_densities import Moments
 from statespace.hmm.emissions.gaussian_family import GaussianFamily, around, draw, normal_cdf
-from statespace.hmm.emissions.start_values import clusters
+from statespace.hmm.emissions.start_values import Clusters, clusters
 from statespace.protocols import Array, Floats, Ints
 
 _OPTIONS = ("covariance_type", "min_covar", "means_prior", "means_weight", "covars_prior", "covars_weight")
@@ -131,7 +131,9 @@ class GaussianEmission(GaussianFamily):
         if self.means is not None and self.covars is not None:
             return
         rows = X if weights is None else X[weights > 0]
-        found = clusters(rows, n_components, rng)
+        self._begin(clusters(rows, n_components, rng), n_components, rng)
+
+    def _begin(self, found: Clusters, n_components: int, rng: np.random.Generator) -> None:  # noqa: ARG002  # as others
         if self.means is None:
             self.means = found.means
         else:

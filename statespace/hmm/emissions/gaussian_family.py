@@ -14,7 +14,7 @@ from statespace.hmm.emissions import gaussian_covariances as gaussians
 from statespace.hmm.emissions.emission import ByValue
 from statespace.hmm.emissions.gaussian_covariances import COVARIANCE_TYPES, NO_PRIOR, ConjugatePrior, is_diagonal
 from statespace.hmm.emissions.gaussian_densities import Moments, log_densities, moments
-from statespace.hmm.emissions.start_values import Clusters
+from statespace.hmm.emissions.start_values import Clusters, rival_clusters
 from statespace.protocols import Array, Floats, Ints
 
 _START_FLOOR = 1e-3  # of a feature's variance: a start should rather be too wide than too narrow
@@ -123,6 +123,36 @@ class GaussianFamily(ByValue):
             covariances[k] = (members.T @ members + (D + 1) * within) / (len(members) + D + 1)
         least = np.maximum(_START_FLOOR * self.data_variance, self.floor())
         return raise_to_floor(covariances, np.tile(least, (n_gaussians, 1)))
+
+    # -------------------------------------------------------------------------------------------------------- starts
+
+    def _begin(self, found: Clusters, n_components: int, rng: np.random.Generator) -> None:
+        """Set what is not known yet to the values of a cluster for each state."""
+        raise TypeError(f"{type(self).__name__} does not say how it begins")
+
+    def rivals(
+        self,
+        X: Floats,
+        offsets: Ints,
+        n_components: int,
+        rng: np.random.Generator,
+        weights: Floats | None = None,
+    ) -> list[Self]:
+        """Other starts than that of `initialize`, where no mean and no covariance is given, in this order.
+
+        From groups by distance from the mean, for states that differ in their variance; from groups of short stretches
+        of time, for states that last.
+        """
+        if n_components == 1 or self.means is not None or self.covars is not None:
+            return []
+        variances = gaussians.feature_variances(X, weights)
+        made = []
+        for found in rival_clusters(X, offsets, n_components, rng):
+            rival = copy.deepcopy(self)
+            rival.data_variance = variances
+            rival._begin(found, n_components, rng)
+            made.append(rival)
+        return made
 
     # ------------------------------------------------------------------------------------------------------ checking
 

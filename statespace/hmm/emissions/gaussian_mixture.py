@@ -197,11 +197,16 @@ class GaussianMixtureEmission(GaussianFamily):
     def initialize(self, X: Floats, n_components: int, rng: np.random.Generator, weights: Floats | None = None) -> None:
         """Weights, means and covariances of clusters within clusters of the data; values set by hand stay."""
         self._check_options()
-        K, M = n_components, check_integer("n_mix", self.n_mix, 1)
+        K = n_components
+        check_integer("n_mix", self.n_mix, 1)
         self.data_variance = gaussians.feature_variances(X, weights)
         if self.weights is not None and self.means is not None and self.covars is not None:
             return
-        found = _nested_clusters(X if weights is None else X[weights > 0], K, M, rng)
+        self._begin(clusters(X if weights is None else X[weights > 0], K, rng), K, rng)
+
+    def _begin(self, outer: Clusters, n_components: int, rng: np.random.Generator) -> None:
+        K, M = n_components, self.n_mix
+        found = _nested_clusters(outer, K, M, rng)
         if self.means is None:
             self.means = found.means.reshape(K, M, -1)
         else:
@@ -388,9 +393,8 @@ class GaussianMixtureEmission(GaussianFamily):
         return from_archived(cls, header, arrays, _LEARNT)
 
 
-def _nested_clusters(X: Array, n_states: int, n_mix: int, rng: np.random.Generator) -> Clusters:
-    """Clusters of a cluster for each state, (n_states * n_mix) of them, state after state."""
-    outer = clusters(X, n_states, rng)
+def _nested_clusters(outer: Clusters, n_states: int, n_mix: int, rng: np.random.Generator) -> Clusters:
+    """Clusters of the cluster of each state, (n_states * n_mix) of them, state after state."""
     means, labels = [], np.empty_like(outer.labels)
     for k in range(n_states):
         members = np.flatnonzero(outer.labels == k)

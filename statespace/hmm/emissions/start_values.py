@@ -9,11 +9,13 @@ import numpy as np
 
 from statespace.protocols import Array, Floats, Ints
 
-_MOST = 20_000  # rows that are looked at; of more, evenly spaced ones
+_MOST_SORTED = 1 << 17  # rows that are sorted, so that their order does not matter; of more, evenly spaced ones
+_MOST = 20_000  # of these, rows that are looked at, evenly spaced again
 _TRIES = 3  # starts of k-means, of which the best is kept
 _TRIED = 2_000  # rows on which they are tried, or 20 for each cluster
 _ITERATIONS = 15  # of each; what is left to improve, EM improves
 _POLISH = 4  # iterations of the best on all rows
+_STRETCH = 5  # rows of a stretch of time
 
 
 class Clusters(NamedTuple):
@@ -35,7 +37,7 @@ def cluster_means(X: Array, n_components: int, rng: np.random.Generator) -> Floa
 def clusters(X: Array, n_clusters: int, rng: np.random.Generator) -> Clusters:
     """Group rows by k-means; features count in units of their standard deviation.
 
-    Data in units that are a power of two apart give exactly the same clusters.
+    Data in units that are a power of two apart give exactly the same clusters, and so do rows in another order.
 
     Parameters
     ----------
@@ -49,9 +51,93 @@ def clusters(X: Array, n_clusters: int, rng: np.random.Generator) -> Clusters:
     Arthur and Vassilvitskii (2007), k-means++: the advantages of careful seeding.
 
     """
+    rows = _whole_rows(np.asarray(X[_evenly_spaced(X)], dtype=np.float64))
+    return _grouped(rows, n_clusters, rng)
+
+
+def rival_clusters(X: Array, offsets: Ints, n_clusters: int, rng: np.random.Generator) -> list[Clusters]:
+    """Group rows in other ways, for states that differ in more than their means.
+
+    By the distance of a row from the mean, in standard deviations, which finds states of different variance; and
+    stretches of time by their mean distance and their means, which finds states that last, however much they overlap.
+
+    Parameters
+    ----------
+    X : (n_samples, n_features)
+        NaN where missing.
+    offsets : (n_sequences + 1,)
+        Sequence s is rows offsets[s]..offsets[s + 1] - 1.
+    n_clusters : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    list of Clusters
+        In ascending order of the distance.
+
+    """
+    found = []
+    for length in (1, _STRETCH):
+        begins = _stretches(offsets, length)
+        begins = begins[:: -(-len(begins) * length // _MOST_SORTED)]
+        ends = np.minimum(begins + length, offsets[np.searchsorted(offsets, begins, side="right")])
+        rows, stretch = _rows_between(begins, ends)
+        values = _filled(np.asarray(X[rows], dtype=np.float64))
+        away = values - values.mean(axis=0)
+        deviation = np.sqrt(np.square(away).mean(axis=0))
+        away /= np.where(deviation > 0, deviation, 1.0)
+        features = np.sqrt(np.square(away).sum(axis=1, keepdims=True))
+        if length > 1:
+            features = np.concatenate([features, away], axis=1)
+            features = np.add.reduceat(features, np.flatnonzero(np.diff(stretch, prepend=-1)), axis=0)
+            features /= (ends - begins)[:, None]
+        chosen = _evenly_spaced(features, _MOST // length)
+        labels = np.full(len(begins), -1)
+        labels[chosen] = _grouped(features[chosen], n_clusters, rng).labels
+        of_rows = labels[stretch]
+        seen = of_rows >= 0
+        found.append(_from_labels(values[seen], of_rows[seen], n_clusters))
+    return found
+
+
+def _from_labels(rows: Floats, labels: Ints, n_clusters: int) -> Clusters:
+    counts = np.bincount(labels, minlength=n_clusters)
+    sums = np.stack([np.bincount(labels, column, n_clusters) for column in rows.T], axis=1)
+    means = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], rows.mean(axis=0))
+    return Clusters(np.ascontiguousarray(means), rows, labels)
+
+
+def _stretches(offsets: Ints, length: int) -> Ints:
+    """Where stretches of so many rows begin; the last of a sequence is shorter."""
+    numbers = -(-np.diff(offsets) // length)
+    first = np.repeat(np.cumsum(numbers) - numbers, numbers)
+    begins: Ints = np.repeat(offsets[:-1], numbers) + (np.arange(numbers.sum()) - first) * length
+    return begins
+
+
+def _rows_between(begins: Ints, ends: Ints) -> tuple[Ints, Ints]:
+    """Rows of all stretches, and the number of the stretch of each."""
+    sizes = ends - begins
+    stretch = np.repeat(np.arange(len(begins)), sizes)
+    rows: Ints = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes - begins, sizes)
+    return rows, stretch
+
+
+def _evenly_spaced(X: Array, most: int = _MOST) -> Ints:
+    """Numbers of at most so many rows, from all parts of their sorted order."""
+    step = -(-len(X) // _MOST_SORTED)
+    rows = np.asarray(X[::step])
+    order = np.argsort(rows[:, 0], kind="stable")
+    first = rows[order, 0]
+    if not (first[1:] > first[:-1]).all():  # where rows have equals, the other features decide
+        order = np.lexsort(rows.T[::-1])
+    return np.asarray(order[:: -(-len(order) // most)] * step)
+
+
+def _grouped(rows: Floats, n_clusters: int, rng: np.random.Generator) -> Clusters:
+    """Clusters of whole rows by k-means."""
     from scipy.cluster.vq import vq
 
-    rows = _whole_rows(np.asarray(X[:: -(-len(X) // _MOST)], dtype=np.float64))
     away = rows - rows.mean(axis=0)
     deviation = np.sqrt(np.square(away).mean(axis=0))
     scaled = away / np.where(deviation > 0, deviation, 1.0)
@@ -104,6 +190,12 @@ def _whole_rows(rows: Floats) -> Floats:
     complete = ~unknown.any(axis=1)
     if 2 * complete.sum() >= len(rows):
         return rows[complete]
+    return _filled(rows)
+
+
+def _filled(rows: Floats) -> Floats:
+    """Rows with the means of the features where they are missing."""
+    unknown = np.isnan(rows)
     seen = (~unknown).sum(axis=0)
     means = np.where(unknown, 0.0, rows).sum(axis=0) / np.maximum(seen, 1)
     return np.where(unknown, means, rows)
