@@ -28,6 +28,7 @@ from statespace.hmm.evidence import Evidence, read_evidence
 from statespace.hmm.gradient_fit import check_differentiable
 from statespace.hmm.restarts import Fit
 from statespace.hmm.saving import from_archive, to_archive
+from statespace.hmm.starts import known_rows, most_promising
 from statespace.hmm.state_order import align_states, order_by, reorder_laws
 from statespace.hmm.verbs import HiddenStates
 from statespace.protocols import Array, Floats, Ints
@@ -190,12 +191,8 @@ class HMM(HiddenStates):
         held = self._checked_fixed(K)
         rng = generator(self.random_state)
         seeds = rng.integers(2**63, size=n_init)
-        starts = [
-            self._start(prepared, evidence, weights, np.random.default_rng(seed), number)
-            for number, seed in enumerate(seeds)
-        ]
         if self.method == "lbfgs" and held.get("emission") is not True:
-            check_differentiable(starts[0].emission)
+            check_differentiable(prepared)
         # Elsewhere than on threads, only one storey of the work is shared out: restarts, or else pieces of the data
         within = executor if n_init == 1 or isinstance(executor, ThreadPoolExecutor) else None
         fit = Fit(
@@ -208,6 +205,7 @@ class HMM(HiddenStates):
             executor=within,
         )
         with blas_on_one_thread():
+            starts = [self._start(prepared, fit, np.random.default_rng(seed), i) for i, seed in enumerate(seeds)]
             begun = [(start, self._new_monitor(evidence, i)) for i, start in enumerate(starts)]
             fitted = map_pieces(fit, begun, None if n_init == 1 else executor)
         monitors = [found.monitor for found in fitted]
@@ -300,8 +298,11 @@ class HMM(HiddenStates):
             raise ValueError(f"fixed names {sorted(others)}, which {type(self.emission).__name__} cannot hold")
         return held
 
-    def _start(self, prepared: Any, evidence: Evidence, weights: Floats, rng: np.random.Generator, number: int) -> Law:
-        """Where a fit begins: states that tend to last, or in every other fit any, and the emission's own start."""
+    def _start(self, prepared: Any, fit: Fit, rng: np.random.Generator, number: int) -> Law:
+        """Where a fit begins: states that tend to last, or in every other fit any, and the emission's own start.
+
+        Of several starts that the emission has, the first fit takes the most promising, and the others take turns.
+        """
         K = self.n_components
         given = self._given_laws()
         unknown = given.keys() - {"startprob", "transmat"}
@@ -318,18 +319,21 @@ class HMM(HiddenStates):
                 for name, mask in self._given_fixed().items()
                 if name not in ("startprob", "transmat", "emission")
             }
+        emissions = [emission]
         if hasattr(emission, "initialize"):
-            observations = evidence.observations
-            values = observations.values
-            by_row = np.repeat(weights, np.diff(observations.offsets))
-            if observations.missing is not None:
-                values, by_row = values[~observations.missing], by_row[~observations.missing]
+            values, offsets, by_row = known_rows(fit.evidence, fit.weights)
+            if hasattr(emission, "rivals"):
+                emissions += emission.rivals(values, offsets, K, rng, by_row)
             emission.initialize(values, K, rng, by_row)
-        if hasattr(emission, "check"):
-            emission.check(K)
+        for candidate in emissions:
+            if hasattr(candidate, "check"):
+                candidate.check(K)
         if self.start == "stationary":
             startprob = unique_stationary_law(transmat, "start")
-        return Law(startprob, transmat, emission)
+        laws = [Law(startprob, transmat, candidate) for candidate in emissions]
+        if len(laws) > 1 and number == 0:
+            return most_promising(laws, fit)
+        return laws[(number - 1) % len(laws)]
 
     def _learn(self, law: Law) -> None:
         self.startprob_, self.transmat_, self.emission_ = law

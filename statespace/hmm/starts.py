@@ -1,4 +1,4 @@
-"""Which of several starts a fit takes: the likelihood after a few iterations tells, on part of the data if they are long.
+"""Which of several starts a fit takes: a few iterations tell, on part of the data if they are long.
 
 Clusters of the values miss states that differ in their variance only, and clusters by the distance from the mean those
 that differ in their means; EM seldom finds the way from one to the other.
@@ -6,14 +6,16 @@ that differ in their means; EM seldom finds the way from one to the other.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from typing import Any
 
 import numpy as np
 
+from statespace.foundations.em import ConvergenceMonitor
 from statespace.foundations.observations import Observations
-from statespace.hmm.baum_welch import Law, Priors, expect, improve
+from statespace.hmm.baum_welch import Law
 from statespace.hmm.evidence import Evidence
+from statespace.hmm.restarts import Fit
 from statespace.protocols import Array, Floats, Ints
 
 _ITERATIONS = 5  # after which the better start is ahead
@@ -34,26 +36,17 @@ def known_rows(evidence: Evidence, weights: Floats) -> tuple[Array, Ints, Floats
     return observations.values[keep], before[observations.offsets], by_row[keep]
 
 
-def most_promising(
-    laws: list[Law], evidence: Evidence, weights: Floats, priors: Priors, held: dict[str, Any], *, stationary: bool
-) -> int:
-    """The number of the law from which EM gets farthest in a few iterations."""
-    part, part_weights = excerpt(evidence, weights)
+def most_promising(laws: list[Law], fit: Fit) -> Law:
+    """The law from which EM gets farthest in a few iterations; the first of those that get equally far."""
+    part, weights = excerpt(fit.evidence, fit.weights)
+    trial = Fit(part, weights, fit.priors, fit.held, method="em", stationary=fit.stationary)
     reached = []
     for law in laws:
-        objective = -math.inf
-        try:
-            for iteration in range(_ITERATIONS):
-                if iteration:
-                    law = improve(law, expected, priors, held, stationary=stationary)
-                expected = expect(law, part, part_weights)
-                objective = expected.log_likelihood + priors.log_density(law)
-                if hasattr(law.emission, "log_prior"):
-                    objective += law.emission.log_prior()
-        except ValueError:  # impossible from here
-            objective = -math.inf
-        reached.append(objective)
-    return int(np.argmax(reached))
+        monitor = ConvergenceMonitor(-math.inf, _ITERATIONS, verbose=False)
+        with contextlib.suppress(ValueError):  # impossible from here
+            trial((law, monitor))
+        reached.append(max(monitor.history, default=-math.inf))
+    return laws[int(np.argmax(reached))]
 
 
 def excerpt(evidence: Evidence, weights: Floats) -> tuple[Evidence, Floats]:

@@ -7,6 +7,7 @@ a model can make use of is looked up by name, and a verb that needs what an emis
 |---|---|
 | `support` | "categories", "counts", "reals" (taken where it is absent) or "mixed": `compare` asks for it |
 | `initialize(X, n_components, rng, weights=None)` | starting values from the data; without it the values it came with |
+| `rivals(X, offsets, n_components, rng, weights)` | other starts, of which a fit takes the most promising |
 | `read(X, lengths)` | reads data that are not real numbers |
 | `marginalises = True` | `log_likelihood` and `m_step` take rows that are partly NaN |
 | `statistics(X, posteriors)`, `maximize(statistics)` | `m_step` in two halves: sums over the data, and the rest |
@@ -16,6 +17,7 @@ a model can make use of is looked up by name, and a verb that needs what an emis
 | `reorder(order)` | new state k is what was state order[k] |
 | `cdf(x)`, `mean()`, `cov()` | P(X <= x), E X and Cov X in each state: intervals, events, moments of forecasts |
 | `to_vector()`, `from_vector(v)`, `gradient(X, posteriors)` | free parameters without bounds: `method="lbfgs"` |
+| `prior_gradient()` | then also the gradient of `log_prior` |
 | `to_archive()`, `from_archive(header, arrays)` | `save` and `load` |
 """
 

@@ -138,6 +138,7 @@ class GaussianEmission(GaussianFamily):
             self.means = found.means
         else:
             self.means = np.array(self.means, np.float64, ndmin=2)
+            assert self.data_variance is not None
             found = around(self.means, found, self.data_variance)
         if self.covars is None:
             covars = gaussians.of_kind(self._start_covars(found, n_components), self.covariance_type, 1)

@@ -126,7 +126,7 @@ class GaussianFamily(ByValue):
 
     # -------------------------------------------------------------------------------------------------------- starts
 
-    def _begin(self, found: Clusters, n_components: int, rng: np.random.Generator) -> None:
+    def _begin(self, found: Clusters, n_components: int, rng: np.random.Generator) -> None:  # noqa: ARG002  # a seam
         """Set what is not known yet to the values of a cluster for each state."""
         raise TypeError(f"{type(self).__name__} does not say how it begins")
 

@@ -211,6 +211,7 @@ class GaussianMixtureEmission(GaussianFamily):
             self.means = found.means.reshape(K, M, -1)
         else:
             self.means = np.array(self.means, np.float64)
+            assert self.data_variance is not None
             found = around(self.means.reshape(-1, self.means.shape[-1]), found, self.data_variance)
         if self.weights is None:
             counts = 1.0 + np.bincount(found.labels, minlength=K * M).reshape(K, M)
