@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from statespace.hmm.model import HMM
     from statespace.markov.chain import MarkovChain
     from statespace.tools.compare import Comparison, compare
+    from statespace.tools.component_selection import ComponentSelection, select_n_components
     from statespace.tools.loading import load
     from statespace.tools.scoring import scorer
     from statespace.tools.selection import OrderSelection, select_order
@@ -25,6 +26,7 @@ _HOME = {
     "HMM": "statespace.hmm.model",
     "ConvergenceWarning": "statespace.foundations.em",
     "Comparison": "statespace.tools.compare",
+    "ComponentSelection": "statespace.tools.component_selection",
     "MarkovChain": "statespace.markov.chain",
     "OrderSelection": "statespace.tools.selection",
     "ParameterCount": "statespace.foundations.parameter_count",
@@ -34,6 +36,7 @@ _HOME = {
     "load": "statespace.tools.loading",
     "regular": "statespace.foundations.calendar",
     "scorer": "statespace.tools.scoring",
+    "select_n_components": "statespace.tools.component_selection",
     "select_order": "statespace.tools.selection",
 }
 _PACKAGES = ("datasets", "hmm", "markov", "plotting")
@@ -44,6 +47,7 @@ __all__ = [  # noqa: RUF022  # models, tools, packages
     "PredictiveLaw",
     "ConvergenceWarning",
     "Comparison",
+    "ComponentSelection",
     "OrderSelection",
     "ParameterCount",
     "compare",
@@ -51,6 +55,7 @@ __all__ = [  # noqa: RUF022  # models, tools, packages
     "load",
     "regular",
     "scorer",
+    "select_n_components",
     "select_order",
     "datasets",
     "hmm",
