@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from statespace.foundations.blas import blas_on_one_thread
 from statespace.foundations.em import ConvergenceMonitor, maximize
 from statespace.hmm.baum_welch import Law, Priors, expect, improve, slopes
@@ -44,7 +46,7 @@ class Fit:
         """Fit; the monitor is told."""
         law, monitor = begin
         with blas_on_one_thread():
-            if self.method == "em":
+            if self.method == "em" or not monitor.n_iter:
                 law, mass = self._by_expectation_maximization(law, monitor)
             else:
                 law, mass = fit_by_gradient(
@@ -62,7 +64,7 @@ class Fit:
         return slopes(law, self.evidence, self.weights, self.executor, emission=emission)
 
     def _by_expectation_maximization(self, law: Law, monitor: ConvergenceMonitor) -> tuple[Law, Floats]:
-        masses: list[Floats] = []
+        masses = [np.ones(len(law.startprob))]
 
         def step(law: Law) -> tuple[float, Callable[[], Law]]:
             expected = expect(law, self.evidence, self.weights, self.executor)
