@@ -38,7 +38,7 @@ class GaussianHMM(NamedHMM):
         What a fit estimates, and what it starts anew: s startprob, t transmat, m means, c covars.
     implementation : {"log", "scaling"}
         Accepted; one algorithm serves both.
-    start, fixed, n_init
+    start, fixed, n_init, method
         As in `HMM`; `fixed` may name "means" and "covars".
 
     Attributes
@@ -81,6 +81,7 @@ class GaussianHMM(NamedHMM):
         start: str = "free",
         fixed: dict[str, Any] | None = None,
         n_init: int = 1,
+        method: str = "em",
     ) -> None:
         super().__init__(
             n_components,
@@ -97,6 +98,7 @@ class GaussianHMM(NamedHMM):
             start=start,
             fixed=fixed,
             n_init=n_init,
+            method=method,
         )
         self.covariance_type = covariance_type
         self.min_covar = min_covar
@@ -168,7 +170,7 @@ class GMMHMM(NamedHMM):
         What a fit estimates, and what it starts anew: s startprob, t transmat, m means, c covars, w weights.
     implementation : {"log", "scaling"}
         Accepted; one algorithm serves both.
-    start, fixed, n_init
+    start, fixed, n_init, method
         As in `HMM`; `fixed` may name "weights", "means" and "covars".
 
     Attributes
@@ -225,6 +227,7 @@ class GMMHMM(NamedHMM):
         start: str = "free",
         fixed: dict[str, Any] | None = None,
         n_init: int = 1,
+        method: str = "em",
     ) -> None:
         super().__init__(
             n_components,
@@ -241,6 +244,7 @@ class GMMHMM(NamedHMM):
             start=start,
             fixed=fixed,
             n_init=n_init,
+            method=method,
         )
         self.n_mix = n_mix
         self.min_covar = min_covar

@@ -38,7 +38,7 @@ class CategoricalHMM(NamedHMM):
         Accepted; one algorithm serves both.
     symbols : (n_symbols,), optional
         All symbols that may come, of any kind.
-    start, fixed, n_init
+    start, fixed, n_init, method
         As in `HMM`; `fixed` may name "emissionprob".
 
     Attributes
@@ -89,6 +89,7 @@ class CategoricalHMM(NamedHMM):
         start: str = "free",
         fixed: dict[str, Any] | None = None,
         n_init: int = 1,
+        method: str = "em",
     ) -> None:
         super().__init__(
             n_components,
@@ -105,6 +106,7 @@ class CategoricalHMM(NamedHMM):
             start=start,
             fixed=fixed,
             n_init=n_init,
+            method=method,
         )
         self.emissionprob_prior = emissionprob_prior
         self.n_features = n_features
@@ -145,7 +147,7 @@ class MultinomialHMM(NamedHMM):
         Accepted; one algorithm serves both.
     emissionprob_prior : float or array
         Parameters of Dirichlet priors of the rows of `emissionprob_`, at least 1, which is none.
-    start, fixed, n_init
+    start, fixed, n_init, method
         As in `HMM`; `fixed` may name "emissionprob".
 
     Attributes
@@ -182,6 +184,7 @@ class MultinomialHMM(NamedHMM):
         start: str = "free",
         fixed: dict[str, Any] | None = None,
         n_init: int = 1,
+        method: str = "em",
     ) -> None:
         super().__init__(
             n_components,
@@ -198,6 +201,7 @@ class MultinomialHMM(NamedHMM):
             start=start,
             fixed=fixed,
             n_init=n_init,
+            method=method,
         )
         self.n_trials = n_trials
         self.emissionprob_prior = emissionprob_prior
@@ -234,7 +238,7 @@ class PoissonHMM(NamedHMM):
         What a fit estimates, and what it starts anew: s startprob, t transmat, l lambdas.
     implementation : {"log", "scaling"}
         Accepted; one algorithm serves both.
-    start, fixed, n_init
+    start, fixed, n_init, method
         As in `HMM`; `fixed` may name "lambdas".
 
     Attributes
@@ -271,6 +275,7 @@ class PoissonHMM(NamedHMM):
         start: str = "free",
         fixed: dict[str, Any] | None = None,
         n_init: int = 1,
+        method: str = "em",
     ) -> None:
         super().__init__(
             n_components,
@@ -287,6 +292,7 @@ class PoissonHMM(NamedHMM):
             start=start,
             fixed=fixed,
             n_init=n_init,
+            method=method,
         )
         self.lambdas_prior = lambdas_prior
         self.lambdas_weight = lambdas_weight
@@ -313,7 +319,7 @@ class BernoulliHMM(NamedHMM):
         What a fit estimates, and what it starts anew: s startprob, t transmat, p probs.
     implementation : {"log", "scaling"}
         Accepted; one algorithm serves both.
-    start, fixed, n_init
+    start, fixed, n_init, method
         As in `HMM`; `fixed` may name "probs".
 
     Attributes
@@ -349,6 +355,7 @@ class BernoulliHMM(NamedHMM):
         start: str = "free",
         fixed: dict[str, Any] | None = None,
         n_init: int = 1,
+        method: str = "em",
     ) -> None:
         super().__init__(
             n_components,
@@ -365,5 +372,6 @@ class BernoulliHMM(NamedHMM):
             start=start,
             fixed=fixed,
             n_init=n_init,
+            method=method,
         )
         self.probs_prior = probs_prior

@@ -67,6 +67,7 @@ class NamedHMM(HMM):
         start: str,
         fixed: dict[str, Any] | None,
         n_init: int,
+        method: str,
     ) -> None:
         self.n_components = n_components
         self.startprob_prior = startprob_prior
@@ -82,6 +83,7 @@ class NamedHMM(HMM):
         self.start = start
         self.fixed = fixed
         self.n_init = n_init
+        self.method = method
 
     # -------------------------------------------------------------------------------------------------- the emission
 
