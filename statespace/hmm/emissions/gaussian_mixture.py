@@ -396,11 +396,10 @@ class GaussianMixtureEmission(GaussianFamily):
 
 def _nested_clusters(outer: Clusters, n_states: int, n_mix: int, rng: np.random.Generator) -> Clusters:
     """Clusters of the cluster of each state, (n_states * n_mix) of them, state after state."""
-    means, labels = [], np.empty_like(outer.labels)
+    found = []
     for k in range(n_states):
-        members = np.flatnonzero(outer.labels == k)
-        inner = clusters(outer.rows[members] if members.size else outer.rows, n_mix, rng)
-        means.append(inner.means)
-        if members.size:
-            labels[members] = k * n_mix + inner.labels
-    return Clusters(np.concatenate(means), outer.rows, labels)
+        members = outer.rows[outer.labels == k]
+        inner = clusters(members if len(members) else outer.rows, n_mix, rng)
+        n_rows = len(members) and len(inner.rows)
+        found.append(Clusters(inner.means, inner.rows[:n_rows], inner.labels[:n_rows] + k * n_mix))
+    return Clusters(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
