@@ -59,8 +59,7 @@ class CategoricalEmission(ProbabilityTable):
         A list of symbols in lists of their own, [[0], [1], [2]], is one sequence as a column.
         """
         symbols = self.symbols
-        if _is_column(X):
-            X = [row[0] for row in X]
+        X = _flattened(X)
         if symbols is None and self.n_features is not None:
             symbols = np.arange(check_integer("n_features", self.n_features, 1))
         elif symbols is None and self.emissionprob is not None:
@@ -120,8 +119,16 @@ class CategoricalEmission(ProbabilityTable):
         return PredictiveLaw(weights @ self.emissionprob, symbols, index=index)
 
 
+def _flattened(X: Any) -> Any:
+    """A column in nested lists as the list of its symbols, and a list of such columns as a list of lists."""
+    if _is_column(X):
+        return [row[0] for row in X]
+    if isinstance(X, list | tuple) and X and all(_is_column(part) for part in X):
+        return [[row[0] for row in part] for part in X]
+    return X
+
+
 def _is_column(X: Any) -> bool:
-    """Whether X is a list of lists of one symbol each."""
     return (
         isinstance(X, list | tuple)
         and len(X) > 0
