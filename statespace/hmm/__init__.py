@@ -19,6 +19,8 @@ _HOME = {
     "MultinomialEmission": "hmm.emissions.multinomial",
     "MultinomialHMM": "hmm.hmmlearn_names",
     "PoissonEmission": "hmm.emissions.poisson",
+    "VariationalCategoricalHMM": "hmm.variational_categorical",
+    "VariationalGaussianHMM": "hmm.variational_gaussian",
     "PoissonHMM": "hmm.hmmlearn_names",
     "backward": "hmm.inference",
     "forward": "hmm.inference",

@@ -13,6 +13,8 @@ _CLASSES = {
     "GaussianHMM": "statespace.hmm.hmmlearn_gaussians:GaussianHMM",
     "HMM": "statespace.hmm.model:HMM",
     "MarkovChain": "statespace.markov.chain:MarkovChain",
+    "VariationalCategoricalHMM": "statespace.hmm.variational_categorical:VariationalCategoricalHMM",
+    "VariationalGaussianHMM": "statespace.hmm.variational_gaussian:VariationalGaussianHMM",
     "MultinomialHMM": "statespace.hmm.hmmlearn_names:MultinomialHMM",
     "PoissonHMM": "statespace.hmm.hmmlearn_names:PoissonHMM",
 }
