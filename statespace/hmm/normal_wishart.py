@@ -64,7 +64,8 @@ def covariances(law: NormalWishart) -> Floats:
 
 def log_density_gap(law: NormalWishart, kind: str) -> Floats:
     """E log N(x; mu_k, Lambda_k^{-1}) - log N(x; m_k, S_k / nu_k), the same for every x, shape (K,)."""
-    return 0.5 * (_log_determinant_gap(law.dof, kind, law.means.shape[1]) - law.means.shape[1] / law.beta)
+    D = law.means.shape[1]
+    return np.asarray(0.5 * (_log_determinant_gap(law.dof, kind, D) - D / law.beta))
 
 
 def after(

@@ -25,6 +25,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
+from abc import ABC, abstractmethod
 from concurrent.futures import Executor
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -78,7 +79,7 @@ class Belief(NamedTuple):
         )
 
 
-class VariationalHMM(HMM):
+class VariationalHMM(HMM, ABC):
     """What variational models share: the fit, and point estimates for all verbs of an `HMM`.
 
     The verbs act on the means of the posteriors, `startprob_`, `transmat_` and the emission's.
@@ -94,23 +95,23 @@ class VariationalHMM(HMM):
 
     # ------------------------------------------------------------------------------------------- of the emission
 
+    @abstractmethod
     def _reader(self) -> Any:
         """What reads the data: an emission that need not know its parameters."""
-        raise AttributeError("_reader")
 
+    @abstractmethod
     def _first_emission(
         self, reader: Any, values: Array, weights: Floats, rng: np.random.Generator, known: dict[str, Any]
     ) -> Any:
         """What is believed of the emission where a fit begins; `known` names what starts from its present value."""
-        raise AttributeError("_first_emission")
 
+    @abstractmethod
     def _emission_belief(self) -> Any:
         """What is believed of the emission at present, checked."""
-        raise AttributeError("_emission_belief")
 
+    @abstractmethod
     def _keep_emission(self, emission: Any) -> None:
         """Show what is believed of the emission as attributes."""
-        raise AttributeError("_keep_emission")
 
     # ------------------------------------------------------------------------------------------------- learning
 
@@ -252,8 +253,8 @@ class VariationalHMM(HMM):
             unknown = [letter for letter in getattr(self, option) if letter not in self._names]
             if unknown:
                 raise ValueError(
-                    f"{option} is {getattr(self, option)!r}, and {unknown[0]!r} stands for nothing: expected letters of "
-                    + ", ".join(f"{letter} ({names[0]})" for letter, names in self._names.items())
+                    f"{option} is {getattr(self, option)!r}, and {unknown[0]!r} stands for nothing: expected letters "
+                    "of " + ", ".join(f"{letter} ({names[0]})" for letter, names in self._names.items())
                 )
 
     def _surviving_now(self, name: str) -> Any:
@@ -263,7 +264,7 @@ class VariationalHMM(HMM):
 
     def _surviving(self) -> dict[str, Any]:
         """Attributes that a fit starts from; of others that are set it is logged that they will be overwritten."""
-        known = {}
+        known: dict[str, Any] = {}
         for letter, attributes in self._attributes().items():
             present = [name for name in attributes if name in vars(self)]
             if letter not in self.init_params:
@@ -296,17 +297,18 @@ class VariationalHMM(HMM):
         return Law(belief.startprob.mean()[0], belief.transmat.mean(), belief.emission.point_estimate())
 
     @property
-    def startprob_(self) -> Floats:  # type: ignore[override]  # of a variational model it follows from the posterior
+    def startprob_(self) -> Floats:
         """Mean of the posterior, shape (n_components,); assigning to it keeps what the posterior counts."""
-        return self._present_rows("startprob", (self.n_components,)).mean()[0]
+        mean: Floats = self._present_rows("startprob", (self.n_components,)).mean()[0]
+        return mean
 
     @startprob_.setter
     def startprob_(self, value: Any) -> None:
         self._assign_mean("startprob", value, (self.n_components,))
 
     @property
-    def transmat_(self) -> Floats:  # type: ignore[override]
-        """Mean of the posterior, shape (n_components, n_components); assigning to it keeps what the posterior counts."""
+    def transmat_(self) -> Floats:
+        """Mean of the posterior, shape (n_components, n_components); assigning keeps what the posterior counts."""
         return self._present_rows("transmat", (self.n_components, self.n_components)).mean()
 
     @transmat_.setter
@@ -327,7 +329,7 @@ class VariationalHMM(HMM):
             setattr(self, f"{name}_prior_", np.where(law > 0, prior, 0.0))
 
     @property
-    def emission_(self) -> Any:  # type: ignore[override]
+    def emission_(self) -> Any:
         """The emission with its point estimates."""
         return self._emission_belief().point_estimate()
 
@@ -356,7 +358,7 @@ class VariationalHMM(HMM):
         drawn, states = super().sample(n_samples, random_state, currstate)
         return (drawn[:, None] if drawn.ndim == 1 else drawn), states
 
-    def _reorder(self, law: Law, order: Ints) -> Self:
+    def _reorder(self, law: Law, order: Ints) -> Self:  # noqa: ARG002  # the beliefs have more to say than the law
         belief = self._belief()
         emission = copy.copy(belief.emission)
         emission.reorder(order)

@@ -7,6 +7,7 @@ Entries that are missing are latent too: what the state and the entries of the s
 
 from __future__ import annotations
 
+import copy
 from typing import Any, ClassVar
 
 import numpy as np
@@ -168,8 +169,8 @@ class VariationalGaussianHMM(VariationalHMM):
     >>> from statespace import hmm
     >>> x = np.random.default_rng(0).normal(np.repeat([0.0, 5.0, 0.0], 40))
     >>> model = hmm.VariationalGaussianHMM(4, random_state=0).fit(x)
-    >>> model.sort_states().means_[model.startprob_.argmax()].round().tolist()
-    [0.0]
+    >>> steps = np.bincount(model.sort_states().predict(x), minlength=4)
+    >>> steps[steps > 0].tolist(), model.means_[steps > 0].round(1).ravel().tolist()
 
     """
 
@@ -281,15 +282,13 @@ class VariationalGaussianHMM(VariationalHMM):
     def _first_emission(
         self, reader: Any, values: Array, weights: Floats, rng: np.random.Generator, known: dict[str, Any]
     ) -> GaussianBelief:
-        K, kind, D = self.n_components, self.covariance_type, values.shape[1]
+        K, kind = self.n_components, self.covariance_type
         known = self._prior_defaults(values, weights) | known
         lacking = {f"{name}_posterior_" for name in ("means", "beta", "dof", "scale")} - known.keys()
         if lacking:
             count = weights.sum() / K
             if lacking & {"means_posterior_", "scale_posterior_"}:
-                emission = GaussianEmission(kind)
-                if "means_posterior_" not in lacking:
-                    emission.means = np.array(known["means_posterior_"], np.float64)
+                emission = copy.deepcopy(reader)
                 emission.initialize(values, K, rng, weights)
             known.setdefault("beta_posterior_", np.asarray(known["beta_prior_"], np.float64) + count)
             more = weights.sum() if kind == "tied" else count
