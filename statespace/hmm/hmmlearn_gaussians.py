@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from statespace.hmm.baum_welch import Law
 from statespace.hmm.emissions.gaussian import GaussianEmission
 from statespace.hmm.emissions.gaussian_covariances import checked_covariances
 from statespace.hmm.emissions.gaussian_mixture import GaussianMixtureEmission
@@ -106,6 +107,10 @@ class GaussianHMM(NamedHMM):
         self.means_weight = means_weight
         self.covars_prior = covars_prior
         self.covars_weight = covars_weight
+
+    def _law(self) -> Law:
+        vars(self).pop("n_features", None)  # hmmlearn's scripts may set it to anything: the means have the last word
+        return super()._law()
 
     @property
     def covars_(self) -> Floats:

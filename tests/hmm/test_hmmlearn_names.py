@@ -400,8 +400,12 @@ def test_features_that_do_not_match_are_refused(name):
     with pytest.raises(ValueError, match="X has 3 columns, the model has 2"):
         model.score(np.ones((5, 3)))
     model.n_features = 3
-    with pytest.raises(ValueError, match="n_features is 3"):
+    if name == "GaussianHMM":  # as hmmlearn has it: its scripts may say anything
         model.score(np.ones((5, 2)))
+        assert model.n_features == 2
+    else:
+        with pytest.raises(ValueError, match="n_features is 3"):
+            model.score(np.ones((5, 2)))
 
 
 def test_unseen_symbols_are_answered_by_name():
