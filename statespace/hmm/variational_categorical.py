@@ -73,8 +73,8 @@ class CategoricalBelief:
 class VariationalCategoricalHMM(VariationalHMM):
     """Symbols, with Dirichlet priors on all probabilities, fitted by variational Bayes.
 
-    States that the data do not need keep their prior, so that n_components may be generous; `lower_bound` and several
-    starts (`n_init`) tell how many are enough.
+    The prior asks each state to earn its place: one that explains nothing falls back to its prior. The lower bound has
+    many maxima, so that several starts (`n_init`) pay; `lower_bound` compares numbers of states.
 
     Parameters
     ----------

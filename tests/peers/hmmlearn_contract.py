@@ -30,8 +30,24 @@ LEFT_OUT = {
     ),
     "test_kl_divergence.py::": "tests private functions",
     "test_utils.py::": "tests functions on arrays, no model",
-    "test_variational_categorical.py::": "there is no class of ours of this name",
-    "test_variational_gaussian.py::": "there is no class of ours of this name",
+    "test_variational_categorical.py::TestVariationalCategorical::test_fit_and_compare_with_em": (
+        "needs hmmlearn's own random draws: expects a certain state to be left without data"
+    ),
+    "test_variational_categorical.py::TestVariationalCategorical::test_init_incorrect_priors": (
+        "demands that beliefs with a column for a symbol that the data do not show be refused; ours may wait for it"
+    ),
+    "test_variational_gaussian.py::TestDiagonal::test_random_fit": (
+        "needs hmmlearn's own start: expects the score still to rise after the first iteration, where ours is at the top"
+    ),
+    "test_variational_gaussian.py::TestFull::test_random_fit": (
+        "needs hmmlearn's own start: expects the score still to rise after the first iteration, where ours is at the top"
+    ),
+    "test_variational_gaussian.py::TestSpherical::test_random_fit": (
+        "needs hmmlearn's own start: expects the score still to rise after the first iteration, where ours is at the top"
+    ),
+    "test_variational_gaussian.py::TestTied::test_random_fit": (
+        "needs hmmlearn's own start: expects the score still to rise after the first iteration, where ours is at the top"
+    ),
 }
 _PLACES = {
     hmmlearn.base: ("ConvergenceMonitor",),
