@@ -341,3 +341,21 @@ def test_what_does_not_fit_is_refused_in_words(name, value, message):
     setattr(emission, name, value)
     with pytest.raises(ValueError, match=message):
         emission.check(2)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_no_start_depends_on_the_order_of_the_sequences(seed):
+    rng = np.random.default_rng(seed)
+    parts = [rng.normal(size=(n, 2)) * rng.gamma(2.0) + rng.normal(size=2) for n in (20, 5, 35)]
+    made = []
+    for order in ([0, 1, 2], [2, 0, 1]):
+        X = np.concatenate([parts[i] for i in order])
+        offsets = np.cumsum([0, *(len(parts[i]) for i in order)])
+        first = GaussianMixtureEmission(2, "full")
+        first.initialize(X, 2, np.random.default_rng(seed))
+        rivals = GaussianMixtureEmission(2, "full").rivals(X, offsets, 2, np.random.default_rng(seed))
+        made.append([first, *rivals])
+    for one, other in zip(*made, strict=True):
+        np.testing.assert_allclose(other.means, one.means, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(other.covars, one.covars, rtol=1e-9, atol=1e-9)
+        np.testing.assert_array_equal(other.weights, one.weights)

@@ -396,11 +396,12 @@ class GaussianMixtureEmission(GaussianFamily):
 
 def _nested_clusters(outer: Clusters, n_states: int, n_mix: int, rng: np.random.Generator) -> Clusters:
     """Clusters of the cluster of each state, (n_states * n_mix) of them, state after state."""
-    means, labels = [], np.empty_like(outer.labels)
+    means, rows, labels = [], [], []
     for k in range(n_states):
         members = np.flatnonzero(outer.labels == k)
         inner = clusters(outer.rows[members] if members.size else outer.rows, n_mix, rng)
         means.append(inner.means)
         if members.size:
-            labels[members] = k * n_mix + inner.labels
-    return Clusters(np.concatenate(means), outer.rows, labels)
+            rows.append(inner.rows)  # in an order of their own
+            labels.append(k * n_mix + inner.labels)
+    return Clusters(np.concatenate(means), np.concatenate(rows), np.concatenate(labels))
