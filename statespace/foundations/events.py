@@ -44,6 +44,11 @@ def _turn(event: Event, group: Hashable, a: float, b: float) -> tuple[float, flo
     return a, b
 
 
+def last_before(x: Floats) -> Floats:
+    """The last number before each of `x`; infinity stays."""
+    return np.asarray(np.where(np.isinf(x), x, np.nextafter(x, -np.inf)))
+
+
 def between(below: Floats, above: Floats) -> Floats:
     """P(a < x <= b) of neighbouring numbers along the last axis, from P(x <= .) and P(x > .), each exact if small."""
     return np.asarray(np.where(below[..., :-1] > 0.5, -np.diff(above, axis=-1), np.diff(below, axis=-1)))

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from statespace.foundations.events import GRID, Event, between, constant_pieces
+from statespace.foundations.events import GRID, Event, between, constant_pieces, last_before
 from statespace.foundations.predictive import PredictiveLaw, freeze, moment_columns, standard_deviations
 from statespace.foundations.probability import generator
 from statespace.protocols import Array, Floats
@@ -84,7 +84,7 @@ class GaussianLaw(PredictiveLaw):
         from scipy.special import ndtr
 
         edges = np.column_stack(np.broadcast_arrays(np.ravel(low), np.ravel(high)))
-        scores = self._standard_scores(np.nextafter(edges, -np.inf))  # up to the last number before each edge
+        scores = self._standard_scores(last_before(edges))
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(between(ndtr(scores), ndtr(-scores))[:, 0]))
 

@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 
-from statespace.foundations.events import GRID, Event, between, constant_pieces
+from statespace.foundations.events import GRID, Event, between, constant_pieces, last_before
 from statespace.foundations.observations import read_observations
 from statespace.foundations.predictive import Interval, PredictiveLaw, freeze, moment_columns
 from statespace.foundations.probability import draw_columns, generator
@@ -189,7 +189,7 @@ class MixtureLaw(PredictiveLaw):
         """Log P(low <= x_n < high) of one feature, shape (n,); one of each for all rows, or one a row."""
         self._check_one_feature("log_between")
         edges = np.column_stack(np.broadcast_arrays(np.ravel(low), np.ravel(high)))
-        before = np.nextafter(edges, -np.inf).ravel()  # up to the last number before each edge
+        before = last_before(edges).ravel()
         shape = (len(edges), 2, -1)
         below, above = (part.reshape(shape).transpose(0, 2, 1) for part in (self._below(before), self._above(before)))
         with np.errstate(divide="ignore"):

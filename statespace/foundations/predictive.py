@@ -90,6 +90,9 @@ class PredictiveLaw:
         def log_density(self, x: Any) -> Floats:
             """Log probability or log density of x_n, in nats; one x for all rows, or one a row; NaN where missing."""
 
+        def log_between(self, low: Any, high: Any) -> Floats:
+            """Log P(low <= x_n < high) of one feature, shape (n,); absent from laws of symbols."""
+
         def sample(self, random_state: Any = None) -> Array:
             """One draw a row, shape (n,) of symbols or (n, n_features)."""
 
