@@ -84,7 +84,8 @@ class GaussianLaw(PredictiveLaw):
         from scipy.special import ndtr
 
         edges = np.column_stack(np.broadcast_arrays(np.ravel(low), np.ravel(high)))
-        scores = self._standard_scores(last_before(edges))
+        spread = standard_deviations(self.cov)
+        scores = self._standard_scores(np.where(spread == 0, last_before(edges), edges))
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(between(ndtr(scores), ndtr(-scores))[:, 0]))
 
