@@ -45,7 +45,7 @@ class HiddenStates(SequenceModel):
         raise AttributeError("_law")
 
     def _read(self, law: Law, X: Any, lengths: Any) -> Evidence:
-        return read_evidence(law.emission, X, lengths)
+        return read_evidence(law.emission, X, lengths, None, len(law.startprob))
 
     def log_likelihood(self, X: Any, lengths: Any = None, by: str = "total") -> Any:
         """Log-likelihood in nats.
