@@ -14,7 +14,6 @@ from statespace import HMM, PredictiveLaw, load
 from statespace.hmm import CategoricalEmission, GaussianEmission, PoissonEmission
 from tests import naive_hmm
 
-
 halves = st.integers(-4, 18).map(lambda n: n / 2)
 
 
