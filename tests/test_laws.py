@@ -8,7 +8,7 @@ import functools
 import numpy as np
 import pytest
 
-from statespace import HMM, MarkovChain
+from statespace import HMM, MarkovChain, hmm
 from statespace.hmm import CategoricalEmission, GaussianEmission, GaussianMixtureEmission, PoissonEmission
 from tests.laws import LAWS, Case
 
@@ -106,6 +106,36 @@ def hidden(n_parameters, n_components, emission, *, data=None, K=2, labels=None,
     )
 
 
+def answers(n_features, rng):
+    """Four sequences of yes and no, mostly yes for a while and then mostly no."""
+    drawn = []
+    for n in (12, 18, 30, 25):
+        x = (rng.random((n, n_features)) < np.where(np.arange(n) // 4 % 2, 0.8, 0.3)[:, None]).astype(int)
+        x[:2] = [[0], [1]]
+        drawn.append(x[:, 0] if n_features == 1 else x)
+    return drawn
+
+
+def trials(rng):
+    """Four sequences of what came of five trials of three kinds."""
+    likely, unlikely = [0.6, 0.3, 0.1], [0.1, 0.2, 0.7]
+    drawn = []
+    for n in (12, 18, 30, 25):
+        steps = np.arange(n) // 4 % 2
+        drawn.append(np.where(steps[:, None], rng.multinomial(5, likely, n), rng.multinomial(5, unlikely, n)))
+    return drawn
+
+
+def named(n_parameters, name, n_components, *args, data, **options):
+    return Case(
+        f"{name}({', '.join(map(str, (n_components, *args)))}{', ...' * bool(options)})",
+        functools.partial(getattr(hmm, name), n_components, *args, random_state=0, tol=0.01, **options),
+        data,
+        n_parameters,
+        rtol=1e-9,
+    )
+
+
 TWO = [[-0.5, -0.5], [3.0, 3.0]]
 CASES = [
     hidden(1, 1, CategoricalEmission()),
@@ -145,6 +175,24 @@ CASES = [
         data=amounts,
         classes={"ZeroInflatedExponential": ZeroInflatedExponential},
     ),
+    hidden(
+        1 + 2 + 4,
+        2,
+        starting(hmm.BernoulliEmission(), probs=[[0.2, 0.3], [0.7, 0.6]]),
+        data=functools.partial(answers, 2),
+    ),
+    hidden(
+        1 + 2 + 4,
+        2,
+        starting(hmm.MultinomialEmission(), emissionprob=[[0.5, 0.3, 0.2], [0.2, 0.2, 0.6]]),
+        data=trials,
+    ),
+    named(2, "CategoricalHMM", 1, data=functools.partial(sequences, 3)),
+    named(1, "PoissonHMM", 1, data=counts),
+    named(5, "GaussianHMM", 1, "full", data=functools.partial(reals, 2)),
+    named(2, "GMMHMM", 1, 1, data=functools.partial(reals, 1)),
+    named(2, "MultinomialHMM", 1, data=trials),
+    named(1, "BernoulliHMM", 1, data=functools.partial(answers, 1)),
     chain(1, 0),
     chain(2, 0, K=3, smoothing="laplace"),
     chain(2, 1),
