@@ -9,6 +9,7 @@ sample; what needs more than they have is absent.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from types import MethodType
@@ -27,6 +28,7 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 _LARGEST = np.finfo(np.float64).max
 _LEFT_OUT = 1e-15  # tails that a sum over counts does without
+_MOST_COUNTS = 1 << 24
 _LEVELS = 512  # quantiles of each component at which an event is looked at: they meet every atom of more than 1 / 512
 _WHAT = {"cdf": "cdf(x)", "mean": "mean()", "cov": "cov()"}
 
@@ -116,7 +118,7 @@ class MixtureLaw(PredictiveLaw):
     def _means(self) -> Floats:
         return np.asarray(self.components.mean(), np.float64).reshape(self.weights.shape[1], -1)
 
-    @property
+    @functools.cached_property
     def _n_features(self) -> int:
         return self._means().shape[1] if hasattr(self.components, "mean") else 1
 
@@ -139,7 +141,7 @@ class MixtureLaw(PredictiveLaw):
                 "leave out single features (marginalises = True): make the whole row NaN, or fill it"
             )
         if seen.any():
-            logs[seen] = self.components.log_likelihood(values[seen])
+            logs[seen] = self._checked("log_likelihood", values[seen], self.components.log_likelihood(values[seen]))
         with np.errstate(divide="ignore", invalid="ignore"):
             joint = np.log(self.weights) + logs
             top = joint.max(axis=1)
@@ -214,16 +216,21 @@ class MixtureLaw(PredictiveLaw):
             column = x[finite, None]
             with np.errstate(all="ignore"):  # a tail may overflow on its way to 0
                 function = getattr(self.components, member)
-                found = np.asarray(function(column) if self._n_features == 1 else function(column, feature))
-            if found.shape != (len(column), out.shape[1]) or np.isnan(found).any():
-                wrong = f"shape {found.shape}" if found.shape != (len(column), out.shape[1]) else "NaN"
-                raise ValueError(
-                    f"{type(self.components).__name__}.{member} returned {wrong} for numbers of shape {column.shape} "
-                    f"from {column.min():g} to {column.max():g}, expected a probability for each of the "
-                    f"{out.shape[1]} components, (n, n_components), also far out"
-                )
-            out[finite] = found
+                found = function(column) if self._n_features == 1 else function(column, feature)
+            out[finite] = self._checked(member, column, found)
         return out
+
+    def _checked(self, member: str, x: Floats, found: Any) -> Floats:
+        """What a member of the components returned for `x` (m, n_features): a number for each component."""
+        values = np.asarray(found, np.float64)
+        expected = (len(x), self.weights.shape[1])
+        if values.shape != expected or np.isnan(values).any():
+            raise ValueError(
+                f"{type(self.components).__name__}.{member} returned "
+                f"{'NaN' if values.shape == expected else f'shape {values.shape}'} for numbers of shape {x.shape} from "
+                f"{np.nanmin(x):g} to {np.nanmax(x):g}, expected a number for each row and component, shape {expected}"
+            )
+        return values
 
     def _below(self, x: Floats, feature: int = 0) -> Floats:
         return self._tail("cdf", x, 0.0, feature)
@@ -243,7 +250,13 @@ class MixtureLaw(PredictiveLaw):
             return self._below(x, feature)[np.arange(len(x)), columns]
 
         ends = np.full(len(each), _LARGEST)
-        return quantiles(cdf, each, -ends, ends).reshape(len(levels), K)
+        found = quantiles(cdf, each, -ends, ends)
+        lost = np.abs(found) == _LARGEST
+        if lost.any():
+            raise ValueError(
+                f"{type(self.components).__name__}.cdf reaches {each[lost][0]:g} at no number: it must go from 0 to 1"
+            )
+        return found.reshape(len(levels), K)
 
     def _quantile(self, probability: float) -> Array:
         counts = self.support == "counts"
@@ -270,11 +283,16 @@ class MixtureLaw(PredictiveLaw):
             top = float(self._component_quantiles(np.array([1 - _LEFT_OUT])).max())
             if max(seen, default=0.0) > top:
                 top = 2 * max(seen) + 64  # so far out that what is left is little beside what was seen
+            if top > _MOST_COUNTS:
+                raise ValueError(
+                    f"the counts of this law reach to {top:.3g}, too many to ask the event of each: log_between (bins= "
+                    "in compare) needs no more than the ends of an interval"
+                )
             counts = np.arange(int(top) + 1)
             masses = np.exp(self.components.log_likelihood(counts[:, None]))
             return [event(count) for count in counts.tolist()], np.ascontiguousarray(masses.T)
         inner = self._component_quantiles((np.arange(_LEVELS) + 0.5) / _LEVELS)
-        ends = self._component_quantiles(np.array([1e-19, 1 - 1e-16]))
+        ends = self._component_quantiles(np.array([1e-19, 1 - 1e-14]))
         grid = np.linspace(ends.min(), ends.max(), GRID)
         points = np.unique(np.concatenate([grid, inner.ravel(), ends.ravel(), seen])).tolist()
         groups, edges = constant_pieces(event, points)

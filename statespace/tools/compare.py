@@ -345,7 +345,7 @@ class _Bins:
             ) from None
 
     def log_probability(self, law: PredictiveLaw, values: Sequence[Any]) -> Floats:
-        """Log P of the interval of each value under a law of real numbers: its ends are known and need no search."""
+        """Log P of the interval of each value under a law of numbers: its ends are known and need no search."""
         bounds = np.concatenate([[-np.inf], self.edges, [np.inf]])
         at = np.array([self(value) for value in values])
         return law.log_between(bounds[at], bounds[at + 1])
@@ -377,7 +377,7 @@ def _event_steps(steps: Floats, law: PredictiveLaw, data: Any, event: Event) -> 
     values = _values(data)
     found = np.full(len(steps), np.nan)
     law, observed = law[scored], [values[row] for row in scored]
-    if isinstance(event, _Bins) and hasattr(law, "log_between") and law.support != "counts":
+    if isinstance(event, _Bins) and hasattr(law, "log_between"):
         found[scored] = event.log_probability(law, observed)
     else:
         found[scored] = law.log_event(event, observed)

@@ -424,6 +424,39 @@ def test_a_cdf_that_is_none_is_named(kind, what):
         law.interval()
 
 
+class NeverOne(Rain):
+    def cdf(self, x):
+        return 0.9 * super().cdf(x)
+
+
+def test_a_cdf_that_does_not_reach_one_is_named():
+    law = PredictiveLaw(weights=[[0.5, 0.5]], components=NeverOne([0.9, 0.3], [1.0, 4.0]))
+    with pytest.raises(ValueError, match=r"NeverOne\.cdf reaches 0\.975 at no number: it must go from 0 to 1"):
+        law.interval()
+
+
+def test_a_density_of_another_number_of_components_is_named():
+    law = PredictiveLaw(weights=[[0.5, 0.3, 0.2]], components=Rain([0.9, 0.3], [1.0, 4.0]))
+    with pytest.raises(ValueError, match=r"Rain\.log_likelihood returned shape \(1, 2\) .* shape \(1, 3\)"):
+        law.log_density(1.0)
+
+
+def test_events_of_very_large_counts_are_asked_by_their_ends():
+    law = PredictiveLaw(weights=[[0.5, 0.5]], components=poisson(1e9, 1.001e9))
+    with pytest.raises(ValueError, match=r"reach to 1\.0\de\+09, too many .*: log_between"):
+        law.log_event(lambda count: count > 10**9, [10**9])
+    expected = stats.poisson.sf(1_000_500_000 - 1, [1e9, 1.001e9]).mean()
+    np.testing.assert_allclose(np.exp(law.log_between(1_000_500_000, np.inf)), [expected], rtol=1e-9)
+
+
+def test_intervals_of_counts_by_their_ends_are_sums():
+    law = PredictiveLaw(weights=[[0.25, 0.75]], components=poisson(2.0, 7.0))
+    pmf = law.weights[0] @ stats.poisson.pmf(np.arange(200), [[2.0], [7.0]])
+    for low, high in ((3, 6), (0, 1), (2.5, 40), (30, np.inf), (-np.inf, 4)):
+        chosen = (np.arange(200) >= low) & (np.arange(200) < high)
+        np.testing.assert_allclose(np.exp(law.log_between(low, high)), [pmf[chosen].sum()], rtol=1e-9)
+
+
 def test_rows_known_in_part_need_components_that_say_they_can():
     class Two(Rain):
         def mean(self):

@@ -182,6 +182,13 @@ class PoissonEmission(ByValue):
         below = pdtr(np.floor(np.maximum(x, 0.0)), self.lambdas[:, feature])
         return np.where(np.asarray(x) < 0, 0.0, below)
 
+    def sf(self, x: Floats, feature: int = 0) -> Floats:
+        """P(X > x | z = k), exact where the cdf is rounded to 1, shape (n, n_components)."""
+        from scipy.special import pdtrc
+
+        above = pdtrc(np.floor(np.maximum(x, 0.0)), self.lambdas[:, feature])
+        return np.where(np.asarray(x) < 0, 1.0, above)
+
     def mean(self) -> Floats:
         """E(x | z = k), shape (n_components, n_features)."""
         return np.array(self.lambdas)
