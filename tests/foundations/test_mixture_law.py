@@ -443,7 +443,7 @@ def test_a_density_of_another_number_of_components_is_named():
 
 def test_events_of_very_large_counts_are_asked_by_their_ends():
     law = PredictiveLaw(weights=[[0.5, 0.5]], components=poisson(1e9, 1.001e9))
-    with pytest.raises(ValueError, match=r"reach to 1\.0\de\+09, too many .*: log_between"):
+    with pytest.raises(ValueError, match=r"reach to 1e\+09, too many .*: log_between"):
         law.log_event(lambda count: count > 10**9, [10**9])
     expected = stats.poisson.sf(1_000_500_000 - 1, [1e9, 1.001e9]).mean()
     np.testing.assert_allclose(np.exp(law.log_between(1_000_500_000, np.inf)), [expected], rtol=1e-9)
