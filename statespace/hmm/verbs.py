@@ -154,7 +154,7 @@ class HiddenStates(SequenceModel):
         return FilterResult(
             by_step(filtered, observations),
             by_step(predicted, observations),
-            float(steps.sum()),
+            float(np.nansum(steps)),  # what follows an impossible observation is NaN
             last if observations.layout.form != "single" else last[0],
         )
 

@@ -301,3 +301,15 @@ def test_all_paths_agree_with_an_event_by_enumeration():
             total += p
             here += p * ((1 - stop) if x[n] > 0 else stop)
         assert found[n] == pytest.approx(math.log(here / total), rel=1e-12)
+
+
+def test_after_an_impossible_observation_nothing_is_known():
+    emission = PoissonEmission()
+    emission.lambdas = np.array([[0.0], [0.0]])
+    model = by_hand(emission, [0.5, 0.5], [[0.9, 0.1], [0.2, 0.8]])
+    x = [0, 5, 0]
+    assert model.filter(x).log_likelihood == model.score(x) == -math.inf
+    law = model.predictive(x)
+    np.testing.assert_array_equal(np.isnan(law.interval().low[:, 0]), [False, False, True, True])
+    np.testing.assert_array_equal(np.isnan(law.mean[:, 0]), [False, False, True, True])
+    np.testing.assert_array_equal(law[:2].log_density([0, 5]), [0.0, -math.inf])
