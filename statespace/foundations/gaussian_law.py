@@ -57,10 +57,11 @@ class GaussianLaw(PredictiveLaw):
         """Refuse: a single number has none."""
         raise TypeError("a Gaussian law gives no single value a probability: use log_density, or differences of cdf")
 
-    def _quantile(self, probability: float) -> Array:
+    def _quantiles(self, probabilities: list[float]) -> list[Array]:
         from scipy.special import ndtri
 
-        return np.asarray(self.mean + ndtri(probability) * standard_deviations(self.cov))
+        spread = standard_deviations(self.cov)
+        return [self.mean + ndtri(p) * spread for p in probabilities]
 
     def cdf(self, x: Any) -> Floats:
         """P(x_n <= x) of one feature, shape (n,); one `x` for all rows, or one a row."""

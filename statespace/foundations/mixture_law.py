@@ -258,22 +258,23 @@ class MixtureLaw(PredictiveLaw):
             )
         return found.reshape(len(levels), K)
 
-    def _quantile(self, probability: float) -> Array:
+    def _quantiles(self, probabilities: list[float]) -> list[Array]:
         counts = self.support == "counts"
-        level = probability * (1 - 1e-14) if counts else probability  # a sum that should be equal may be rounded
+        levels = np.array(probabilities) * (1 - 1e-14 * counts)  # a sum that should be equal may be rounded
         known = ~np.isnan(self.weights).any(axis=1)
-        weights = self.weights[known]
-        found = np.full((len(self), self._n_features), np.nan)
+        weights = np.tile(self.weights[known], (len(levels), 1))
+        found = np.full((len(levels), len(self), self._n_features), np.nan)
         for feature in range(self._n_features):
-            ends = self._component_quantiles(np.array([level]), feature)
+            ends = np.repeat(self._component_quantiles(levels, feature), known.sum(), axis=0)
             low = np.where(weights > 0, ends, np.inf).min(axis=1)
             high = np.where(weights > 0, ends, -np.inf).max(axis=1)
 
             def cdf(x: Floats, feature: int = feature) -> Floats:
                 return np.asarray((weights * self._below(x, feature)).sum(axis=1))
 
-            found[known, feature] = quantiles(cdf, level, low, high)
-        return found.astype(np.int64) if counts and known.all() else found
+            of_all = quantiles(cdf, np.repeat(levels, known.sum()), low, high)
+            found[:, known, feature] = of_all.reshape(len(levels), -1)
+        return list(found.astype(np.int64) if counts and known.all() else found)
 
     # -------------------------------------------------------------------------------------------------------- events
 

@@ -7,6 +7,7 @@ or mixtures of the laws that a hidden state chooses between.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -14,6 +15,13 @@ import numpy as np
 from statespace.foundations.events import Event
 from statespace.foundations.validation import check_probability
 from statespace.protocols import Array, Floats
+
+
+_KINDS = {  # a file each, of which only that of the kind that is made is read
+    "probabilities": ("symbols", "symbol_law", "SymbolLaw"),
+    "mean": ("cov", "gaussian_law", "GaussianLaw"),
+    "weights": ("components", "mixture_law", "MixtureLaw"),
+}
 
 
 class Interval(NamedTuple):
@@ -99,8 +107,8 @@ class PredictiveLaw:
         def probability(self, symbol: Any) -> Floats:
             """P(x_n = symbol), shape (n,)."""
 
-        def _quantile(self, probability: float) -> Array:
-            """The smallest value at which the cumulative probability reaches `probability`."""
+        def _quantiles(self, probabilities: list[float]) -> list[Array]:
+            """The smallest values at which the cumulative probability reaches each of `probabilities`."""
 
         def _pieces(self, event: Event, observed: list[Any]) -> tuple[list[Hashable], Floats]:
             """Values of `event`, and the masses (..., n_pieces) of the pieces on which it has them."""
@@ -122,25 +130,21 @@ class PredictiveLaw:
         """Make the kind of law that the arguments describe."""
         if cls is not PredictiveLaw:
             return object.__new__(cls)
-        from statespace.foundations.gaussian_law import GaussianLaw
-        from statespace.foundations.mixture_law import MixtureLaw
-        from statespace.foundations.symbol_law import SymbolLaw
-
         given = {"probabilities": probabilities, "symbols": symbols, "mean": mean, "cov": cov}
         given |= {"weights": weights, "components": components}
-        first = [name for name in ("probabilities", "mean", "weights") if given[name] is not None]
-        if len(first) != 1:
+        heads = [name for name in _KINDS if given[name] is not None]
+        if len(heads) != 1:
             raise TypeError(
                 "a PredictiveLaw has either probabilities and symbols, or mean and cov, or weights and components"
             )
-        second = {"probabilities": "symbols", "mean": "cov", "weights": "components"}[first[0]]
-        foreign = [name for name, value in given.items() if value is not None and name not in (first[0], second)]
+        first = heads[0]
+        second, module, kind = _KINDS[first]
+        foreign = [name for name, value in given.items() if value is not None and name not in (first, second)]
         if given[second] is None or foreign:
             raise TypeError(
-                f"a PredictiveLaw with {first[0]} needs {second}, and has no {' and no '.join(foreign) or 'others'}"
+                f"a PredictiveLaw with {first} needs {second}, and has no {' and no '.join(foreign) or 'others'}"
             )
-        kinds: dict[str, Any] = {"probabilities": SymbolLaw, "mean": GaussianLaw, "weights": MixtureLaw}
-        made: Self = object.__new__(kinds[first[0]])
+        made: Self = object.__new__(getattr(import_module(f"statespace.foundations.{module}"), kind))
         return made
 
     # -------------------------------------------------------------------------------------------------- a row a law
@@ -180,7 +184,7 @@ class PredictiveLaw:
         feature, of symbols in their order.
         """
         tail = (1 - check_probability("level", level)) / 2
-        return Interval(self._quantile(tail), self._quantile(1 - tail))
+        return Interval(*self._quantiles([tail, 1 - tail]))
 
     def log_event(self, event: Event, x: Any) -> Floats:
         """Log P(event(x_n) = event(observed x_n)) in nats, shape (n,): different laws on the same events.

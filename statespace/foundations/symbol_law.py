@@ -64,10 +64,10 @@ class SymbolLaw(PredictiveLaw):
             raise ValueError(f"{symbol!r:.40} is not among the {len(self.symbols)} symbols {self._listed()}")
         return np.asarray(self.probabilities[:, matches].sum(axis=1))
 
-    def _quantile(self, probability: float) -> Array:
+    def _quantiles(self, probabilities: list[float]) -> list[Array]:
         cumulative = np.cumsum(self.probabilities, axis=1)
-        reached = cumulative >= probability * cumulative[:, -1:] * (1 - 1e-14)
-        return np.asarray(self.symbols[np.argmax(reached, axis=1)])
+        least = cumulative[:, -1:] * (1 - 1e-14)  # a sum that should be equal may be rounded
+        return [self.symbols[np.argmax(cumulative >= p * least, axis=1)] for p in probabilities]
 
     def cdf(self, x: Any) -> Floats:
         """P(x_n <= x), shape (n,); one `x` for all rows, or one a row.
