@@ -16,7 +16,6 @@ from statespace.foundations.events import Event
 from statespace.foundations.validation import check_probability
 from statespace.protocols import Array, Floats
 
-
 _KINDS = {  # a file each, of which only that of the kind that is made is read
     "probabilities": ("symbols", "symbol_law", "SymbolLaw"),
     "mean": ("cov", "gaussian_law", "GaussianLaw"),
@@ -141,9 +140,8 @@ class PredictiveLaw:
         second, module, kind = _KINDS[first]
         foreign = [name for name, value in given.items() if value is not None and name not in (first, second)]
         if given[second] is None or foreign:
-            raise TypeError(
-                f"a PredictiveLaw with {first} needs {second}, and has no {' and no '.join(foreign) or 'others'}"
-            )
+            beside = f", and has no {' and no '.join(foreign)}" if foreign else ""
+            raise TypeError(f"a PredictiveLaw with {first} needs {second}{beside}")
         made: Self = object.__new__(getattr(import_module(f"statespace.foundations.{module}"), kind))
         return made
 
