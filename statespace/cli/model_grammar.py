@@ -17,8 +17,8 @@ from statespace.cli.errors import CommandError, listing
 
 Named = dict[str, Any]
 
-STARTS = 6
-"""Fits of a hidden Markov model from as many starts, of which the best is kept."""
+STARTS, ITERATIONS = 4, 500
+"""Fits of a hidden Markov model from as many starts, of which the best is kept; each of at most so many iterations."""
 MOST_STATES = 32
 
 
@@ -92,7 +92,7 @@ def hidden_markov_model(n_states: int, symbols: Any = None) -> Any:
 
     emission = CategoricalEmission()
     emission.symbols = symbols
-    return HMM(n_states, emission, n_init=STARTS, random_state=0)
+    return HMM(n_states, emission, method="lbfgs", n_init=STARTS, n_iter=ITERATIONS, random_state=0)
 
 
 FAMILIES: dict[str, Callable[[str, str | None], Named]] = {"iid": _iid, "markov": _markov, "hmm": _hmm}

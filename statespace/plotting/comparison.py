@@ -38,7 +38,7 @@ def held_out_loss(
     *,
     losses: Sequence[float] | Floats | None = None,
     errors: Sequence[float] | Floats | None = None,
-    orders: Sequence[int] | None = None,
+    orders: Sequence[int] | Sequence[str] | None = None,
     n_parameters: Sequence[int] | None = None,
     best: int | str | None = None,
     unit: Literal["nats", "bits"] = "nats",
@@ -62,7 +62,7 @@ def held_out_loss(
     errors : sequence of length n_orders, optional
         Standard error of the difference to the best, in nats a step; NaN for none.
     orders : sequence of length n_orders, optional
-        By default 0, 1, 2, ...
+        By default 0, 1, 2, ...; or names of models.
     n_parameters : sequence of length n_orders, optional
         Free parameters of each order.
     best : int or str, optional
@@ -91,7 +91,9 @@ def held_out_loss(
             f"selection is {shortly(selection)}, expected the result of select_order(..., test=...) or compare, "
             "or losses="
         )
-    names = _model_names(selection) if orders is None else None
+    named = orders is not None and any(isinstance(order, str) for order in orders)
+    names = _model_names(selection) if orders is None else [str(order) for order in orders] if named else None
+    orders = None if named else orders
     if losses is None:
         losses = getattr(selection, "held_out", getattr(selection, "held_out_nats", None))
     if losses is None:
