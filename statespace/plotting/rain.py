@@ -205,19 +205,19 @@ def rain_report(
     day = days.max() + np.timedelta64(1, "D")
     span = (days.max() - days.min()).astype(int) + 1 if n_days is None else n_days
     n_months = span // 30 + 2
-    calendar_height = 0.95 + 0.24 * n_months
+    calendar_height, height_below = 0.95 + 0.24 * n_months, max(3.0, 1.0 + 0.36 * len(tomorrow))
 
     if figure is None:
         from matplotlib.figure import Figure as NewFigure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
 
         layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.1)
-        figure = NewFigure(figsize=(9.0, calendar_height + 3.9), layout=layout)
+        figure = NewFigure(figsize=(9.0, calendar_height + height_below + 0.9), layout=layout)
     from matplotlib.figure import FigureBase
 
     if not isinstance(figure, FigureBase):
         raise TypeError(f"figure is {shortly(figure)}, expected a matplotlib Figure or SubFigure, or None")
-    rows = figure.add_gridspec(2, 2, height_ratios=[calendar_height, 3.0])
+    rows = figure.add_gridspec(2, 2, height_ratios=[calendar_height, height_below])
     p = tomorrow[best][0]
     rain_calendar(
         dates,
@@ -234,7 +234,6 @@ def rain_report(
         errors=errors,
         orders=orders,
         n_parameters=n_parameters,
-        best=best if kind == "model" else None,
         unit=unit,
         title=f"What each {kind} gains",
     )
