@@ -71,7 +71,7 @@ def forecast_fan(
         past = read_series(X, times, support="categories" if law.support == "categories" else None, symbols=law.symbols)
     ahead = _times(law, past, times)
     if law.support != "categories":
-        n_features = np.shape(law.mean)[1]
+        n_features = np.asarray(law.interval(0.5).low).reshape(len(law), -1).shape[1]
         if not 0 <= check_integer("feature", feature) < n_features:
             raise ValueError(f"feature is {feature}, expected 0..{n_features - 1}")
         if past is not None:
@@ -126,8 +126,12 @@ def _draw_bands(ax: Axes, law: Any, ahead: Array, shares: list[float], feature: 
         strength = 0.18 + 0.42 * (number + 1) / len(shares)
         look: dict[str, Any] = {"color": _tint(strength), "linewidth": 0, "zorder": 1 + number / 10, "gid": "interval"}
         ax.fill_between(x, np.repeat(low, 2), np.repeat(high, 2), label=f"{100 * level:g}%", **look)
-    mean = np.asarray(law.mean)[:, feature]
-    ax.plot(ahead, mean, color=ACCENT, linewidth=1.8, zorder=3, label="mean", gid="mean")
+    try:
+        mean = np.asarray(law.mean)[:, feature]
+    except AttributeError:  # the emission is a user's own, and has none
+        pass
+    else:
+        ax.plot(ahead, mean, color=ACCENT, linewidth=1.8, zorder=3, label="mean", gid="mean")
     _explain(ax)
 
 
