@@ -98,73 +98,90 @@ def two_state_paths(
 
 
 @kernel
+def few_state_deltas(
+    start: Floats, log_A: Floats, table: Floats, rows: Ints, begin: int, end: int, delta: Floats, total: Floats
+) -> None:
+    """Fill delta (end - begin, 8) of at most eight states, -inf of those that there are not; total as in `take_off`.
+
+    log_A : (64,)
+        One array at constant distances, so that the compiler sees that delta lies elsewhere.
+    """
+    K = table.shape[1]
+    last = end - begin - 1
+    total[:] = 0.0
+    first = rows[begin] if rows.size else begin
+    for j in range(8):
+        delta[0, j] = start[j] + table[first, j] if j < K else -math.inf
+    if last == 0:
+        take_off(delta[0], total)
+    for t in range(1, last + 1):
+        b, d, frame = delta[t - 1], delta[t], table[rows[begin + t] if rows.size else begin + t]
+        b0, b1, b2, b3, b4, b5, b6, b7 = b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]
+        for j in range(K):
+            x0, x1, x2, x3 = b0 + log_A[j], b1 + log_A[8 + j], b2 + log_A[16 + j], b3 + log_A[24 + j]
+            x4, x5, x6, x7 = b4 + log_A[32 + j], b5 + log_A[40 + j], b6 + log_A[48 + j], b7 + log_A[56 + j]
+            x0 = x0 if x0 > x1 else x1
+            x2 = x2 if x2 > x3 else x3
+            x4 = x4 if x4 > x5 else x5
+            x6 = x6 if x6 > x7 else x7
+            x0 = x0 if x0 > x2 else x2
+            x4 = x4 if x4 > x6 else x6
+            d[j] = (x0 if x0 > x4 else x4) + frame[j]
+        for j in range(K, 8):
+            d[j] = -math.inf
+        if t % 16 == 15 or t == last:
+            take_off(d, total)
+            if total[0] == -math.inf:
+                return
+
+
+@kernel
+def few_state_path(log_AT: Floats, delta: Floats, states: Ints, begin: int, end: int) -> None:
+    """Fill the path that leads to the maximum of the last delta; of two equal sums the earlier wins."""
+    z, last = 0, end - begin - 1
+    for j in range(1, 8):
+        z = j if delta[last, j] > delta[last, z] else z
+    states[end - 1] = z
+    for t in range(last - 1, -1, -1):
+        d, a = delta[t], log_AT[z]
+        x0, x1, x2, x3 = d[0] + a[0], d[1] + a[1], d[2] + a[2], d[3] + a[3]
+        x4, x5, x6, x7 = d[4] + a[4], d[5] + a[5], d[6] + a[6], d[7] + a[7]
+        z0 = 1 if x1 > x0 else 0
+        z2 = 3 if x3 > x2 else 2
+        z4 = 5 if x5 > x4 else 4
+        z6 = 7 if x7 > x6 else 6
+        x0 = x1 if x1 > x0 else x0
+        x2 = x3 if x3 > x2 else x2
+        x4 = x5 if x5 > x4 else x4
+        x6 = x7 if x7 > x6 else x6
+        z0 = z2 if x2 > x0 else z0
+        z4 = z6 if x6 > x4 else z4
+        x0 = x2 if x2 > x0 else x0
+        x4 = x6 if x6 > x4 else x4
+        z = z4 if x4 > x0 else z0
+        states[begin + t] = z
+
+
+@kernel
 def few_state_paths(
     startprob: Floats, A: Floats, table: Floats, rows: Ints, offsets: Ints, delta: Floats, states: Ints, totals: Floats
 ) -> None:
-    """`viterbi_sequences` for at most eight states and a constant A.
-
-    delta : (length of the longest sequence, 8), scratch. States that there are not have probability 0.
-    """
-    K = A.shape[1]
-    square, turned, start = np.full((8, 8), -math.inf), np.full((8, 8), -math.inf), np.empty(K)
-    log_matrix(A, 0, square)
+    """`viterbi_sequences` for at most eight states and a constant A; delta (length of the longest sequence, 8)."""
+    log_A, log_AT = np.full((8, 8), -math.inf), np.full((8, 8), -math.inf)
+    start, total = np.empty(A.shape[1]), np.empty(2)
+    log_matrix(A, 0, log_A)
     log_start(startprob, start)
     for i in range(8):
         for j in range(8):
-            turned[j, i] = square[i, j]
-    log_A = square.reshape(64)  # one array at constant distances, so that the compiler sees that delta lies elsewhere
-    total = np.empty(2)
+            log_AT[j, i] = log_A[i, j]
     for s in range(totals.size):
         begin, end = offsets[s], offsets[s + 1]
-        last = end - begin - 1
-        total[:] = 0.0
-        for t in range(last + 1):
-            d, frame = delta[t], table[rows[begin + t] if rows.size else begin + t]
-            if t:
-                b = delta[t - 1]
-                b0, b1, b2, b3, b4, b5, b6, b7 = b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]
-                for j in range(K):
-                    x0, x1, x2, x3 = b0 + log_A[j], b1 + log_A[8 + j], b2 + log_A[16 + j], b3 + log_A[24 + j]
-                    x4, x5, x6, x7 = b4 + log_A[32 + j], b5 + log_A[40 + j], b6 + log_A[48 + j], b7 + log_A[56 + j]
-                    x0 = x0 if x0 > x1 else x1
-                    x2 = x2 if x2 > x3 else x3
-                    x4 = x4 if x4 > x5 else x5
-                    x6 = x6 if x6 > x7 else x7
-                    x0 = x0 if x0 > x2 else x2
-                    x4 = x4 if x4 > x6 else x6
-                    d[j] = (x0 if x0 > x4 else x4) + frame[j]
-            else:
-                for j in range(K):
-                    d[j] = start[j] + frame[j]
-            for j in range(K, 8):
-                d[j] = -math.inf
-            if t % 16 == 15 or t == last:
-                take_off(d, total)
-                if total[0] == -math.inf:
-                    break
+        few_state_deltas(start, log_A.reshape(64), table, rows, begin, end, delta, total)
         totals[s] = total[0] + total[1]
         if total[0] == -math.inf:
             states[begin:end] = 0
-            continue
-
-        # Back along the path; of two equal sums the earlier wins
-        z = 0
-        for j in range(1, K):
-            if delta[last, j] > delta[last, z]:
-                z = j
-        states[end - 1] = z
-        for t in range(last - 1, -1, -1):
-            d, a = delta[t], turned[z]
-            x0, x1, x2, x3 = d[0] + a[0], d[1] + a[1], d[2] + a[2], d[3] + a[3]
-            x4, x5, x6, x7 = d[4] + a[4], d[5] + a[5], d[6] + a[6], d[7] + a[7]
-            z0, x0 = (1, x1) if x1 > x0 else (0, x0)
-            z2, x2 = (3, x3) if x3 > x2 else (2, x2)
-            z4, x4 = (5, x5) if x5 > x4 else (4, x4)
-            z6, x6 = (7, x7) if x7 > x6 else (6, x6)
-            z0, x0 = (z2, x2) if x2 > x0 else (z0, x0)
-            z4, x4 = (z6, x6) if x6 > x4 else (z4, x4)
-            z = z4 if x4 > x0 else z0
-            states[begin + t] = z
+        else:
+            few_state_path(log_AT, delta, states, begin, end)
 
 
 @kernel
