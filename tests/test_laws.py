@@ -62,6 +62,9 @@ class ZeroInflatedExponential:
     def __init__(self, dry, scale):
         self.dry, self.scale = np.array(dry), np.array(scale)
 
+    def __repr__(self):
+        return "<ZeroInflatedExponential>"
+
     n_parameters = property(lambda self: 2 * len(self.dry))
 
     def __eq__(self, other):

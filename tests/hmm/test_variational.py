@@ -211,9 +211,7 @@ def test_the_bound_of_any_belief_is_what_its_definition_says(seed, K, n_symbols)
         setattr(model, f"{name}_posterior_", shown(posterior))
         tables.append((prior, posterior))
     with mpmath.workdps(30):
-        psi = [
-            [[mpmath.digamma(a) - mpmath.digamma(mpmath.fsum(row)) for a in row] for row in q] for _, q in tables
-        ]
+        psi = [[[mpmath.digamma(a) - mpmath.digamma(mpmath.fsum(row)) for a in row] for row in q] for _, q in tables]
         weights = []
         for z in itertools.product(range(K), repeat=len(x)):
             log_weight = psi[0][0][z[0]] + mpmath.fsum(psi[2][z[t]][x[t]] for t in range(len(x)))
@@ -252,7 +250,9 @@ def log_density_of_precisions(Lambda, law, kind):
     total = 0.0
     for k, (nu, S) in enumerate(zip(law.dof, law.scale, strict=True)):
         if kind in ("full", "tied"):
-            total = total + stats.wishart(nu, np.linalg.inv(S)).logpdf(np.moveaxis(Lambda[:, k], 0, -1).reshape(D, D, -1))
+            total = total + stats.wishart(nu, np.linalg.inv(S)).logpdf(
+                np.moveaxis(Lambda[:, k], 0, -1).reshape(D, D, -1)
+            )
         else:
             values = Lambda[:, k, :1, 0] if kind == "spherical" else np.einsum("nii->ni", Lambda[:, k])
             shape, rate = (nu * D / 2, S * D / 2) if kind == "spherical" else (nu / 2, S / 2)
@@ -262,7 +262,9 @@ def log_density_of_precisions(Lambda, law, kind):
 
 def flat(prior, kind):
     """A NormalWishart of attributes."""
-    grouped = {name: np.asarray(v)[None] if kind == "tied" and name in ("dof", "scale") else v for name, v in prior.items()}
+    grouped = {
+        name: np.asarray(v)[None] if kind == "tied" and name in ("dof", "scale") else v for name, v in prior.items()
+    }
     return NormalWishart(**grouped)
 
 
@@ -289,7 +291,10 @@ def test_expectations_and_divergences_of_gaussian_beliefs_are_those_of_draws(kin
 
         ratio = ratio + log_normal(mu - q.means[k], q.beta[k]) - log_normal(mu - p.means[k], p.beta[k])
         log_likelihood[:, k] = log_normal(x - mu, 1.0)
-    for draws, found in ((ratio, belief.divergence()), *zip(log_likelihood.T, belief.log_likelihood(x)[0], strict=True)):
+    for draws, found in (
+        (ratio, belief.divergence()),
+        *zip(log_likelihood.T, belief.log_likelihood(x)[0], strict=True),
+    ):
         error = draws.std() / math.sqrt(n)
         assert abs(draws.mean() - found) < 4.5 * error
         assert error < 0.05 * max(1.0, abs(found))
@@ -412,7 +417,7 @@ def test_missing_rows_and_entries_keep_the_bound_below_the_evidence(kind):
     gappy[4, 1] = np.nan  # features are independent: each has the evidence of its own entries
     evidence = 0.0
     for d in range(2):
-        entries = X[[0, 1, 3, 4, 5][: 5]][:, [d]] if d == 0 else X[[0, 1, 3, 5]][:, [d]]
+        entries = X[[0, 1, 3, 4, 5][:5]][:, [d]] if d == 0 else X[[0, 1, 3, 5]][:, [d]]
         of_feature = {name: value[:, [d]] if np.ndim(value) == 2 else value for name, value in prior.items()}
         evidence += log_evidence_of_vectors(entries, np.zeros(len(entries), int), kind, of_feature)
     bound = model.fit(gappy).lower_bound(gappy)
@@ -456,7 +461,9 @@ def test_verbs_act_on_the_means_of_the_posteriors(kind):
         plain = hmm.GaussianHMM(3, kind)
         plain.means_ = model.means_posterior_
         dof = np.asarray(model.dof_posterior_)
-        plain.covars_ = model.scale_posterior_ / dof.reshape(dof.shape + (1,) * (np.ndim(model.scale_posterior_) - dof.ndim))
+        plain.covars_ = model.scale_posterior_ / dof.reshape(
+            dof.shape + (1,) * (np.ndim(model.scale_posterior_) - dof.ndim)
+        )
         np.testing.assert_allclose(model.covars_, plain.covars_, rtol=1e-13)
     plain.startprob_ = model.startprob_posterior_ / model.startprob_posterior_.sum()
     plain.transmat_ = model.transmat_posterior_ / model.transmat_posterior_.sum(axis=1, keepdims=True)
@@ -567,7 +574,11 @@ def test_the_divergence_of_few_and_of_many_counts_is_exact():
         ("transmat_posterior_", np.eye(3), "row 0 has 0 at 1 where its prior has 0.33"),
         ("means_posterior_", np.full((3, 2), np.nan), "means_posterior_ must be finite"),
         ("beta_posterior_", [1.0, 0.0, 1.0], "beta_posterior_ is 0, expected a finite number above 0"),
-        ("dof_posterior_", [5.0, 1.0, 5.0], r"dof_posterior_ is 1, expected a finite number above 1 \(n_features - 1\)"),
+        (
+            "dof_posterior_",
+            [5.0, 1.0, 5.0],
+            r"dof_posterior_ is 1, expected a finite number above 1 \(n_features - 1\)",
+        ),
         ("scale_posterior_", np.tile([[1.0, 2.0], [2.0, 1.0]], (3, 1, 1)), "scale_posterior_: .*positive-definite"),
     ],
 )
