@@ -132,7 +132,7 @@ class MultinomialHMM(NamedHMM):
     n_components : int
         Number of states.
     n_trials : int or (n_samples,), optional
-        The total of every row, or of each row of the data; rows with other totals are refused. None: any totals.
+        The total of every row, or of each row of the data; a fit refuses rows with others. None: any totals.
     startprob_prior, transmat_prior : float or array
         Parameters of Dirichlet priors, at least 1, which is none.
     algorithm : {"viterbi", "map"}

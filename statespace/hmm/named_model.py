@@ -19,6 +19,9 @@ from statespace.hmm.letters import check_letters, held_parameters, surviving, su
 from statespace.hmm.model import HMM
 from statespace.protocols import Array, Ints
 
+_ROUNDED = 1.001e-5  # what hmmlearn lets a sum of probabilities differ from 1
+_LAWS = ("emissionprob", "weights")
+
 
 class OfEmission:
     """A learnt parameter that the emission keeps."""
@@ -133,7 +136,7 @@ class NamedHMM(HMM):
         """Set a parameter of the emission, as assigning to the attribute does."""
         if "_emission" not in vars(self):
             self._emission = self.emission
-        setattr(self._emission, parameter, np.asarray(value))
+        setattr(self._emission, parameter, made_exact(value) if parameter in _LAWS else np.asarray(value))
 
     def _new_emission(self) -> Any:
         emission = self.emission
@@ -145,7 +148,7 @@ class NamedHMM(HMM):
         return emission
 
     def _given_laws(self) -> dict[str, Any]:
-        return surviving_laws(self, self.init_params)
+        return {name: made_exact(law) for name, law in surviving_laws(self, self.init_params).items()}
 
     def _given_fixed(self) -> dict[str, Any]:
         return dict(self.fixed or {}) | held_parameters(self.params, self._letters)
@@ -180,13 +183,27 @@ class NamedHMM(HMM):
         return (drawn[:, None] if drawn.ndim == 1 else drawn), states
 
     def _law(self) -> Law:
+        for name in ("startprob_", "transmat_"):
+            if hasattr(self, name):
+                setattr(self, name, made_exact(getattr(self, name)))  # lists by hand become arrays
         law = super()._law()
         known = self._known_width()
         if self.n_features != known:
             raise ValueError(f"n_features is {self.n_features}, and the parameters of the emission have {known}")
-        self.startprob_, self.transmat_ = law.startprob, law.transmat  # lists by hand become arrays
         return law
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters of the constructor by name, as they were given."""
         return super().get_params(deep) | {name: vars(self)[name] for name in self._parameters()}
+
+
+def made_exact(laws: Any) -> Any:
+    """Laws by hand, (..., n), whose sums are 1 but for rounding in some digit, with sums of 1; others as an array."""
+    try:
+        rows = np.asarray(laws, dtype=np.float64)
+    except (TypeError, ValueError):
+        return laws
+    sums = rows.sum(axis=-1, keepdims=True) if rows.ndim else np.zeros(1)
+    if (rows < 0).any() or not (np.abs(sums - 1) <= _ROUNDED).all() or (np.abs(sums - 1) <= 1e-12).all():
+        return rows
+    return rows / sums

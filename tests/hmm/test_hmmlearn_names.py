@@ -344,6 +344,23 @@ def test_parameters_by_hand_are_checked_on_use(name, parameter, value, message):
         model.score(random_data(name, rng))
 
 
+def test_laws_that_were_rounded_in_print_are_taken():
+    model = hmm.CategoricalHMM(3)
+    third = [0.33333] * 3
+    model.startprob_, model.transmat_, model.emissionprob_ = third, [third] * 3, [third] * 3
+    peer = with_parameters(
+        theirs.CategoricalHMM(3, n_features=3),
+        {"startprob": third, "transmat": [third] * 3, "emissionprob": [third] * 3},
+    )
+    X = np.array([[0], [2], [1], [1]])
+    assert model.score(X) == pytest.approx(4 * np.log(1 / 3), rel=1e-12)
+    assert model.score(X) == pytest.approx(peer.score(X), abs=1e-3)
+    assert not (model.sample(50, random_state=0)[1] > 2).any()
+    model.transmat_ = [[0.3333] * 3] * 3
+    with pytest.raises(ValueError, match=r"transmat_ row 0 sums to 0.9999"):
+        model.score(X)
+
+
 @pytest.mark.parametrize(
     ("kind", "covars", "message"),
     [

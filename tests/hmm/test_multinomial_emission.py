@@ -122,7 +122,7 @@ def test_draws_have_the_totals_and_the_moments_of_the_law():
 @pytest.mark.parametrize(
     ("options", "X", "message"),
     [
-        ({"n_trials": 5}, [[2, 3], [2, 2]], r"X\[1\] adds up to 4, and n_trials is 5"),
+        ({"n_trials": 5}, [[2, 3], [2, 2]], "row 1 of X, of those that are known, adds up to 4, and n_trials is 5"),
         ({"n_trials": [5, 4, 3]}, [[2, 3], [2, 2]], "n_trials holds 3 totals and X has 2 rows"),
         ({"n_trials": 2.5}, [[2, 3]], "expected whole numbers"),
         ({}, [[2, -3]], "expected a count"),
@@ -151,3 +151,11 @@ def test_a_sample_needs_one_total():
     assert model.n_trials is None
     with pytest.raises(ValueError, match="one total"):
         model.sample(4)
+
+
+def test_other_totals_than_those_of_the_fit_can_be_scored():
+    X = np.array([[2, 3], [4, 1], [5, 0]])
+    model = MultinomialHMM(1, n_trials=5).fit(X)
+    other = np.array([[1, 1], [7, 2]])
+    expected = stats.multinomial.logpmf(other, other.sum(axis=1), model.emissionprob_[0]).sum()
+    np.testing.assert_allclose(model.score(other), expected, rtol=1e-12)

@@ -22,7 +22,7 @@ class MultinomialEmission(ProbabilityTable):
     Parameters
     ----------
     n_trials : int or (n_samples,), optional
-        The total of every row, or of each row of the data; rows with other totals are refused. None: any totals.
+        The total of every row, or of each row of the data; a fit refuses rows with others. None: any totals.
     emissionprob_prior : float or array (n_components, n_features)
         Parameters of a Dirichlet prior, at least 1, which is maximum likelihood.
 
@@ -55,33 +55,33 @@ class MultinomialEmission(ProbabilityTable):
         return int(totals[0]) if totals.size == 1 else None
 
     def read(self, X: Any, lengths: Any) -> Observations:
-        """Counts (n_samples, n_features), whose rows have the totals of `n_trials`."""
-        found = read_counts(X, lengths, None if self.emissionprob is None else np.shape(self.emissionprob)[-1])
-        if self.n_trials is None or found.partly_missing:
-            return found
+        """Counts (n_samples, n_features); fractions and negative numbers are refused."""
+        return read_counts(X, lengths, None if self.emissionprob is None else np.shape(self.emissionprob)[-1])
+
+    def _check_totals(self, X: Ints) -> None:
+        if self.n_trials is None:
+            return
         expected = np.asarray(self.n_trials)
         if expected.dtype.kind not in "iu" or expected.ndim > 1 or (expected < 0).any():
             raise ValueError(f"n_trials is {self.n_trials!r:.60}, expected whole numbers, one or one for each row of X")
-        if expected.ndim and len(expected) != len(found.values):
+        if expected.ndim and len(expected) != len(X):
             raise ValueError(
-                f"n_trials holds {len(expected)} totals and X has {len(found.values)} rows: give one for each, or None"
+                f"n_trials holds {len(expected)} totals and X has {len(X)} rows that are known: give one for each, or "
+                "None for any"
             )
-        wrong = found.values.sum(axis=1) != expected
-        if found.missing is not None:
-            wrong &= ~found.missing
+        wrong = X.sum(axis=1) != expected
         if wrong.any():
             row = int(np.argmax(wrong))
             raise ValueError(
-                f"X[{row}] adds up to {found.values[row].sum()}, and n_trials is "
+                f"row {row} of X, of those that are known, adds up to {X[row].sum()}, and n_trials is "
                 f"{np.broadcast_to(expected, wrong.shape)[row]}: give rows with that total, or n_trials=None for any"
             )
-        return found
 
     def initialize(self, X: Ints, n_components: int, rng: np.random.Generator, weights: Floats | None = None) -> None:
         """Mean proportions of clusters of the rows, moved at random so that equal states differ."""
+        self._check_totals(X)
         totals = X.sum(axis=1)
-        if len(totals):
-            self.common_total = int(totals[0]) if (totals == totals[0]).all() else None
+        self.common_total = int(totals[0]) if (totals == totals[0]).all() else None
         if self.emissionprob is None:
             rows = X if weights is None else X[weights > 0]
             overall = (rows.sum(axis=0) + 0.5) / (rows.sum() + 0.5 * X.shape[1])
