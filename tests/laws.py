@@ -32,6 +32,14 @@ VERBS: dict[str, Callable[[Any, Any], Any]] = {
     "save": lambda model, X: model.save("/never written"),
 }
 
+LATENT_VERBS: dict[str, Callable[[Any, Any], Any]] = {
+    "filter": lambda model, X: model.filter(X),
+    "smooth": lambda model, X: model.smooth(X),
+    "decode": lambda model, X: model.decode(X),
+    "predict": lambda model, X: model.predict(X),
+    "predict_proba": lambda model, X: model.predict_proba(X),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Case:
@@ -46,6 +54,8 @@ class Case:
     """Free parameters of the model fitted on such data, counted by hand."""
     rtol: float = 1e-12
     """How closely two ways to the same number agree; iterative fits need more."""
+    classes: dict[str, type] = dataclasses.field(default_factory=dict)
+    """What `load` must be handed over to read the model back."""
 
     def sequences(self, seed: int = 0) -> list[np.ndarray]:
         return self.data(np.random.default_rng(seed))
@@ -73,14 +83,19 @@ class Law(NamedTuple):
     """Raises AssertionError where the law is broken; takes a case and an empty folder."""
     flaw: Callable[[type], dict[str, Any]]
     """Members of a subclass that breaks it."""
+    of: str
+    """The verb that a model must have to be under this law."""
+
+    def concerns(self, case: Case) -> bool:
+        return hasattr(type(case.make()), self.of)
 
 
 LAWS: dict[str, Law] = {}
 
 
-def law(flaw: Callable[[type], dict[str, Any]]) -> Callable[[Any], Any]:
+def law(flaw: Callable[[type], dict[str, Any]], of: str = "fit") -> Callable[[Any], Any]:
     def register(check: Any) -> Any:
-        LAWS[check.__name__] = Law(check, flaw)
+        LAWS[check.__name__] = Law(check, flaw, of)
         return check
 
     return register
@@ -101,6 +116,8 @@ def rows(found: Any) -> np.ndarray:
     """The numbers of a predictive law, a row a step."""
     if found.probabilities is not None:
         return found.probabilities
+    if hasattr(found, "weights"):
+        return found.weights
     return np.concatenate([found.mean, found.cov.reshape(len(found), -1)], axis=1)
 
 
@@ -108,9 +125,9 @@ def spoiled(found: Any, places: Any = slice(None)) -> Any:
     """The law with some of its rows changed."""
     if isinstance(found, list):
         return [spoiled(one, places) for one in found]
-    name = "probabilities" if found.probabilities is not None else "mean"
+    name = dataclasses.fields(found)[0].name
     values = getattr(found, name).copy()
-    values[places] = 0.9 * values[places] + 0.1
+    values[places] = 0.9 * values[places] + 0.07
     return dataclasses.replace(found, **{name: values})
 
 
@@ -156,6 +173,9 @@ def no_verb_changes_the_data(case: Case, folder: Any) -> None:
     model = case.make().fit(X)
     for name in ("score", "log_likelihood", "predictive", "forecast"):
         VERBS[name](model, X)
+    for name, verb in LATENT_VERBS.items():
+        if hasattr(model, name):
+            verb(model, X)
     for x, kept in zip(X, before, strict=True):
         np.testing.assert_array_equal(x, kept)
 
@@ -212,7 +232,8 @@ def a_failed_fit_leaves_the_model_as_it_was(case: Case, folder: Any) -> None:
 @law(lambda kind: {"sample": lambda self, n_samples=1, random_state=None: np.zeros(n_samples)})
 def what_is_not_fitted_says_so(case: Case, folder: Any) -> None:
     X = case.sequences()
-    for verb in VERBS.values():
+    latent = [verb for name, verb in LATENT_VERBS.items() if hasattr(type(case.make()), name)]
+    for verb in (*VERBS.values(), *latent):
         with pytest.raises(NotFittedError, match=r"not fitted yet: call fit\(X\) first"):
             verb(case.make(), X)
 
@@ -287,7 +308,7 @@ def the_score_is_the_log_likelihood(case: Case, folder: Any) -> None:
     score = model.score(X)
     holds(isinstance(score, float), f"score is {type(score)}")
     holds(score == model.log_likelihood(X), "score and log_likelihood differ")
-    holds(score < 0 or case.make().support != "categories", "a probability above 1")
+    holds(score < 0 or case.make().support not in ("categories", "counts"), "a probability above 1")
 
 
 @law(lambda kind: {"aic": lambda self, X, lengths=None: kind.aic(self, X, lengths) + self.n_parameters})
@@ -359,9 +380,11 @@ def a_forecast_begins_with_the_last_prediction(case: Case, folder: Any) -> None:
 def _worthless(kind: type) -> dict[str, Any]:
     def forecast(self: Any, X: Any, steps: int = 1, lengths: Any = None) -> Any:
         found = kind.forecast(self, X, steps, lengths)
-        if found.probabilities is None:
-            return dataclasses.replace(found, cov=-found.cov)
-        return dataclasses.replace(found, probabilities=1.01 * found.probabilities)
+        if found.probabilities is not None:
+            return dataclasses.replace(found, probabilities=1.01 * found.probabilities)
+        if hasattr(found, "weights"):
+            return dataclasses.replace(found, weights=1.01 * found.weights)
+        return dataclasses.replace(found, cov=-found.cov)
 
     return {"forecast": forecast}
 
@@ -371,11 +394,13 @@ def predictions_are_laws(case: Case, folder: Any) -> None:
     model, x = case.fitted(), case.sequences()[0]
     for found in (model.predictive(x), model.forecast(x, 4)):
         holds(np.isfinite(rows(found)).all(), "a law that is not finite")
-        if found.probabilities is None:
-            holds((np.linalg.eigvalsh(found.cov) > 0).all(), "a covariance that is not positive")
-        else:
-            holds((found.probabilities >= 0).all(), "a negative probability")
-            case.same(found.probabilities.sum(axis=1), np.ones(len(found)))
+        if found.probabilities is not None or hasattr(found, "weights"):
+            holds((rows(found) >= 0).all(), "a negative probability")
+            case.same(rows(found).sum(axis=1), np.ones(len(found)))
+        if hasattr(found, "cov") and found.cov is not None:
+            spectrum = np.linalg.eigvalsh(found.cov)  # counts of a known total have a direction without variance
+            holds((spectrum[:, -1] > 0).all(), "a covariance that is not positive")
+            holds((spectrum >= -1e-12 * spectrum[:, -1:]).all(), "a covariance that is not positive")
 
 
 @law(lambda kind: {"sample": lambda self, n_samples=1, random_state=None: kind.sample(self, n_samples)})
@@ -463,6 +488,112 @@ def the_index_of_a_series_comes_back(case: Case, folder: Any) -> None:
     holds(named[1].index is None, "an array got an index")
 
 
+# ---------------------------------------------------------------------------------------------------- hidden states
+
+
+def _begins_again(kind: type) -> dict[str, Any]:
+    def filter_(self: Any, X: Any, lengths: Any = None, *, state: Any = None) -> Any:
+        found = kind.filter(self, X, lengths)
+        return found if state is None else found._replace(log_likelihood=found.log_likelihood - 0.01)
+
+    return {"filter": filter_}
+
+
+@law(_begins_again, of="filter")
+def a_stream_goes_on_from_its_state(case: Case, folder: Any) -> None:
+    model = case.fitted()
+    for x in (case.sequences()[0], with_gap(case.sequences()[0], 4)):
+        whole = model.filter(x)
+        first = model.filter(x[:5])
+        rest = model.filter(x[5:], state=first.state)
+        case.same(np.concatenate([first.filtered, rest.filtered]), whole.filtered)
+        case.same(np.concatenate([first.predicted, rest.predicted]), whole.predicted)
+        case.same(first.log_likelihood + rest.log_likelihood, whole.log_likelihood)
+        case.same(rest.state, whole.state)
+        case.same(rows(model.predictive(x[5:], state=first.state)), rows(model.predictive(x))[5:])
+        for ahead in (model.forecast(x[5:], 3, state=first.state), model.forecast(None, 3, state=whole.state)):
+            case.same(rows(ahead), rows(model.forecast(x, 3)))
+
+
+def _shifted_proba(kind: type) -> dict[str, Any]:
+    return {"predict_proba": lambda self, X, lengths=None: 0.9 * kind.predict_proba(self, X, lengths)}
+
+
+@law(_shifted_proba, of="smooth")
+def smoothing_ends_where_filtering_does(case: Case, folder: Any) -> None:
+    model = case.fitted()
+    for x in (*case.sequences(), with_gap(case.sequences()[0], 3)):
+        filtered, smoothed = model.filter(x), model.smooth(x)
+        case.same(smoothed.probabilities[-1], filtered.filtered[-1])
+        case.same(model.predict_proba(x), smoothed.probabilities)
+        case.same([filtered.log_likelihood, smoothed.log_likelihood], [model.score(x)] * 2)
+        for laws in (filtered.filtered, filtered.predicted, smoothed.probabilities):
+            holds((laws >= 0).all(), "a negative probability")
+            case.same(laws.sum(axis=1), np.ones(len(x)))
+        case.same(smoothed.transitions.sum(), len(x) - 1)
+        case.same(smoothed.transitions.sum(axis=1), smoothed.probabilities[:-1].sum(axis=0))
+
+
+def _boasts(kind: type) -> dict[str, Any]:
+    def decode(self: Any, X: Any, lengths: Any = None, algorithm: Any = None) -> Any:
+        log_prob, states = kind.decode(self, X, lengths, algorithm)
+        return log_prob + 0.01, states
+
+    return {"decode": decode}
+
+
+@law(_boasts, of="decode")
+def decoded_states_have_the_probability_they_claim(case: Case, folder: Any) -> None:
+    model, X = case.fitted(), case.sequences()
+    for x in (*X, with_gap(X[0], 3)):
+        log_prob, states = model.decode(x)
+        case.same(log_prob, model.log_joint(x, states))
+        holds(log_prob <= model.score(x) + 1e-9, "a path more likely than all of them")
+        np.testing.assert_array_equal(model.predict(x), states)
+        by_step, likely = model.decode(x, algorithm="map")
+        case.same(by_step, model.log_joint(x, likely))
+        np.testing.assert_array_equal(likely, model.predict_proba(x).argmax(axis=1))
+        holds(by_step <= log_prob + 1e-9, "a path more likely than the most likely")
+    case.same(model.decode(X)[0], sum(model.decode(x)[0] for x in X))
+
+
+def _learns_from_gaps(kind: type) -> dict[str, Any]:
+    def filter_(self: Any, X: Any, lengths: Any = None, **options: Any) -> Any:
+        found = kind.filter(self, X, lengths, **options)
+        return found._replace(filtered=0.9 * found.filtered)
+
+    return {"filter": filter_}
+
+
+@law(_learns_from_gaps, of="filter")
+def a_missing_observation_says_nothing_of_the_state(case: Case, folder: Any) -> None:
+    model, x = case.fitted(), case.sequences()[0]
+    for place in (0, 4, len(x) - 1):
+        found = model.filter(with_gap(x, place))
+        case.same(found.filtered[place], found.predicted[place])
+
+
+@law(
+    lambda kind: {"predict": lambda self, X, lengths=None: np.concatenate([kind.predict(self, x) for x in X])},
+    of="predict",
+)
+def hidden_states_come_out_as_the_data_went_in(case: Case, folder: Any) -> None:
+    model, X = case.fitted(), case.sequences()
+    flat, lengths = np.concatenate(X), [len(x) for x in X]
+    for verb, of_result in (
+        (model.predict, np.asarray),
+        (model.predict_proba, np.asarray),
+        (lambda data, lengths=None: model.decode(data, lengths)[1], np.asarray),
+        (lambda data, lengths=None: model.filter(data, lengths).filtered, np.asarray),
+        (lambda data, lengths=None: model.smooth(data, lengths).probabilities, np.asarray),
+    ):
+        found = verb(X)
+        holds(isinstance(found, list), f"a {type(found).__name__} for a list")
+        for one, x in zip(found, X, strict=True):
+            case.same(of_result(one), of_result(verb(x)))
+        case.same(of_result(verb(flat, lengths)), np.concatenate(found))
+
+
 # -------------------------------------------------------------------------------------------- parameters and files
 
 
@@ -495,7 +626,7 @@ def a_saved_model_comes_back(case: Case, folder: Any) -> None:
     model, X = case.fitted(), case.sequences(1)
     path = folder / "model"
     model.save(path)
-    again = load(path)
+    again = load(path, **case.classes)
     holds(np.isfinite(model.score(X)), "the data of this case do not suffice")
     holds(again.get_params() == model.get_params(), "other parameters")
     holds(again.score(X) == model.score(X), "another score")

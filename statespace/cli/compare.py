@@ -26,7 +26,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("file", metavar="FILE", help="a CSV file with one row a step")
     add_file_options(parser, what="the sequence")
     parser.add_argument(
-        "--models", default="iid,markov:1-4", metavar="LIST", help="such as iid,markov:1-4 (which is the default)"
+        "--models",
+        default="iid,markov:1-4",
+        metavar="LIST",
+        help="such as iid,markov:1-4 (the default) or markov:2,hmm:2-4",
     )
     parser.add_argument("--test-last", type=whole, metavar="ROWS", help="rows held out at the end (default: a quarter)")
     parser.add_argument("--smoothing", choices=SMOOTHINGS, help="of all chains (default: none)")
@@ -55,25 +58,32 @@ def run(arguments: argparse.Namespace) -> None:
     if not 1 <= test_last < n_rows:
         raise CommandError(f"--test-last is {test_last}, and {record.name} has {n_rows} rows: give 1 to {n_rows - 1}")
 
+    from statespace.cli.fitting import said_plainly, unfinished
     from statespace.cli.training import check_training
     from statespace.foundations.sequences import read_symbols as read_sequences
     from statespace.tools.compare import compare
 
-    longest = max(models, key=lambda name: models[name].order)
+    where = f"{record.name}, column {record.column!r}"
+    orders = {name: getattr(model, "order", 0) for name, model in models.items()}
+    longest = max(orders, key=lambda name: orders[name])
     check_training(
-        f"{record.name}, column {record.column!r}",
+        where,
         [symbol is None for symbol in record.symbols],
         test_last,
-        order=models[longest].order,
+        order=orders[longest],
         model=longest,
         unit="row",
         remedy="lower the orders in --models",
     )
-    try:
-        alphabet = read_sequences(record.symbols).symbols  # also what only the held-out rows show
-        comparison = compare(models, record.symbols, test=test_last, symbols=alphabet)
-    except ValueError as error:
-        raise CommandError(f"{record.name}, column {record.column!r}: {error}") from error
+    alphabet = said_plainly(lambda: read_sequences(record.symbols).symbols, f"{where}: ")  # also of the rows held out
+    for model in models.values():
+        if hasattr(model, "emission"):
+            model.emission.symbols = alphabet
+    comparison = said_plainly(
+        lambda: compare(models, record.symbols, test=test_last, symbols=alphabet), where=f"{where}: "
+    )
+    for note in unfinished(dict(zip(comparison.names, comparison.models, strict=True))):
+        print(f"statespace compare: note: {note}", file=sys.stderr)
     if arguments.json:
         _show_json(record, test_last, comparison)
     else:

@@ -1,8 +1,10 @@
 """How models are written on the command line, in one place.
 
     models   = model {"," model}
-    model    = "iid" | "markov" ":" orders
-    orders   = order | order "-" order
+    model    = "iid" | "markov" ":" sizes | "hmm" ":" sizes
+    sizes    = size | size "-" size
+
+A chain's sizes are its orders, a hidden Markov model's its numbers of states.
 
 A new family is one function, from what stands behind the colon to named unfitted estimators, and one line in FAMILIES.
 """
@@ -14,6 +16,10 @@ from typing import Any
 from statespace.cli.errors import CommandError, listing
 
 Named = dict[str, Any]
+
+STARTS, ITERATIONS = 4, 500
+"""Fits of a hidden Markov model from as many starts, of which the best is kept; each of at most so many iterations."""
+MOST_STATES = 32
 
 
 def parse_models(text: str, smoothing: str | None = None) -> Named:
@@ -58,13 +64,37 @@ def _iid(sizes: str, smoothing: str | None) -> Named:
 def _markov(sizes: str, smoothing: str | None) -> Named:
     from statespace.markov.chain import MarkovChain
 
-    match = re.fullmatch(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", sizes)
-    first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-    if first > last:
+    orders = _range(sizes)
+    if not orders:
         raise CommandError(f"--models: markov:{sizes} has no order: write markov:2, or markov:1-4 for several")
-    return {f"markov:{order}": MarkovChain(order, smoothing=smoothing) for order in range(first, last + 1)}
+    return {f"markov:{order}": MarkovChain(order, smoothing=smoothing) for order in orders}
 
 
-FAMILIES: dict[str, Callable[[str, str | None], Named]] = {"iid": _iid, "markov": _markov}
-WRITTEN = ("iid", "markov:2", "markov:1-4")
+def _hmm(sizes: str, _: str | None) -> Named:
+    numbers = _range(sizes)
+    if not numbers or not 1 <= numbers[0] <= numbers[-1] <= MOST_STATES:
+        raise CommandError(
+            f"--models: hmm:{sizes} has no number of states from 1 to {MOST_STATES}: write hmm:2, or hmm:2-4 for "
+            "several"
+        )
+    return {f"hmm:{number}": hidden_markov_model(number) for number in numbers}
+
+
+def _range(sizes: str) -> range:
+    """Return the numbers from the first to the last; none where that is not what is written."""
+    match = re.fullmatch(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", sizes)
+    return range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(0)
+
+
+def hidden_markov_model(n_states: int, symbols: Any = None) -> Any:
+    """Return the hidden Markov model of symbols that the commands fit: the best of a few starts, always the same."""
+    from statespace.hmm import HMM, CategoricalEmission
+
+    emission = CategoricalEmission()
+    emission.symbols = symbols
+    return HMM(n_states, emission, method="lbfgs", n_init=STARTS, n_iter=ITERATIONS, random_state=0)
+
+
+FAMILIES: dict[str, Callable[[str, str | None], Named]] = {"iid": _iid, "markov": _markov, "hmm": _hmm}
+WRITTEN = ("iid", "markov:2", "markov:1-4", "hmm:2-4")
 """An example of each form, for messages."""

@@ -4,7 +4,7 @@ import argparse
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from statespace.cli.errors import CommandError, listing
 
@@ -21,9 +21,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add the command to the parser."""
     parser = commands.add_parser(
         "rain",
-        help="predict tomorrow's rain with chains of order 0 to M",
-        description="Fit Markov chains of order 0 to M to wet and dry days, show what each order\n"
-        "costs and gains, and predict tomorrow. Without FILE: Seattle, 2012 to 2015.",
+        help="predict tomorrow's rain with chains of order 0 to M and hidden states",
+        description="Fit Markov chains of order 0 to M, and hidden Markov models of 2 to K states, to\n"
+        "wet and dry days, show what each costs and gains, and predict tomorrow.\n"
+        "Without FILE: Seattle, 2012 to 2015.",
         epilog="examples:\n  statespace rain station.csv --column PRCP --missing=-9999 --trace wet\n"
         "  statespace rain rain.csv --threshold 1 --criterion aic --plot rain.png",
         formatter_class=argparse.RawDescriptionHelpFormatter,  # an example stays on its line
@@ -39,8 +40,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--threshold", type=amount, metavar="MM", help="wet is this much or more (default: above 0)")
     parser.add_argument("--test-last", type=whole, metavar="DAYS", help="days held out at the end (default: 365)")
     parser.add_argument("--max-order", type=whole, default=4, metavar="M", help="highest order (default: 4)")
+    parser.add_argument(
+        "--max-states", type=whole, default=4, metavar="K", help="most hidden states (default: 4; 1 leaves them out)"
+    )
     parser.add_argument("--order", type=whole, metavar="M", help="predict with this order, whatever the criteria say")
-    parser.add_argument("--criterion", choices=CRITERIA, default="bic", help="what chooses the order (default: bic)")
+    parser.add_argument("--criterion", choices=CRITERIA, default="bic", help="what chooses the model (default: bic)")
     parser.add_argument("--smoothing", choices=SMOOTHINGS, help="smooth the predicted probabilities (default: no)")
     parser.add_argument("--plot", metavar="FILE.png", help="draw the picture to a file")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
@@ -97,11 +101,14 @@ def run(arguments: argparse.Namespace) -> None:
     prediction = predict_rain(
         record,
         max_order=arguments.max_order,
+        max_states=arguments.max_states,
         test_last=arguments.test_last,
         order=arguments.order,
         criterion=arguments.criterion,
         smoothing=arguments.smoothing,
     )
+    for note in prediction.notes:
+        print(f"statespace rain: note: {note}", file=sys.stderr)
     if arguments.plot is not None:
         _plot(prediction, arguments.plot)
     if arguments.json:
@@ -161,16 +168,18 @@ def _plot(prediction: "RainPrediction", path: str) -> None:
     from statespace.plotting import rain_report
 
     rows, record = prediction.rows, prediction.record
+    only_chains = all(row.order is not None for row in rows)
+    names: dict[str, Any] = {row.name: row.order if only_chains and row.order is not None else row.name for row in rows}
     figure = rain_report(
         record.dates,
         record.wet,
         prediction.probabilities[:-1],
-        orders=[row.order for row in rows],
+        orders=list(names.values()),
         losses=[row.held_out_nats for row in rows],
         errors=[row.held_out_error for row in rows],
         n_parameters=[row.n_parameters for row in rows],
-        tomorrow={row.order: (row.tomorrow, row.low, row.high) for row in rows},
-        best=prediction.order,
+        tomorrow={names[row.name]: (row.tomorrow, row.low, row.high) for row in rows},
+        best=names[prediction.row.name],
         n_days=min(365, record.wet.size),
         title=f"{record.name}, {prediction.tomorrow}: {percent(prediction.row.tomorrow)} chance of rain",
     )

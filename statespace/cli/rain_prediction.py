@@ -1,42 +1,46 @@
 """The question of `statespace rain`, answered once for its table, its JSON and its picture.
 
-Orders 0 to max_order are fitted to the wet and dry days. Log-likelihood, AIC and BIC are those of maximum likelihood on
-the steps that every order can score; the held-out loss is that of chains which never saw the last `test_last` days.
+Chains of order 0 to max_order and hidden Markov models of 2 to max_states states are fitted to the wet and dry days.
+Log-likelihood, AIC and BIC are those of maximum likelihood on the steps that every order can score; the held-out loss
+is that of models which never saw the last `test_last` days.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from statespace.cli.csv_series import DailyRecord
 from statespace.cli.errors import CommandError
+from statespace.cli.fitting import said_plainly, unfinished
 from statespace.cli.training import check_training
 from statespace.protocols import Floats
 
 if TYPE_CHECKING:
     from statespace.markov.chain import MarkovChain
+    from statespace.tools.compare import Comparison
     from statespace.tools.selection import OrderSelection
 
 LEVEL = 0.95
 SYMBOLS = (0, 1)
-MAX_ORDER = 16
+MAX_ORDER, MAX_STATES = 16, 8
 DRAWS = (100, 1000)
 """Fewest and most chains drawn for an interval."""
 DRAWN_WORK, DRAWN_STEP = 8e6, 200
 """How many contexts may be walked through for it, about a second; a step costs as much as this many, beside its own."""
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class OrderRow:
-    """One order's line of the table."""
+class ModelRow:
+    """One model's line of the table."""
 
-    order: int
     name: str
+    order: int | None
+    """Of a chain; None for a hidden Markov model."""
+    n_states: int | None
+    """Of a hidden Markov model; None for a chain."""
     n_parameters: int
     log_likelihood: float
     """Nats, on the common steps."""
@@ -45,13 +49,13 @@ class OrderRow:
     held_out_nats: float
     """Mean negative log probability of a day of the test part."""
     held_out_error: float
-    """Standard error of its difference to the best order's."""
+    """Standard error of its difference to the best model's."""
     tomorrow: float
     """Probability that the day after the last is wet."""
     low: float
     high: float
     """Interval of that probability: Jeffreys', or that of chains drawn from the same posterior where one of the last
-    days is missing."""
+    days is missing; NaN for a hidden Markov model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,27 +63,27 @@ class RainPrediction:
     """Everything the command says."""
 
     record: DailyRecord
-    rows: tuple[OrderRow, ...]
+    rows: tuple[ModelRow, ...]
+    """Chains by order, then hidden Markov models by number of states."""
     n_common_steps: int
     test_last: int
     n_test_steps: int
-    """Days among the last `test_last` that every order predicts."""
+    """Days among the last `test_last` that every model predicts."""
     selection: "OrderSelection"
     chosen: dict[str, int]
-    """Order that each criterion picks."""
-    order: int
-    """The order that predicts."""
+    """Order that each criterion picks among the chains."""
+    best: dict[str, str]
+    """Name of the model that each criterion picks among all; the likelihood ratio only tells orders apart."""
+    row: ModelRow
+    """The line of the model that predicts."""
     criterion: str | None
     """What chose it; None where the user did."""
-    model: "MarkovChain"
-    """Chain of that order, fitted to all days."""
+    model: Any
+    """That model, fitted to all days."""
     probabilities: Floats
     """Predicted the day before, for every day and tomorrow: probability of rain, shape (n_days + 1,)."""
-
-    @property
-    def row(self) -> OrderRow:
-        """The line of the order that predicts."""
-        return self.rows[self.order]
+    notes: tuple[str, ...]
+    """What the user should know of the fits."""
 
     @property
     def tomorrow(self) -> np.datetime64 | None:
@@ -95,16 +99,22 @@ def order_name(order: int) -> str:
     return f"{order}{ending} order"
 
 
+def states_name(n_states: int) -> str:
+    """Return the name of a hidden Markov model."""
+    return f"{n_states} states"
+
+
 def predict_rain(
     record: DailyRecord,
     *,
     max_order: int = 4,
+    max_states: int = 4,
     test_last: int | None = None,
     order: int | None = None,
     criterion: str = "bic",
     smoothing: str | None = None,
 ) -> RainPrediction:
-    """Fit the orders, compare them, and predict tomorrow.
+    """Fit the models, compare them, and predict tomorrow.
 
     Parameters
     ----------
@@ -112,12 +122,14 @@ def predict_rain(
         The days.
     max_order : int
         Highest order, 0 to 16.
+    max_states : int
+        Most states of a hidden Markov model, 1 to 8; 1 is none.
     test_last : int or None
         Days held out; None: 365, or a quarter of a record shorter than two years.
     order : int or None
         The order that predicts; None lets `criterion` choose.
     criterion : {"bic", "aic", "likelihood-ratio", "held-out"}
-        What chooses the order.
+        What chooses the model.
     smoothing : str or None
         Of the chains that predict; never of the log-likelihoods that AIC and BIC are made of.
 
@@ -126,42 +138,36 @@ def predict_rain(
     CommandError
         When the record is too short, or shows only wet or only dry days.
     """
+    from statespace.cli.model_grammar import hidden_markov_model
     from statespace.markov.chain import MarkovChain
     from statespace.tools.compare import compare
     from statespace.tools.selection import select_order
 
-    test_last = _check(record, max_order, test_last, order)
+    test_last = _check(record, max_order, max_states, test_last, order)
     wet = record.wet
-    selection = _said_plainly(lambda: select_order(wet, max_order, criterion="bic", symbols=SYMBOLS))
-    chains = [MarkovChain(m, smoothing=smoothing) for m in range(max_order + 1)]
-    named = {order_name(m): chain for m, chain in enumerate(chains)}
-    comparison = _said_plainly(lambda: compare(named, wet, test=test_last))
-    tomorrow = []
-    for chain in chains:
-        _said_plainly(partial(chain.fit, wet, symbols=SYMBOLS))
-        tomorrow.append(float(_wet_probabilities(chain.forecast(wet, 1))[0]))
-    rows = tuple(
-        OrderRow(
-            order=m,
-            name=order_name(m),
-            n_parameters=int(selection.n_parameters[m]),
-            log_likelihood=float(selection.log_likelihood[m]),
-            aic=float(selection.aic[m]),
-            bic=float(selection.bic[m]),
-            held_out_nats=float(comparison.held_out_nats[m]),
-            held_out_error=float(comparison.difference_error[m]),
-            tomorrow=tomorrow[m],
-            **_interval(chain, wet, tomorrow[m]),
-        )
-        for m, chain in enumerate(chains)
-    )
+    selection = said_plainly(lambda: select_order(wet, max_order, criterion="bic", symbols=SYMBOLS))
+    chains = {order_name(m): MarkovChain(m, smoothing=smoothing) for m in range(max_order + 1)}
+    hidden = {states_name(K): hidden_markov_model(K, np.array(SYMBOLS)) for K in range(2, max_states + 1)}
+    comparison = said_plainly(lambda: compare(chains | hidden, wet, test=test_last))
+    for chain in chains.values():
+        said_plainly(partial(chain.fit, wet, symbols=SYMBOLS))
+    for model in hidden.values():
+        said_plainly(partial(model.fit, wet))
+    rows = (*_chain_rows(chains, wet, selection, comparison), *_hidden_rows(hidden, chains, wet, comparison))
     chosen = {
         "bic": int(selection.best["bic"]),
         "aic": int(selection.best["aic"]),
         "likelihood-ratio": int(selection.best["likelihood_ratio"]),
-        "held-out": int(np.argmin(comparison.held_out_nats)),
+        "held-out": int(np.argmin(comparison.held_out_nats[: len(chains)])),
     }
-    predicting = chosen[criterion] if order is None else order
+    best = {
+        "bic": min(rows, key=lambda row: row.bic).name,
+        "aic": min(rows, key=lambda row: row.aic).name,
+        "likelihood-ratio": order_name(chosen["likelihood-ratio"]),
+        "held-out": comparison.names[int(np.argmin(comparison.held_out_nats))],
+    }
+    predicting = best[criterion] if order is None else order_name(order)
+    model = (chains | hidden)[predicting]
     return RainPrediction(
         record=record,
         rows=rows,
@@ -170,16 +176,75 @@ def predict_rain(
         n_test_steps=comparison.n_test_steps,
         selection=selection,
         chosen=chosen,
-        order=predicting,
+        best=best,
+        row=next(row for row in rows if row.name == predicting),
         criterion=criterion if order is None else None,
-        model=chains[predicting],
-        probabilities=_wet_probabilities(chains[predicting].predictive(wet)),
+        model=model,
+        probabilities=_wet_probabilities(model.predictive(wet)),
+        notes=tuple(unfinished(hidden)),
     )
+
+
+def _chain_rows(
+    chains: "dict[str, MarkovChain]", wet: Floats, selection: "OrderSelection", comparison: "Comparison"
+) -> list[ModelRow]:
+    rows = []
+    for m, (name, chain) in enumerate(chains.items()):
+        tomorrow = float(_wet_probabilities(chain.forecast(wet, 1))[0])
+        rows.append(
+            ModelRow(
+                name=name,
+                order=m,
+                n_states=None,
+                n_parameters=int(selection.n_parameters[m]),
+                log_likelihood=float(selection.log_likelihood[m]),
+                aic=float(selection.aic[m]),
+                bic=float(selection.bic[m]),
+                held_out_nats=float(comparison.held_out_nats[m]),
+                held_out_error=float(comparison.difference_error[m]),
+                tomorrow=tomorrow,
+                **_interval(chain, wet, tomorrow),
+            )
+        )
+    return rows
+
+
+def _hidden_rows(
+    hidden: dict[str, Any], chains: "dict[str, MarkovChain]", wet: Floats, comparison: "Comparison"
+) -> list[ModelRow]:
+    """Lines of the hidden Markov models, on the steps that the chain of the highest order can score."""
+    common = ~np.isnan(list(chains.values())[-1].log_likelihood(wet, by="step"))
+    rows = []
+    for number, (name, model) in enumerate(hidden.items(), start=len(chains)):
+        log_likelihood = float(np.asarray(model.log_likelihood(wet, by="step"))[common].sum())
+        rows.append(
+            ModelRow(
+                name=name,
+                order=None,
+                n_states=model.n_components,
+                n_parameters=model.n_parameters,
+                log_likelihood=log_likelihood,
+                aic=2 * model.n_parameters - 2 * log_likelihood,
+                bic=float(np.log(common.sum())) * model.n_parameters - 2 * log_likelihood,
+                held_out_nats=float(comparison.held_out_nats[number]),
+                held_out_error=float(comparison.difference_error[number]),
+                tomorrow=float(_wet_probabilities(model.forecast(wet, 1))[0]),
+                low=float("nan"),
+                high=float("nan"),
+            )
+        )
+    return rows
 
 
 def document(prediction: RainPrediction) -> dict[str, Any]:
     """Return all figures as the JSON document of `--json`."""
-    record, rows = prediction.record, prediction.rows
+    record = prediction.record
+    chains = [asdict(row) for row in prediction.rows if row.order is not None]
+    hidden = [asdict(row) for row in prediction.rows if row.order is None]
+    for row in chains:
+        del row["n_states"]
+    for row in hidden:
+        del row["order"]
     wet, dates = record.wet, record.dates
     selection = prediction.selection
     days = slice(max(wet.size - 56, 0), wet.size)
@@ -200,7 +265,8 @@ def document(prediction: RainPrediction) -> dict[str, Any]:
         "n_common_steps": prediction.n_common_steps,
         "test_last": prediction.test_last,
         "n_test_steps": prediction.n_test_steps,
-        "orders": [asdict(row) for row in rows],
+        "orders": chains,
+        "hidden": hidden,
         "likelihood_ratio": [
             {
                 "order": m,
@@ -209,12 +275,14 @@ def document(prediction: RainPrediction) -> dict[str, Any]:
                 "degrees_of_freedom": selection.degrees_of_freedom[m],
                 "p_value": selection.p_value[m],
             }
-            for m in range(len(rows) - 1)
+            for m in range(len(chains) - 1)
         ],
         "chosen_by": {name.replace("-", "_"): order for name, order in prediction.chosen.items()},
+        "best_by": {name.replace("-", "_"): model for name, model in prediction.best.items()},
         "tomorrow": {
             "date": None if prediction.tomorrow is None else str(prediction.tomorrow),
-            "order": prediction.order,
+            "model": prediction.row.name,
+            "order": prediction.row.order,
             "criterion": prediction.criterion,
             "probability": prediction.row.tomorrow,
             "low": prediction.row.low,
@@ -236,10 +304,12 @@ def _iso(dates: NDArray[np.datetime64] | None, day: int) -> str | None:
     return None if dates is None else str(dates[day])
 
 
-def _check(record: DailyRecord, max_order: int, test_last: int | None, order: int | None) -> int:
+def _check(record: DailyRecord, max_order: int, max_states: int, test_last: int | None, order: int | None) -> int:
     """Refuse what cannot be fitted, and return the number of days held out."""
     if not 0 <= max_order <= MAX_ORDER:
         raise CommandError(f"--max-order is {max_order}: give 0 to {MAX_ORDER}")
+    if not 1 <= max_states <= MAX_STATES:
+        raise CommandError(f"--max-states is {max_states}: give 1, for no hidden Markov model, to {MAX_STATES}")
     if order is not None and not 0 <= order <= max_order:
         raise CommandError(f"--order is {order}: give 0 to {max_order}, or raise --max-order")
     n_days, n_known = record.wet.size, int(np.sum(~np.isnan(record.wet)))
@@ -274,14 +344,6 @@ def _check(record: DailyRecord, max_order: int, test_last: int | None, order: in
         remedy="lower --max-order",
     )
     return test_last
-
-
-def _said_plainly(work: Callable[[], T]) -> T:
-    """Turn the library's refusal of the data into the command's one line."""
-    try:
-        return work()
-    except ValueError as error:
-        raise CommandError(str(error)) from error
 
 
 def _wet_probabilities(law: Any) -> Floats:

@@ -1,4 +1,4 @@
-"""How `statespace rain` looks in a terminal: the table of orders, tomorrow, and the last eight weeks."""
+"""How `statespace rain` looks in a terminal: the table of models, tomorrow, and the last eight weeks."""
 
 import math
 from typing import TYPE_CHECKING
@@ -59,8 +59,8 @@ def _table(console: Console, prediction: "RainPrediction") -> list[RenderableTyp
         "BIC": [number(row.bic, 2) for row in rows],
         "held-out\nnats a day": [number(row.held_out_nats, 4) for row in rows],
     }
-    chosen = prediction.chosen
-    best = {(chosen["aic"], 3), (chosen["bic"], 4), (chosen["held-out"], 5)}
+    at = {row.name: number for number, row in enumerate(rows)}
+    best = {(at[prediction.best[name]], column) for name, column in (("aic", 3), ("bic", 4), ("held-out", 5))}
     cells = [[row.name, *(column[m] for column in columns.values())] for m, row in enumerate(rows)]
     test = f"the last {counted(prediction.test_last, 'day')}"
     if prediction.n_test_steps < prediction.test_last:
@@ -70,7 +70,7 @@ def _table(console: Console, prediction: "RainPrediction") -> list[RenderableTyp
         Text(
             f"* lowest. Log-likelihood, AIC and BIC: {counted(prediction.n_common_steps, 'day')} that every order "
             "predicts. "
-            f"Held-out: {test}, predicted by chains fitted to the days before.",
+            f"Held-out: {test}, predicted by models fitted to the days before.",
             style="dim",
         ),
         *smoothing_hint(row.held_out_nats for row in rows),
@@ -79,7 +79,15 @@ def _table(console: Console, prediction: "RainPrediction") -> list[RenderableTyp
 
 def _criteria(prediction: "RainPrediction") -> Text:
     picks = ", ".join(f"{_spelt(criterion)} {order}" for criterion, order in prediction.chosen.items())
-    return Text(f"Order picked: {picks}")
+    text = Text(f"Order picked: {picks}")
+    if any(row.order is None for row in prediction.rows):
+        best = ", ".join(
+            f"{_spelt(criterion)} {name}"
+            for criterion, name in prediction.best.items()
+            if criterion != "likelihood-ratio"
+        )
+        text.append(f"\nOf all models: {best}")
+    return text
 
 
 def _tomorrow(prediction: "RainPrediction") -> list[RenderableType]:
@@ -90,8 +98,8 @@ def _tomorrow(prediction: "RainPrediction") -> list[RenderableType]:
         text.append(f", 95% interval {percent(row.low)} to {percent(row.high)}")
     chosen = "as asked" if prediction.criterion is None else f"chosen by {_spelt(prediction.criterion)}"
     text.append(f" ({row.name}, {chosen})")
-    by_order = ", ".join(f"{row.name} {percent(row.tomorrow)}" for row in prediction.rows)
-    return [text, Text(f"By order: {by_order}", style="dim")]
+    by_model = ", ".join(f"{row.name} {percent(row.tomorrow)}" for row in prediction.rows)
+    return [text, Text(f"By model: {by_model}", style="dim")]
 
 
 def _spelt(criterion: str) -> str:

@@ -1,24 +1,22 @@
 """Daily rain: Seattle in millimetres, Alofi in three classes.
 
 A day is wet when its precipitation is above zero; the wet and dry days are the two symbols of the first chains that
-anyone fits to weather (Gabriel and Neumann, 1962). The figures are shipped inside the package: nothing is downloaded.
+anyone fits to weather (Gabriel and Neumann, 1962).
 """
 
-import csv
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from statespace.datasets.shipped import pandas_or_told, read_rows
 from statespace.protocols import Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ALOFI_LABELS = ("0", "1-5", "6+")
-NO_PANDAS = 'to_frame needs pandas: pip install "statespace-models[frames]"'
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,10 +40,7 @@ class RainSeries:
 
     def to_frame(self) -> "pd.DataFrame":
         """Return the amounts as a pandas DataFrame indexed by date, with columns `precipitation` and `wet`."""
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(NO_PANDAS) from error
+        pd = pandas_or_told()
         index = pd.DatetimeIndex(self.dates, name="date", freq="D")
         return pd.DataFrame({"precipitation": self.precipitation, "wet": self.wet}, index=index)
 
@@ -82,10 +77,7 @@ class RainClasses:
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a pandas DataFrame with the ordered categorical column `rain` and the column `wet`."""
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(NO_PANDAS) from error
+        pd = pandas_or_told()
         rain = pd.Categorical.from_codes(self.codes, categories=pd.Index(self.labels), ordered=True)
         return pd.DataFrame({"rain": rain, "wet": self.wet})
 
@@ -119,7 +111,7 @@ def load_seattle_rain() -> RainSeries:
     >>> int(rain.wet.sum())
     623
     """
-    rows = _read("seattle_rain.csv")
+    rows = read_rows("seattle_rain.csv")
     return RainSeries(
         name="Seattle",
         dates=np.array([date for date, _ in rows], dtype="datetime64[D]"),
@@ -154,7 +146,7 @@ def load_alofi_rain() -> RainClasses:
     >>> rain.classes[:3].tolist()
     ['6+', '1-5', '1-5']
     """
-    rows = _read("alofi_rain.csv")
+    rows = read_rows("alofi_rain.csv")
     return RainClasses(
         name="Alofi",
         codes=np.array([int(code) - 1 for code, _ in rows], dtype=np.int64),
@@ -163,9 +155,3 @@ def load_alofi_rain() -> RainClasses:
         source="Avery and Henderson, Applied Statistics 48 (1999), 53-61, as in `rain` of the R package markovchain",
         licence="figures published in Applied Statistics; the R package that carries them is MIT or GPL-2, by version",
     )
-
-
-def _read(name: str) -> list[list[str]]:
-    """Rows of a shipped CSV without its header."""
-    text = files("statespace.datasets").joinpath("data", name).read_text(encoding="utf-8")
-    return list(csv.reader(text.splitlines()))[1:]

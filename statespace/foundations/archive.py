@@ -21,8 +21,9 @@ import secrets
 import stat
 import struct
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -45,6 +46,18 @@ class ArchiveError(ValueError):
     """The file is not a model that this version can read; the message names the file and what to do."""
 
 
+class UnknownClassError(ArchiveError):
+    """What a file holds is of a class that the reader does not know."""
+
+    def __init__(self, what: str, kind: str) -> None:
+        # As a keyword it must be an identifier, and what a file says is not printed unchecked
+        keyword = kind if kind.isidentifier() else "YourClass"
+        super().__init__(
+            f"{what} {kind!r}, a class that statespace does not have: if it is yours, load(path, {keyword}={keyword}); "
+            "otherwise a newer statespace may know it"
+        )
+
+
 @dataclass(frozen=True)
 class Archive:
     """What one file holds."""
@@ -57,6 +70,8 @@ class Archive:
     """Arrays by name, each with memory of its own: writable, C-contiguous, in the machine's byte order."""
     package_version: str
     """Version of this package that wrote the file."""
+    classes: Mapping[str, type] = field(default_factory=dict)
+    """Classes that whoever reads the file hands over, by the names they were saved under."""
 
 
 def write_archive(path: str | os.PathLike[str], kind: str, header: dict[str, Any], arrays: dict[str, Array]) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from statespace.protocols import Floats, Ints
+
 
 def generator(random_state: Any = None) -> np.random.Generator:
     """Return the generator that a `random_state` argument means; the argument itself is never replaced.
@@ -37,3 +39,12 @@ def generator(random_state: Any = None) -> np.random.Generator:
         f"random_state is {random_state!r} ({type(random_state).__name__}): expected None, an int, "
         "a numpy.random.Generator or a numpy.random.RandomState"
     )
+
+
+def draw_columns(probabilities: Floats, rng: np.random.Generator) -> Ints:
+    """A column drawn from the law in each row, shape (n,); never one of probability 0, whatever rounding does."""
+    cumulative = np.cumsum(probabilities, axis=1)
+    drawn = (rng.random((len(probabilities), 1)) * cumulative[:, -1:] >= cumulative).sum(axis=1)
+    last = probabilities.shape[1] - 1 - np.argmax(probabilities[:, ::-1] > 0, axis=1)
+    columns: Ints = np.minimum(drawn, last)
+    return columns

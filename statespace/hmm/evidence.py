@@ -39,6 +39,8 @@ class Evidence:
     """Then the row of each observation, n_rows where it is missing, (n_samples,)."""
     states: Ints | None
     """States that are known, -1 where not, (n_samples,); None where none is."""
+    n_components: int
+    """How many states there are."""
 
     def pieces(self) -> list[Piece]:
         """Cut between sequences, at least PIECE steps each but the last."""
@@ -91,7 +93,7 @@ class Evidence:
             return Frames(self.table(emission), rows if rows.flags.writeable else rows.copy())
         values, seen = self.known(steps)
         if not len(values):
-            table = np.zeros((steps.stop - steps.start, emission_states(emission)))
+            table = np.zeros((steps.stop - steps.start, self.n_components))
         else:
             table = checked_log_likelihood(emission, values, f"an observation of X[{steps.start}:{steps.stop}]")
             if seen is not None:
@@ -110,11 +112,6 @@ def shifted(steps: slice, by: int) -> slice:
     return slice(steps.start + by, steps.stop + by)
 
 
-def emission_states(emission: Any) -> int:
-    """How many states an emission has; only asked where no observation can tell."""
-    return int(emission.n_components)
-
-
 def checked_log_likelihood(emission: Any, values: Array, what: str) -> Floats:
     """The emission's log-likelihoods, float64 and C-contiguous; NaN and +inf are refused."""
     found = np.ascontiguousarray(emission.log_likelihood(values), dtype=np.float64)
@@ -131,7 +128,7 @@ def checked_log_likelihood(emission: Any, values: Array, what: str) -> Floats:
     return found
 
 
-def read_evidence(emission: Any, X: Any, lengths: Any, states: Any = None, n_components: int = 0) -> Evidence:
+def read_evidence(emission: Any, X: Any, lengths: Any, states: Any, n_components: int) -> Evidence:
     """Read data in the way of the emission, and labels of states beside them."""
     reader = getattr(emission, "read", None)
     observations = read_observations(X, lengths) if reader is None else reader(X, lengths)
@@ -152,7 +149,7 @@ def read_evidence(emission: Any, X: Any, lengths: Any, states: Any = None, n_com
                 rows = np.where(observations.missing, n_rows, rows)
             elif not rows.flags.writeable and rows.size <= _MOST_NUMBERS:
                 rows = rows.copy()  # kernels want their own; of a file that is mapped, block by block
-    return Evidence(observations, distinct, rows, labels)
+    return Evidence(observations, distinct, rows, labels, n_components)
 
 
 def _read_states(states: Any, observations: Observations, n_components: int) -> Ints:

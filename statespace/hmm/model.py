@@ -371,9 +371,10 @@ class HMM(HiddenStates):
                 raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X) first")
         K = check_integer("n_components", self.n_components, 1)
         startprob, transmat = _checked_laws(self.startprob_, self.transmat_, K, "startprob_", "transmat_")
-        if hasattr(self.emission_, "check"):
-            self.emission_.check(K)
-        return Law(startprob, transmat, self.emission_)
+        emission = self.emission_
+        if hasattr(emission, "check"):
+            emission.check(K)
+        return Law(startprob, transmat, emission)
 
     @property
     def support(self) -> str:

@@ -174,7 +174,7 @@ class NamedHMM(HMM):
         check_choice("implementation", self.implementation, ("log", "scaling"))
         warn_overwritten(self, self.init_params, self._letters)
         super().fit(X, lengths, states=states, sample_weight=sample_weight, executor=executor)
-        self._law()
+        self._check_width()
         return self
 
     def sample(self, n_samples: int = 1, random_state: Any = None, currstate: int | None = None) -> tuple[Array, Ints]:
@@ -187,10 +187,13 @@ class NamedHMM(HMM):
             if hasattr(self, name):
                 setattr(self, name, made_exact(getattr(self, name)))  # lists by hand become arrays
         law = super()._law()
-        known = self._known_width()
-        if self.n_features != known:
-            raise ValueError(f"n_features is {self.n_features}, and the parameters of the emission have {known}")
+        self._check_width()
         return law
+
+    def _check_width(self) -> None:
+        given = vars(self).get("n_features")
+        if given is not None and given != self._known_width():
+            raise ValueError(f"n_features is {given}, and the parameters of the emission have {self._known_width()}")
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters of the constructor by name, as they were given."""
@@ -203,7 +206,8 @@ def made_exact(laws: Any) -> Any:
         rows = np.asarray(laws, dtype=np.float64)
     except (TypeError, ValueError):
         return laws
-    sums = rows.sum(axis=-1, keepdims=True) if rows.ndim else np.zeros(1)
-    if (rows < 0).any() or not (np.abs(sums - 1) <= _ROUNDED).all() or (np.abs(sums - 1) <= 1e-12).all():
+    if not rows.size:
         return rows
-    return rows / sums
+    sums = np.add.reduce(rows, axis=-1, keepdims=True)
+    off = max(float(sums.max()) - 1.0, 1.0 - float(sums.min()))  # NaN stays, and is refused where laws are checked
+    return rows / sums if 1e-12 < off <= _ROUNDED and rows.min() >= 0 else rows

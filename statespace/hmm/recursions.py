@@ -37,7 +37,7 @@ from statespace.hmm.forward_pass import (
 )
 from statespace.hmm.frames import Frames
 from statespace.hmm.path_sampling import sample_backwards
-from statespace.hmm.viterbi_path import viterbi_sequences
+from statespace.hmm.viterbi_path import FEW, few_state_paths, two_state_paths, viterbi_sequences
 from statespace.protocols import Floats, Ints
 
 
@@ -177,9 +177,14 @@ def most_likely_paths(startprob: Floats, transmat: Floats, frames: Frames, offse
     """
     K = len(startprob)
     states, totals = np.empty(frames.n_samples, np.int64), np.empty(len(offsets) - 1)
-    delta = np.empty((_longest(offsets), K))
     A, stride = _stacked(transmat)
-    viterbi_sequences(startprob, A, stride, frames.table, _rows(frames), offsets, delta, states, totals)
+    observed = frames.table, _rows(frames), offsets
+    if K == 2 and not stride:
+        two_state_paths(startprob, A, *observed, states, totals)
+    elif K <= FEW and not stride:
+        few_state_paths(startprob, A, *observed, np.empty((_longest(offsets), FEW)), states, totals)
+    else:
+        viterbi_sequences(startprob, A, stride, *observed, np.empty((_longest(offsets), K)), states, totals)
     return states, totals
 
 

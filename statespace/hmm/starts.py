@@ -75,5 +75,6 @@ def excerpt(evidence: Evidence, weights: Floats) -> tuple[Evidence, Floats]:
         evidence.distinct,
         None if evidence.rows is None else evidence.rows[rows],
         None if evidence.states is None else evidence.states[rows],
+        evidence.n_components,
     )
     return part, weights[of_sequence[chosen]]

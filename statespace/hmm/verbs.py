@@ -5,6 +5,7 @@ Each verb reads the data, has the emission turn them into log-likelihoods, and c
 
 from __future__ import annotations
 
+import copy
 import math
 from itertools import pairwise
 from typing import Any
@@ -13,15 +14,14 @@ import numpy as np
 
 from statespace.foundations.calendar import steps_after
 from statespace.foundations.paths import draw_path, draw_thresholds
-from statespace.foundations.predictive import PredictiveLaw
 from statespace.foundations.probability import generator
 from statespace.foundations.sequence_model import SequenceModel
 from statespace.foundations.sequences import by_step
-from statespace.foundations.stochastic_matrix import check_law
 from statespace.foundations.validation import check_choice, check_integer
 from statespace.hmm.baum_welch import Law
 from statespace.hmm.blocks import log_likelihood_by_blocks
 from statespace.hmm.evidence import Evidence, Piece, read_evidence, shifted
+from statespace.hmm.prediction import check_states, observation_law, states_ahead
 from statespace.hmm.recursions import (
     expectations,
     filter_states,
@@ -45,7 +45,7 @@ class HiddenStates(SequenceModel):
         raise AttributeError("_law")
 
     def _read(self, law: Law, X: Any, lengths: Any) -> Evidence:
-        return read_evidence(law.emission, X, lengths)
+        return read_evidence(law.emission, X, lengths, None, len(law.startprob))
 
     def log_likelihood(self, X: Any, lengths: Any = None, by: str = "total") -> Any:
         """Log-likelihood in nats.
@@ -86,10 +86,18 @@ class HiddenStates(SequenceModel):
             law.startprob, law.transmat, evidence.frames(law.emission, piece), evidence.offsets(piece)
         )
 
-    def _filtered(self, law: Law, evidence: Evidence) -> tuple[Floats, Floats, Floats]:
+    def _filtered(self, law: Law, evidence: Evidence, state: Any = None) -> tuple[Floats, Floats, Floats]:
+        """Filtered and predicted states, and the log-likelihood of each step; from the start, or from known states."""
+        if state is None:
+            pieces = evidence.pieces()
+            starts = [law.startprob] * len(pieces)
+        else:
+            n_sequences = evidence.observations.n_sequences
+            pieces = [Piece(s, s + 1) for s in range(n_sequences)]
+            starts = list(check_states(state, n_sequences, len(law.startprob)) @ law.transmat)
         found = [
-            filter_states(law.startprob, law.transmat, evidence.frames(law.emission, piece), evidence.offsets(piece))
-            for piece in evidence.pieces()
+            filter_states(start, law.transmat, evidence.frames(law.emission, piece), evidence.offsets(piece))
+            for start, piece in zip(starts, pieces, strict=True)
         ]
         filtered, predicted, steps = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return filtered, predicted, steps
@@ -140,30 +148,13 @@ class HiddenStates(SequenceModel):
         """
         law = self._law()
         evidence = self._read(law, X, lengths)
-        K, n_sequences = len(law.startprob), evidence.observations.n_sequences
-        if state is None:
-            filtered, predicted, steps = self._filtered(law, evidence)
-        else:
-            before = np.asarray(state, dtype=np.float64)
-            if before.shape != (n_sequences, K) and not (before.shape == (K,) and n_sequences == 1):
-                raise ValueError(
-                    f"state has shape {before.shape}, expected the state of an earlier filter of {n_sequences} "
-                    f"sequences, ({n_sequences}, {K})"
-                )
-            found = []
-            for s, known in enumerate(before.reshape(n_sequences, K)):
-                check_law(f"state[{s}]", known, K)
-                a, b = evidence.observations.offsets[s : s + 2]
-                frames = evidence.frames(law.emission, Piece(s, s + 1))
-                ahead = np.ascontiguousarray(known @ law.transmat)
-                found.append(filter_states(ahead, law.transmat, frames, np.array([0, b - a])))
-            filtered, predicted, steps = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        filtered, predicted, steps = self._filtered(law, evidence, state)
         last = filtered[evidence.observations.offsets[1:] - 1]
         observations = evidence.observations
         return FilterResult(
             by_step(filtered, observations),
             by_step(predicted, observations),
-            float(steps.sum()),
+            float(np.nansum(steps)),  # what follows an impossible observation is NaN
             last if observations.layout.form != "single" else last[0],
         )
 
@@ -281,8 +272,15 @@ class HiddenStates(SequenceModel):
         symbols = getattr(law.emission, "symbols", None)
         return (drawn if symbols is None else symbols[drawn]), states
 
-    def predictive(self, X: Any, lengths: Any = None) -> Any:
+    def predictive(self, X: Any, lengths: Any = None, *, state: Any = None) -> Any:
         """The law of every observation given those before it, and of the one after the last.
+
+        Parameters
+        ----------
+        X, lengths
+            As in `fit`.
+        state : (n_components,) or (n_sequences, n_components), optional
+            The `state` of an earlier `filter`: the sequences go on from there.
 
         Returns
         -------
@@ -292,21 +290,23 @@ class HiddenStates(SequenceModel):
         """
         law = self._law()
         evidence = self._read(law, X, lengths)
-        filtered, predicted, _ = self._filtered(law, evidence)
+        filtered, predicted, _ = self._filtered(law, evidence, state)
         parts = []
         for a, b in pairwise(evidence.observations.offsets.tolist()):
             parts.append(np.concatenate([predicted[a:b], filtered[b - 1 : b] @ law.transmat]))
         return self._laws(law, evidence, parts, 1, ahead_only=False)
 
-    def forecast(self, X: Any, steps: int = 1, lengths: Any = None) -> Any:
+    def forecast(self, X: Any, steps: int = 1, lengths: Any = None, *, state: Any = None) -> Any:
         """The laws of the next observations.
 
         Parameters
         ----------
         X, lengths
-            What is known, as in `fit`.
+            What is known, as in `fit`; None where `state` says it all.
         steps : int
             How many observations ahead.
+        state : (n_components,) or (n_sequences, n_components), optional
+            The `state` of an earlier `filter`, from which X goes on.
 
         Returns
         -------
@@ -316,32 +316,24 @@ class HiddenStates(SequenceModel):
         """
         law = self._law()
         n = check_integer("steps", steps, 1)
+        if X is None and state is not None:
+            known = np.atleast_2d(np.asarray(state, np.float64))
+            ahead = [states_ahead(one, law.transmat, n) for one in check_states(known, len(known), len(law.startprob))]
+            emission = copy.deepcopy(law.emission)
+            laws = [observation_law(emission, weights) for weights in ahead]
+            return laws[0] if np.ndim(state) == 1 else laws
         evidence = self._read(law, X, lengths)
-        filtered = self._filtered(law, evidence)[0]
-        parts = []
-        for last in evidence.observations.offsets[1:].tolist():
-            ahead = [filtered[last - 1] @ law.transmat]
-            while len(ahead) < n:
-                ahead.append(ahead[-1] @ law.transmat)
-            parts.append(np.array(ahead))
+        filtered = self._filtered(law, evidence, state)[0]
+        parts = [states_ahead(filtered[end - 1], law.transmat, n) for end in evidence.observations.offsets[1:].tolist()]
         return self._laws(law, evidence, parts, n, ahead_only=True)
 
     def _laws(self, law: Law, evidence: Evidence, weights: list[Floats], ahead: int, *, ahead_only: bool) -> Any:
         layout = evidence.observations.layout
+        emission = copy.deepcopy(law.emission)  # a law stays what it is, whatever becomes of the model
         if layout.form != "list":
             index = layout.indexes[0] if layout.form == "single" else None
-            return self._emission_law(law, np.concatenate(weights), steps_after(index, ahead, ahead_only))
+            return observation_law(emission, np.concatenate(weights), steps_after(index, ahead, ahead_only))
         return [
-            self._emission_law(law, part, steps_after(index, ahead, ahead_only))
+            observation_law(emission, part, steps_after(index, ahead, ahead_only))
             for part, index in zip(weights, layout.indexes, strict=True)
         ]
-
-    def _emission_law(self, law: Law, weights: Floats, index: Any) -> PredictiveLaw:
-        weights = weights / weights.sum(axis=1, keepdims=True)
-        if hasattr(law.emission, "law"):
-            found: PredictiveLaw = law.emission.law(weights, index)
-            return found
-        raise TypeError(
-            f"{type(law.emission).__name__} has no law(weights, index) that says what it predicts of an observation "
-            "when the states have these probabilities"
-        )

@@ -3,8 +3,11 @@ r"""Viterbi: the most likely path.
     delta_1(j) = log pi_j + l_1(j)        delta_t(j) = max_i (delta_{t-1}(i) + log A_ij) + l_t(j)
 
 Only delta is kept; on the way back, the state before z_t is the first i that maximises delta_{t-1}(i) + log A_{i,z_t}:
-K sums a step, in place of K^2 recorded choices. Every 16 steps the maximum is taken off delta and added to the total,
-so that differences between states keep their digits in long sequences.
+K sums a step, in place of K^2 recorded choices. Two states need no delta: their choices are two bits a step, which wait
+in the place of the state. Up to eight states are done as eight, so that all sources of a step are in registers at once.
+
+Every 16 steps the maximum is taken off delta and added to the total, so that differences between states keep their
+digits in long sequences.
 
 Viterbi (1967), IEEE Transactions on Information Theory 13; Rabiner (1989), Proceedings of the IEEE 77, section III.B.
 """
@@ -15,6 +18,170 @@ import numpy as np
 
 from statespace.foundations.kernel import kernel
 from statespace.protocols import Floats, Ints
+
+FEW = 8  # states that `few_state_paths` is for
+
+
+@kernel
+def log_matrix(A: Floats, first: int, out: Floats) -> None:
+    """out_ij = log A[first + i, j], -inf where A is 0."""
+    for i in range(A.shape[1]):
+        for j in range(A.shape[1]):
+            p = A[first + i, j]
+            out[i, j] = math.log(p) if p > 0.0 else -math.inf
+
+
+@kernel
+def log_start(startprob: Floats, out: Floats) -> None:
+    """out_i = log startprob_i, -inf where it is 0."""
+    for i in range(startprob.size):
+        out[i] = math.log(startprob[i]) if startprob[i] > 0.0 else -math.inf
+
+
+@kernel
+def take_off(d: Floats, total: Floats) -> None:
+    """Take the maximum off d and add it to the total, whose lost digits are total[1]; -inf, and d as it is, if none."""
+    m = d[0]
+    for j in range(1, d.size):
+        m = max(m, d[j])
+    if m == -math.inf:
+        total[0], total[1] = m, 0.0
+        return
+    for j in range(d.size):
+        d[j] -= m
+    x = total[0] + m
+    total[1] += (total[0] - x) + m if abs(total[0]) >= abs(m) else (m - x) + total[0]
+    total[0] = x
+
+
+@kernel
+def two_state_paths(
+    startprob: Floats, A: Floats, table: Floats, rows: Ints, offsets: Ints, states: Ints, totals: Floats
+) -> None:
+    """`viterbi_sequences` for two states and a constant A."""
+    log_A, start = np.empty((2, 2)), np.empty(2)
+    log_matrix(A, 0, log_A)
+    log_start(startprob, start)
+    A00, A01, A10, A11 = log_A[0, 0], log_A[0, 1], log_A[1, 0], log_A[1, 1]
+    d, total = np.empty(2), np.empty(2)
+    for s in range(totals.size):
+        begin, end = offsets[s], offsets[s + 1]
+        total[:] = 0.0
+        r = rows[begin] if rows.size else begin
+        d[0], d[1] = start[0] + table[r, 0], start[1] + table[r, 1]
+        t = begin + 1
+        while True:
+            d0, d1 = d[0], d[1]
+            for u in range(t, min(t + 16, end)):
+                r = rows[u] if rows.size else u
+                x0, x1, y0, y1 = d0 + A00, d1 + A10, d0 + A01, d1 + A11
+                states[u] = (x1 > x0) + 2 * (y1 > y0)
+                d0 = (x1 if x1 > x0 else x0) + table[r, 0]
+                d1 = (y1 if y1 > y0 else y0) + table[r, 1]
+            d[0], d[1] = d0, d1
+            take_off(d, total)
+            t += 16
+            if t >= end or total[0] == -math.inf:
+                break
+        totals[s] = total[0] + total[1]
+        if total[0] == -math.inf:
+            states[begin:end] = 0
+            continue
+
+        # Back along the path
+        z = 1 if d[1] > d[0] else 0
+        for u in range(end - 1, begin, -1):
+            choices = states[u]
+            states[u] = z
+            z = (choices >> z) & 1
+        states[begin] = z
+
+
+@kernel
+def few_state_deltas(
+    start: Floats, log_A: Floats, table: Floats, rows: Ints, begin: int, end: int, delta: Floats, total: Floats
+) -> None:
+    """Fill delta (end - begin, 8) of at most eight states, -inf of those that there are not; total as in `take_off`.
+
+    log_A : (64,)
+        One array at constant distances, so that the compiler sees that delta lies elsewhere.
+    """
+    K = table.shape[1]
+    last = end - begin - 1
+    total[:] = 0.0
+    first = rows[begin] if rows.size else begin
+    for j in range(8):
+        delta[0, j] = start[j] + table[first, j] if j < K else -math.inf
+    if last == 0:
+        take_off(delta[0], total)
+    for t in range(1, last + 1):
+        b, d, frame = delta[t - 1], delta[t], table[rows[begin + t] if rows.size else begin + t]
+        b0, b1, b2, b3, b4, b5, b6, b7 = b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]
+        for j in range(K):
+            x0, x1, x2, x3 = b0 + log_A[j], b1 + log_A[8 + j], b2 + log_A[16 + j], b3 + log_A[24 + j]
+            x4, x5, x6, x7 = b4 + log_A[32 + j], b5 + log_A[40 + j], b6 + log_A[48 + j], b7 + log_A[56 + j]
+            x0 = x0 if x0 > x1 else x1
+            x2 = x2 if x2 > x3 else x3
+            x4 = x4 if x4 > x5 else x5
+            x6 = x6 if x6 > x7 else x7
+            x0 = x0 if x0 > x2 else x2
+            x4 = x4 if x4 > x6 else x6
+            d[j] = (x0 if x0 > x4 else x4) + frame[j]
+        for j in range(K, 8):
+            d[j] = -math.inf
+        if t % 16 == 15 or t == last:
+            take_off(d, total)
+            if total[0] == -math.inf:
+                return
+
+
+@kernel
+def few_state_path(log_AT: Floats, delta: Floats, states: Ints, begin: int, end: int) -> None:
+    """Fill the path that leads to the maximum of the last delta; of two equal sums the earlier wins."""
+    z, last = 0, end - begin - 1
+    for j in range(1, 8):
+        z = j if delta[last, j] > delta[last, z] else z
+    states[end - 1] = z
+    for t in range(last - 1, -1, -1):
+        d, a = delta[t], log_AT[z]
+        x0, x1, x2, x3 = d[0] + a[0], d[1] + a[1], d[2] + a[2], d[3] + a[3]
+        x4, x5, x6, x7 = d[4] + a[4], d[5] + a[5], d[6] + a[6], d[7] + a[7]
+        z0 = 1 if x1 > x0 else 0
+        z2 = 3 if x3 > x2 else 2
+        z4 = 5 if x5 > x4 else 4
+        z6 = 7 if x7 > x6 else 6
+        x0 = x1 if x1 > x0 else x0
+        x2 = x3 if x3 > x2 else x2
+        x4 = x5 if x5 > x4 else x4
+        x6 = x7 if x7 > x6 else x6
+        z0 = z2 if x2 > x0 else z0
+        z4 = z6 if x6 > x4 else z4
+        x0 = x2 if x2 > x0 else x0
+        x4 = x6 if x6 > x4 else x4
+        z = z4 if x4 > x0 else z0
+        states[begin + t] = z
+
+
+@kernel
+def few_state_paths(
+    startprob: Floats, A: Floats, table: Floats, rows: Ints, offsets: Ints, delta: Floats, states: Ints, totals: Floats
+) -> None:
+    """`viterbi_sequences` for at most eight states and a constant A; delta (length of the longest sequence, 8)."""
+    log_A, log_AT = np.full((8, 8), -math.inf), np.full((8, 8), -math.inf)
+    start, total = np.empty(A.shape[1]), np.empty(2)
+    log_matrix(A, 0, log_A)
+    log_start(startprob, start)
+    for i in range(8):
+        for j in range(8):
+            log_AT[j, i] = log_A[i, j]
+    for s in range(totals.size):
+        begin, end = offsets[s], offsets[s + 1]
+        few_state_deltas(start, log_A.reshape(64), table, rows, begin, end, delta, total)
+        totals[s] = total[0] + total[1]
+        if total[0] == -math.inf:
+            states[begin:end] = 0
+        else:
+            few_state_path(log_AT, delta, states, begin, end)
 
 
 @kernel
@@ -60,67 +227,54 @@ def viterbi_sequences(
     delta : (length of the longest sequence, n_components), scratch. The others are as in `forward_pass`.
     """
     K = A.shape[1]
-    log_A = np.empty((K, K))
-    best = np.empty(K)
+    log_A, turned = np.empty((K, K)), np.empty((K, K))
+    best, start, total = np.empty(K), np.empty(K), np.empty(2)
+    log_start(startprob, start)
     if stride == 0:
+        log_matrix(A, 0, log_A)
         for i in range(K):
             for j in range(K):
-                log_A[i, j] = math.log(A[i, j]) if A[i, j] > 0.0 else -math.inf
+                turned[j, i] = log_A[i, j]
     for s in range(totals.size):
         begin, end = offsets[s], offsets[s + 1]
-        total, lost = 0.0, 0.0
         last = end - begin - 1
+        total[:] = 0.0
         for t in range(last + 1):
-            r = rows[begin + t] if rows.size else begin + t
-            d, frame = delta[t], table[r]
+            d, frame = delta[t], table[rows[begin + t] if rows.size else begin + t]
             if t:
                 if stride:
-                    for i in range(K):
-                        for j in range(K):
-                            p = A[(begin + t - 1) * stride + i, j]
-                            log_A[i, j] = math.log(p) if p > 0.0 else -math.inf
+                    log_matrix(A, (begin + t - 1) * stride, log_A)
                 best_predecessors(delta, t - 1, log_A, 0, best)
                 for j in range(K):
                     d[j] = best[j] + frame[j]
             else:
                 for j in range(K):
-                    d[j] = (math.log(startprob[j]) if startprob[j] > 0.0 else -math.inf) + frame[j]
+                    d[j] = start[j] + frame[j]
             if t % 16 == 15 or t == last:
-                m = d[0]
-                for j in range(1, K):
-                    m = max(m, d[j])
-                if m == -math.inf:
-                    total, lost = m, 0.0
+                take_off(d, total)
+                if total[0] == -math.inf:
                     break
-                for j in range(K):
-                    d[j] -= m
-                x = total + m
-                lost += (total - x) + m if abs(total) >= abs(m) else (m - x) + total
-                total = x
-        totals[s] = total + lost
+        totals[s] = total[0] + total[1]
+        if total[0] == -math.inf:
+            states[begin:end] = 0
+            continue
 
         # Back along the path
         z = 0
-        if total > -math.inf:
-            d = delta[last]
-            for j in range(1, K):
-                if d[j] > d[z]:
-                    z = j
+        for j in range(1, K):
+            if delta[last, j] > delta[last, z]:
+                z = j
         states[end - 1] = z
         for t in range(last - 1, -1, -1):
-            if total == -math.inf:
-                states[begin + t] = 0
-                continue
-            d = delta[t]
-            source = (begin + t) * stride
-            found, m = 0, -math.inf
-            for i in range(K):
-                if stride:
-                    p = A[source + i, z]
-                    x = d[i] + (math.log(p) if p > 0.0 else -math.inf)
-                else:
-                    x = d[i] + log_A[i, z]
+            if stride:
+                for i in range(K):
+                    p = A[(begin + t) * stride + i, z]
+                    turned[z, i] = math.log(p) if p > 0.0 else -math.inf
+            d, column = delta[t], turned[z]
+            z = 0
+            m = d[0] + column[0]
+            for i in range(1, K):
+                x = d[i] + column[i]
                 if x > m:
-                    found, m = i, x
-            z = found
+                    z, m = i, x
             states[begin + t] = z

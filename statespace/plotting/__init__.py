@@ -12,30 +12,44 @@ if TYPE_CHECKING:
     from statespace.plotting.calendar import rain_calendar
     from statespace.plotting.comparison import growth_of_parameters, held_out_loss, information_criteria
     from statespace.plotting.diagrams import graphical_model
+    from statespace.plotting.emissions import emission_densities
+    from statespace.plotting.fits import likelihood_history
+    from statespace.plotting.forecasts import forecast_fan
     from statespace.plotting.graph import transition_graph
     from statespace.plotting.markov import transition_matrix
     from statespace.plotting.rain import rain_forecast, rain_report
+    from statespace.plotting.states import decoded_states, state_ribbon
 
 _HOME = {
+    "decoded_states": "states",
+    "emission_densities": "emissions",
+    "forecast_fan": "forecasts",
     "graphical_model": "diagrams",
     "growth_of_parameters": "comparison",
     "held_out_loss": "comparison",
     "information_criteria": "comparison",
+    "likelihood_history": "fits",
     "rain_calendar": "calendar",
     "rain_forecast": "rain",
     "rain_report": "rain",
+    "state_ribbon": "states",
     "transition_graph": "graph",
     "transition_matrix": "markov",
 }
 
 __all__ = [
+    "decoded_states",
+    "emission_densities",
+    "forecast_fan",
     "graphical_model",
     "growth_of_parameters",
     "held_out_loss",
     "information_criteria",
+    "likelihood_history",
     "rain_calendar",
     "rain_forecast",
     "rain_report",
+    "state_ribbon",
     "transition_graph",
     "transition_matrix",
 ]

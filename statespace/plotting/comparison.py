@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _MOST_LETTERS = 32
 """Of a model's name under an axis."""
+_STATES = "number of states"
 _WIDEST = 10.0
 """Inches of a figure that has names stand beside each other."""
 _PER_NAT = {"nats": 1.0, "bits": 1.0 / float(np.log(2.0))}
@@ -38,7 +39,7 @@ def held_out_loss(
     *,
     losses: Sequence[float] | Floats | None = None,
     errors: Sequence[float] | Floats | None = None,
-    orders: Sequence[int] | None = None,
+    orders: Sequence[int] | Sequence[str] | None = None,
     n_parameters: Sequence[int] | None = None,
     best: int | str | None = None,
     unit: Literal["nats", "bits"] = "nats",
@@ -52,9 +53,9 @@ def held_out_loss(
 
     Parameters
     ----------
-    selection : OrderSelection or Comparison, optional
-        The result of `select_order(..., test=...)` or of `compare`; its losses, errors, orders (or names) and
-        `n_parameters` are used where they are not given below.
+    selection : OrderSelection, ComponentSelection or Comparison, optional
+        The result of `select_order(..., test=...)`, `select_n_components(..., test=...)` or `compare`; its losses,
+        errors, orders (numbers of states, names) and `n_parameters` are used where they are not given below.
     ax : Axes, optional
         Where to draw; a new figure if None.
     losses : sequence of length n_orders, optional
@@ -62,7 +63,7 @@ def held_out_loss(
     errors : sequence of length n_orders, optional
         Standard error of the difference to the best, in nats a step; NaN for none.
     orders : sequence of length n_orders, optional
-        By default 0, 1, 2, ...
+        By default 0, 1, 2, ...; or names of models.
     n_parameters : sequence of length n_orders, optional
         Free parameters of each order.
     best : int or str, optional
@@ -91,14 +92,17 @@ def held_out_loss(
             f"selection is {shortly(selection)}, expected the result of select_order(..., test=...) or compare, "
             "or losses="
         )
-    names = _model_names(selection) if orders is None else None
+    named = orders is not None and any(isinstance(order, str) for order in orders)
+    names = _model_names(selection) if orders is None else [str(order) for order in orders] if named else None
+    orders = None if named else orders
     if losses is None:
         losses = getattr(selection, "held_out", getattr(selection, "held_out_nats", None))
     if losses is None:
         raise ValueError("there are no held-out losses: give select_order a test part (test=365), or losses= here")
     if errors is None:
         errors = getattr(selection, "held_out_error", getattr(selection, "difference_error", None))
-    orders = getattr(selection, "orders", None) if orders is None else orders
+    kind = _kind(selection, names)
+    orders = _orders(selection) if orders is None else orders
     n_parameters = getattr(selection, "n_parameters", None) if n_parameters is None else n_parameters
 
     y = _numbers("losses", losses) * _PER_NAT[unit]
@@ -113,8 +117,8 @@ def held_out_loss(
     shown: list[Any] = at if names is None else names
     best = shown[int(np.argmin(y))] if best is None else best
     if best not in shown:
-        kind = "order" if names is None else "model"
-        raise ValueError(f"best is {kind} {best}, but the {kind}s are {shown}")
+        kinds = "numbers of states" if kind == _STATES else f"{kind}s"
+        raise ValueError(f"best is {kind} {best}, but the {kinds} are {shown}")
     chosen = shown.index(best)
     spread = np.where(np.isfinite(spread), spread, 0.0)
 
@@ -143,7 +147,7 @@ def held_out_loss(
         color=ACCENT,
         fontsize="small",
     )
-    _order_axis(ax, at, n_parameters, names)
+    _order_axis(ax, at, n_parameters, names, kind)
     ax.set_ylabel(f"held-out loss ({unit} a step)")
     plain_frame(ax)
     return finish(ax, title)
@@ -165,9 +169,9 @@ def information_criteria(
 
     Parameters
     ----------
-    selection : OrderSelection or Comparison, optional
-        The result of `select_order` or of `compare`; its `aic`, `bic`, orders (or names) and `n_parameters` are used
-        where they are not given below.
+    selection : OrderSelection, ComponentSelection or Comparison, optional
+        The result of `select_order`, `select_n_components` or `compare`; its `aic`, `bic`, orders (numbers of states,
+        names) and `n_parameters` are used where they are not given below.
     ax : Axes, optional
         Where to draw; a new figure if None.
     criteria : mapping of name to sequence of length n_orders, optional
@@ -201,14 +205,14 @@ def information_criteria(
     if not 1 <= len(criteria) <= 4:
         raise ValueError(f"there are {len(criteria)} criteria to draw, expected 1 to 4: give a selection, or criteria=")
     names = _model_names(selection) if orders is None else None
-    orders = getattr(selection, "orders", None) if orders is None else orders
+    kind = _kind(selection, names)
+    orders = _orders(selection) if orders is None else orders
     n_parameters = getattr(selection, "n_parameters", None) if n_parameters is None else n_parameters
     curves = {name: _numbers(name, values) for name, values in criteria.items()}
     n = len(next(iter(curves.values())))
     at = [int(order) for order in (range(n) if orders is None else orders)]
     _same_length(n, orders=at, names=names, n_parameters=n_parameters, **curves)
 
-    kind = "order" if names is None else "model"
     ax = axes_or_new(ax, _paper(n, names))
     looks = zip((BLUE, ACCENT, INK, SOFT), ("o", "s", "^", "D"), ("-", "--", "-.", ":"), strict=True)
     for (name, values), (colour, marker, line) in zip(curves.items(), looks, strict=False):
@@ -221,7 +225,7 @@ def information_criteria(
         ax.plot(at[least], 0, marker, color=colour, markersize=8, clip_on=False)
     ax.set_ylim(bottom=-0.06 * ax.get_ylim()[1])
     ax.legend(frameon=False, fontsize="small", title=f"best {kind} filled", title_fontsize="small", loc="best")
-    _order_axis(ax, at, n_parameters, names)
+    _order_axis(ax, at, n_parameters, names, kind)
     ax.set_ylabel(f"difference to the best {kind}")
     plain_frame(ax)
     return finish(ax, title)
@@ -317,6 +321,18 @@ def _shades(n: int) -> list[Any]:
     return [colormaps["Blues"](x) for x in (np.linspace(0.6, 1.0, n) if n > 1 else [0.8])]
 
 
+def _kind(selection: Any, names: list[str] | None) -> str:
+    """What the places of the axis are called."""
+    if names is not None:
+        return "model"
+    return _STATES if hasattr(selection, "components") else "order"
+
+
+def _orders(selection: Any) -> Any:
+    """Return orders, or numbers of states; None where there are none."""
+    return getattr(selection, "components", getattr(selection, "orders", None))
+
+
 def _model_names(selection: Any) -> list[str] | None:
     """Return the names of compared models; None for orders."""
     names = getattr(selection, "names", None)
@@ -335,14 +351,14 @@ def _paper(n: int, names: list[str] | None) -> tuple[float, float]:
 
 
 def _order_axis(
-    ax: Axes, orders: list[int], n_parameters: Sequence[int] | None, names: list[str] | None = None
+    ax: Axes, orders: list[int], n_parameters: Sequence[int] | None, names: list[str] | None, kind: str
 ) -> None:
     """Write orders, or names, below the axis and, in a second row, what each costs; the rows are named at their left.
 
     Names too long to stand beside each other are slanted, each with its cost in the same row; very long ones are cut.
     """
     ax.set_xlim(min(orders) - 0.4, max(orders) + 0.4)
-    kind = "order" if names is None else "model"
+    kind = "states" if kind == _STATES else kind
     words = [str(order) for order in orders] if names is None else [plain_text(_cut(name)) for name in names]
     slanted = names is not None and _too_long(ax, words)
     if n_parameters is not None:

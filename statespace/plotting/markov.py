@@ -90,7 +90,8 @@ def transition_table(model_or_matrix: Any, symbols: Sequence[Any] | None = None)
     if P.ndim == 0 or P.size == 0:
         raise ValueError(f"expected a matrix of transition probabilities, got an array of shape {P.shape}")
     K = P.shape[-1]
-    own = getattr(model, "symbols_", None)
+    hidden = hasattr(model, "startprob_")  # whose symbols are those of the observations, and not of the states
+    own = None if hidden else getattr(model, "symbols_", None)
     if model is not None and P.ndim != getattr(model, "order", P.ndim - 1) + 1:  # a row only for contexts that occurred
         code = {symbol: k for k, symbol in enumerate(np.asarray(own).tolist())}
         occurred = np.asarray(model.contexts_).tolist()

@@ -34,22 +34,22 @@ _MONTHS = (
 
 
 def rain_forecast(
-    tomorrow: Mapping[int, tuple[float, float, float]],
+    tomorrow: Mapping[Any, tuple[float, float, float]],
     ax: Axes | None = None,
     *,
-    best: int | None = None,
+    best: int | str | None = None,
     title: str | None = None,
 ) -> Axes:
-    """Draw tomorrow's probability of rain by each order, each with its interval.
+    """Draw tomorrow's probability of rain by each order, or model, each with its interval.
 
     Parameters
     ----------
-    tomorrow : mapping of order to (probability, low, high)
+    tomorrow : mapping of order, or name, to (probability, low, high)
         Probabilities and the ends of their intervals, in [0, 1]; low and high NaN for no interval.
     ax : Axes, optional
         Where to draw; a new figure if None.
-    best : int, optional
-        The order to mark.
+    best : int or str, optional
+        The order, or the name of the model, to mark.
     title : str, optional
 
     Returns
@@ -65,7 +65,7 @@ def rain_forecast(
     """
     _check_forecasts(tomorrow)
     if best is not None and best not in tomorrow:
-        raise ValueError(f"best is order {best}, but the orders are {sorted(tomorrow)}")
+        raise ValueError(f"best is {_kind(tomorrow)} {best}, but the {_kind(tomorrow)}s are {_places(tomorrow)}")
     for order, (p, low, high) in tomorrow.items():
         low, high = (p if np.isnan(low) else low), (p if np.isnan(high) else high)
         if not 0 <= low <= p <= high <= 1:
@@ -77,7 +77,7 @@ def rain_forecast(
     ax.set_xlim(0, 1)
     ax.grid(axis="x", color=FAINT, linewidth=0.6)
     ax.set_axisbelow(True)
-    orders = sorted(tomorrow)
+    orders = _places(tomorrow)
     for place, order in enumerate(orders):
         p, low, high = tomorrow[order]
         colour = ACCENT if order == best else BLUE
@@ -99,11 +99,22 @@ def rain_forecast(
     ax.set_yticks(range(len(orders)), [str(order) for order in orders])
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25%", "50%", "75%", "100%"])
     ax.set_xlabel("probability of rain tomorrow")
-    ax.set_ylabel("order")
+    if _kind(tomorrow) == "order":
+        ax.set_ylabel("order")
     plain_frame(ax)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     return finish(ax, title)
+
+
+def _kind(tomorrow: Mapping[Any, Any]) -> str:
+    """What the forecasts are of: orders, or models with names."""
+    return "model" if any(isinstance(name, str) for name in tomorrow) else "order"
+
+
+def _places(tomorrow: Mapping[Any, Any]) -> list[Any]:
+    """Return orders in their order, names as they come."""
+    return sorted(tomorrow) if _kind(tomorrow) == "order" else list(tomorrow)
 
 
 def _check_forecasts(tomorrow: Any) -> None:
@@ -127,12 +138,12 @@ def rain_report(
     wet: Any,
     probability: Any,
     *,
-    orders: Sequence[int],
+    orders: Sequence[int] | Sequence[str],
     losses: Sequence[float] | Floats,
     errors: Sequence[float] | Floats | None = None,
     n_parameters: Sequence[int] | None = None,
-    tomorrow: Mapping[int, tuple[float, float, float]],
-    best: int | None = None,
+    tomorrow: Mapping[Any, tuple[float, float, float]],
+    best: int | str | None = None,
     n_days: int | None = 365,
     unit: Literal["nats", "bits"] = "nats",
     title: str | None = None,
@@ -149,7 +160,7 @@ def rain_report(
     probability : sequence of length n_samples
         Probability of rain given the days before, predicted by the order `best`; NaN where there is none.
     orders : sequence of length n_orders
-        The orders that were compared.
+        The orders that were compared, or the names of models.
     losses : sequence of length n_orders
         Mean held-out loss in nats a step.
     errors : sequence of length n_orders, optional
@@ -158,8 +169,8 @@ def rain_report(
         Free parameters of each order.
     tomorrow : mapping of order to (probability, low, high)
         The forecast of each order for the day after the last, with the ends of its interval.
-    best : int, optional
-        The order to mark, to compare with and to colour tomorrow by; by default the one with the lowest loss.
+    best : int or str, optional
+        The order, or name, to mark, to compare with and to colour tomorrow by; by default the one with the lowest loss.
     n_days : int, optional
         How many of the last days the calendar shows; None for all.
     unit : {"nats", "bits"}
@@ -184,26 +195,29 @@ def rain_report(
     require_matplotlib()
     _check_forecasts(tomorrow)
     if best is None:
-        best = int(orders[int(np.nanargmin(np.asarray(losses, dtype=np.float64)))])
+        best = orders[int(np.nanargmin(np.asarray(losses, dtype=np.float64)))]
     if best not in tomorrow:
-        raise ValueError(f"tomorrow has no forecast of order {best}, the best: its orders are {sorted(tomorrow)}")
+        kind = _kind(tomorrow)
+        raise ValueError(f"tomorrow has no forecast of {kind} {best}, the best: its {kind}s are {_places(tomorrow)}")
+    kind = _kind(tomorrow)
+    shown = best if isinstance(best, str) else f"order {best}"
     days = as_days(dates)
     day = days.max() + np.timedelta64(1, "D")
     span = (days.max() - days.min()).astype(int) + 1 if n_days is None else n_days
     n_months = span // 30 + 2
-    calendar_height = 0.95 + 0.24 * n_months
+    calendar_height, height_below = 0.95 + 0.24 * n_months, max(3.0, 1.0 + 0.36 * len(tomorrow))
 
     if figure is None:
         from matplotlib.figure import Figure as NewFigure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
 
         layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.1)
-        figure = NewFigure(figsize=(9.0, calendar_height + 3.9), layout=layout)
+        figure = NewFigure(figsize=(9.0, calendar_height + height_below + 0.9), layout=layout)
     from matplotlib.figure import FigureBase
 
     if not isinstance(figure, FigureBase):
         raise TypeError(f"figure is {shortly(figure)}, expected a matplotlib Figure or SubFigure, or None")
-    rows = figure.add_gridspec(2, 2, height_ratios=[calendar_height, 3.0])
+    rows = figure.add_gridspec(2, 2, height_ratios=[calendar_height, height_below])
     p = tomorrow[best][0]
     rain_calendar(
         dates,
@@ -212,7 +226,7 @@ def rain_report(
         figure.add_subplot(rows[0, :]),
         n_days=n_days,
         tomorrow=p,
-        title=f"Each day's forecast by order {best}, and the days that were wet",
+        title=f"Each day's forecast by {shown}, and the days that were wet",
     )
     held_out_loss(
         ax=figure.add_subplot(rows[1, 0]),
@@ -221,9 +235,9 @@ def rain_report(
         orders=orders,
         n_parameters=n_parameters,
         unit=unit,
-        title="What each order gains",
+        title=f"What each {kind} gains",
     )
-    rain_forecast(tomorrow, figure.add_subplot(rows[1, 1]), best=best, title="What each order says")
+    rain_forecast(tomorrow, figure.add_subplot(rows[1, 1]), best=best, title=f"What each {kind} says")
     year, month, number = str(day).split("-")
     when = f"{int(number)} {_MONTHS[int(month) - 1]} {year}"
     figure.suptitle(

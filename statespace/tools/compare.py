@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from statespace.foundations.estimator import clone
+from statespace.foundations.events import Event
 from statespace.foundations.predictive import PredictiveLaw
 from statespace.foundations.validation import check_integer
 from statespace.protocols import Floats, Scored
 from statespace.tools.scoring import steps_by_sequence
 from statespace.tools.table import html_table, text_table
-
-Event = Callable[[Any], Hashable]
+from statespace.tools.views import values_of, views_of
 
 _SHORT_FIT = 0.5  # seconds; a shorter fit is timed once more, so that compiling a kernel does not count
 
@@ -118,16 +118,18 @@ def compare(
     ----------
     models : mapping
         Names and unfitted estimators, of any family, or your own with what `statespace.protocols.Scored` asks.
-    X : sequence or list of sequences
-        What to fit.
+    X : sequence or list of sequences, or mapping
+        What to fit. A mapping from the models' names has each model's own view of the same steps, as a chain sees rainy
+        and dry days where another model sees millimetres; they are then compared on the same events.
     test : int or list of sequences
         An int holds out the last `test` steps of the one series `X`: each model is fitted on what is before them and
-        predicts them one step at a time, knowing all that came before. Otherwise, other sequences.
+        predicts them one step at a time, knowing all that came before. Otherwise, other sequences, or a mapping to
+        them where X is one.
     skip : int, optional
         Steps at the start of every sequence to leave out.
     event : callable, optional
         A function of an observation; the models are compared by the probability of its value instead of that of the
-        observation. Needed where models of symbols stand beside models of real numbers.
+        observation. Needed where models of symbols stand beside models of real numbers, or models see other views.
     bins : (n_edges,), optional
         Instead of `event`, the interval edges[i - 1] <= x < edges[i] that holds the observation.
     symbols : (n_symbols,), optional
@@ -141,7 +143,8 @@ def compare(
     Raises
     ------
     ValueError
-        If the models' densities and probabilities cannot be compared, or no step is scored by all of them.
+        If the models' densities and probabilities cannot be compared, views are of different events, or no step is
+        scored by all models.
 
     Examples
     --------
@@ -149,6 +152,16 @@ def compare(
     >>> days = ["dry", "dry", "wet", "wet", "wet", "dry"] * 20
     >>> compare({"i.i.d.": MarkovChain(0), "order 2": MarkovChain(2)}, days, test=30).best
     'order 2'
+
+    A chain of rainy days, and the same on classes of rain:
+
+    >>> import numpy as np
+    >>> from statespace.datasets import load_seattle_rain
+    >>> mm = load_seattle_rain().precipitation
+    >>> models = {"rainy": MarkovChain(1), "how rainy": MarkovChain(1)}
+    >>> views = {"rainy": mm > 0, "how rainy": np.digitize(mm, [0.1, 5.0])}
+    >>> compare(models, views, test=365, event=lambda seen: seen > 0).best
+    'how rainy'
 
     """
     if not isinstance(models, Mapping) or not models:
@@ -159,28 +172,28 @@ def compare(
         raise TypeError(f"event is {event!r:.40}, expected a function of an observation, such as lambda mm: mm > 0")
     first = 0 if skip is None else check_integer("skip", skip)
     happened = event if bins is None else _Bins(bins)
-    train, whole, n_test = _split(X, test)
+    views = views_of(models, X, test, happened)
 
     if happened is None:
         _check_units({name: model for name, model in models.items() if hasattr(model, "support")})
     fitted, seconds = [], []
-    for model in models.values():
-        fresh, took = _timed_fit(model, train, symbols)
+    for model, view in zip(models.values(), views, strict=True):
+        fresh, took = _timed_fit(model, view.train, symbols)
         if took < _SHORT_FIT:
-            took = min(took, _timed_fit(model, train, symbols)[1])
+            took = min(took, _timed_fit(model, view.train, symbols)[1])
         fitted.append(fresh)
         seconds.append(took)
     if happened is None:
         _check_units(dict(zip(models, fitted, strict=True)))  # some models know their units only when fitted
 
     train_steps, test_steps = [], []
-    for model in fitted:
-        scored = _steps(model, whole, happened)
-        if n_test is None:
+    for model, view in zip(fitted, views, strict=True):
+        scored = _steps(model, view.whole, happened)
+        if view.n_test is None:
             test_steps.append(np.concatenate([part[first:] for part in scored]))
-            train_steps.append(np.concatenate([part[first:] for part in _steps(model, train, happened)]))
+            train_steps.append(np.concatenate([part[first:] for part in _steps(model, view.train, happened)]))
         else:
-            cut = len(scored[0]) - n_test  # the models know nothing of what is after a step
+            cut = len(scored[0]) - view.n_test  # the models know nothing of what is after a step
             train_steps.append(scored[0][first:cut])
             test_steps.append(scored[0][max(first, cut) :])
     train_table, test_table = _common(train_steps, "the data fitted to"), _common(test_steps, "the test data")
@@ -219,45 +232,6 @@ def _timed_fit(model: Any, X: Any, symbols: Any) -> tuple[Any, float]:
     return fresh, time.perf_counter() - started
 
 
-def _split(X: Any, test: Any) -> tuple[Any, Any, int | None]:
-    """What to fit, what to score, and how many last steps of it are the test, if it is one series."""
-    if isinstance(test, list | tuple):
-        if not len(test) or not all(
-            hasattr(sequence, "__len__") and not isinstance(sequence, str) for sequence in test
-        ):
-            raise TypeError("test must be the number of last steps to hold out, or a list of sequences")
-        return X, list(test), None
-    if hasattr(test, "__len__"):
-        raise TypeError(
-            f"test is one {type(test).__name__}: pass the number of last steps to hold out, or a list of sequences, "
-            "[test] for one"
-        )
-    n_test = check_integer("test", test, 1)
-    if not hasattr(X, "__len__"):
-        raise TypeError(
-            f"X is {type(X).__name__} {X!r:.40}, expected one series to hold the last {n_test} steps out of"
-        )
-    if _is_many(X):
-        raise ValueError(
-            f"test={n_test} holds out the end of one series, and X is several: pass test sequences as a list"
-        )
-    if len(X) <= n_test:
-        raise ValueError(f"test={n_test} leaves nothing to fit of a series of {len(X)} steps")
-    return (X.iloc[:-n_test] if hasattr(X, "iloc") else X[:-n_test]), X, n_test
-
-
-def _is_many(X: Any) -> bool:
-    """Whether `X` is a list or panel of sequences; an array (n_samples, n_features) is one."""
-    if isinstance(X, np.ndarray) and (X.ndim > 2 or X.dtype != object):
-        return X.ndim > 2
-    return (
-        isinstance(X, list | tuple | np.ndarray)
-        and len(X) > 0
-        and hasattr(X[0], "__len__")
-        and not isinstance(X[0], str)
-    )
-
-
 class _Bins:
     """The event of falling into an interval: i where edges[i - 1] <= x < edges[i]."""
 
@@ -278,16 +252,10 @@ class _Bins:
             ) from None
 
     def log_probability(self, law: PredictiveLaw, values: Sequence[Any]) -> Floats:
-        """Log P of the interval of each value under a Gaussian law, whose ends are known and need no search."""
-        assert law.mean is not None
+        """Log P of the interval of each value under a law of numbers: its ends are known and need no search."""
         bounds = np.concatenate([[-np.inf], self.edges, [np.inf]])
         at = np.array([self(value) for value in values])
-        low, high = bounds[at], bounds[at + 1]
-        mirrored = PredictiveLaw(mean=-law.mean, cov=law.cov)  # small numbers on the upper side too
-        below, above = law.cdf(high) - law.cdf(low), mirrored.cdf(-low) - mirrored.cdf(-high)
-        with np.errstate(divide="ignore"):
-            logs: Floats = np.log(np.where(law.cdf(low) < 0.5, below, above))
-        return logs
+        return law.log_between(bounds[at], bounds[at + 1])
 
 
 def _check_units(models: Mapping[str, Any]) -> None:
@@ -307,22 +275,16 @@ def _steps(model: Any, X: Any, event: Event | None) -> list[Floats]:
     if event is None:
         return steps
     laws = model.predictive(X)
-    many = isinstance(laws, list)
-    brought = []
-    for scored, law, data in zip(steps, laws if many else [laws], X if many else [X], strict=True):
-        brought.append(_event_steps(scored, law, data, event))
-    return brought
+    pairs = zip(steps, *((laws, X) if isinstance(laws, list) else ([laws], [X])), strict=True)
+    return [_event_steps(scored, law, data, event) for scored, law, data in pairs]
 
 
 def _event_steps(steps: Floats, law: PredictiveLaw, data: Any, event: Event) -> Floats:
     scored = np.flatnonzero(~np.isnan(steps))
-    if len(getattr(data, "shape", ())) == 2:  # an array or a frame, whose one column is one number a step
-        data = np.asarray(data)
-        data = data[:, 0] if data.shape[1] == 1 else data
-    values = data.tolist() if hasattr(data, "tolist") else data.to_list() if hasattr(data, "to_list") else list(data)
+    values = values_of(data)
     found = np.full(len(steps), np.nan)
     law, observed = law[scored], [values[row] for row in scored]
-    if isinstance(event, _Bins) and law.mean is not None:
+    if isinstance(event, _Bins) and hasattr(law, "log_between"):
         found[scored] = event.log_probability(law, observed)
     else:
         found[scored] = law.log_event(event, observed)

@@ -1,10 +1,11 @@
 """`load`: from a saved file back to a model, by a table of the classes that can be saved."""
 
+import dataclasses
 import os
 from importlib import import_module
 from typing import Any
 
-from statespace.foundations.archive import ArchiveError, read_archive
+from statespace.foundations.archive import ArchiveError, UnknownClassError, read_archive
 
 _CLASSES = {
     "BernoulliHMM": "statespace.hmm.hmmlearn_names:BernoulliHMM",
@@ -29,9 +30,10 @@ def load(path: str | os.PathLike[str], **user_classes: type) -> Any:
     ----------
     path : str or path
     **user_classes
-        Your own classes by the name they were saved under, as in `load(path, MyModel=MyModel)`; one with the name of a
-        class of this package takes its place. A class is given the file's `Archive` by its class method
-        `_from_archive`, and returns the model.
+        Your own classes by the name they were saved under, as in `load(path, MyModel=MyModel)`, or the class of an
+        emission of your own, `load(path, MyEmission=MyEmission)`; one with the name of a class of this package takes
+        its place. The class of a model is given the file's `Archive` by its class method `_from_archive`, and returns
+        the model.
 
     Raises
     ------
@@ -40,27 +42,30 @@ def load(path: str | os.PathLike[str], **user_classes: type) -> Any:
     FileNotFoundError
         If there is no file.
     TypeError
-        If what you handed over is no class with `_from_archive`.
+        If what you handed over is no class, or the model's has no `_from_archive`.
 
     """
     for name, user_class in user_classes.items():
-        if not isinstance(user_class, type) or not callable(getattr(user_class, "_from_archive", None)):
-            raise TypeError(f"{name}={user_class!r}: expected a class with a class method _from_archive(archive)")
-    archive = read_archive(path)
+        if not isinstance(user_class, type):
+            raise TypeError(
+                f"{name}={user_class!r}: expected a class with a class method _from_archive, or an emission's"
+            )
+    archive = dataclasses.replace(read_archive(path), classes=user_classes)
     if archive.kind in user_classes:
         model_class: Any = user_classes[archive.kind]
+        if not callable(getattr(model_class, "_from_archive", None)):
+            raise TypeError(
+                f"{archive.kind}={model_class!r}: expected a class with a class method _from_archive(archive)"
+            )
     elif archive.kind in _CLASSES:
         module, _, name = _CLASSES[archive.kind].partition(":")
         model_class = getattr(import_module(module), name)
     else:
-        # As a keyword it must be an identifier, and what a file says is not printed unchecked
-        keyword = archive.kind if archive.kind.isidentifier() else "YourClass"
-        raise ArchiveError(
-            f"{os.fspath(path)} holds a {archive.kind!r}, a class that statespace does not have: if it is yours, "
-            f"load(path, {keyword}={keyword}); otherwise a newer statespace may know it"
-        )
+        raise ArchiveError(f"{os.fspath(path)} holds {UnknownClassError('a', archive.kind)}")
     try:
         return model_class._from_archive(archive)
+    except UnknownClassError as error:
+        raise ArchiveError(f"{os.fspath(path)} holds {error}") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ArchiveError(
             f"{os.fspath(path)} holds a {archive.kind} whose contents do not fit together "

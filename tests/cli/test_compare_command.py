@@ -89,10 +89,36 @@ def test_the_grammar_gives_models_in_the_order_written(text, orders):
     assert {model.smoothing for model in models.values()} == {"jeffreys"}
 
 
+def test_the_grammar_gives_hidden_markov_models_by_their_number_of_states():
+    models = parse_models("hmm:2-3,iid,hmm:5")
+    assert list(models) == ["hmm:2", "hmm:3", "iid", "hmm:5"]
+    assert [models[name].n_components for name in ("hmm:2", "hmm:3", "hmm:5")] == [2, 3, 5]
+
+
+def test_hidden_markov_models_stand_beside_chains(run, alofi):
+    words = ["compare", alofi, "--column", "rain", "--models", "markov:1,hmm:1-2", "--test-last", "96", "--json"]
+    found = json.loads(run(*words).out, parse_constant=pytest.fail)
+    chain, one, two = found["models"]
+    assert [model["n_parameters"] for model in (chain, one, two)] == [6, 2, 7]  # 1 + 2 + 2 * 2
+    # a single state is the i.i.d. model, on the steps that the chain scores too
+    share = Counter(load_alofi_rain().classes.tolist()[:1000])
+    losses = [-math.log(share[symbol] / 1000) for symbol in load_alofi_rain().classes.tolist()[1000:]]
+    assert one["held_out_nats"] == pytest.approx(sum(losses) / 96, rel=1e-6)
+    assert two["log_likelihood"] > one["log_likelihood"]
+    assert found["n_train_steps"] == 999
+
+
+def test_hidden_markov_models_know_the_symbols_of_the_rows_held_out(run, file):
+    path = file("x\n" + "a\nb\nb\n" * 20 + "c\n")
+    found = json.loads(run("compare", path, "--models", "hmm:2", "--test-last", "1", "--json").out)
+    assert found["data"]["symbols"] == ["a", "b", "c"]
+    assert found["models"][0]["held_out_nats"] is None or found["models"][0]["held_out_nats"] > 5
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("hmm:3", "'hmm' is not a model: write iid, markov:2 or markov:1-4"),
+        ("rnn:3", "'rnn' is not a model: write iid, markov:2, markov:1-4 or hmm:2-4"),
         ("Markov:1", "'Markov' is not a model"),
         ("", "--models is empty"),
         (",,", "--models is empty"),
@@ -102,6 +128,11 @@ def test_the_grammar_gives_models_in_the_order_written(text, orders):
         ("markov:-1", "has no order"),
         ("iid:2", "iid has no sizes"),
         ("markov:1-3,markov:2", "markov:2 stands twice"),
+        ("hmm", "hmm: has no number of states from 1 to 32: write hmm:2"),
+        ("hmm:0-2", "hmm:0-2 has no number of states"),
+        ("hmm:3-2", "hmm:3-2 has no number of states"),
+        ("hmm:2-33", "hmm:2-33 has no number of states"),
+        ("hmm:2,hmm:1-3", "hmm:2 stands twice"),
     ],
 )
 def test_a_model_that_the_grammar_does_not_know_is_answered(text, message):

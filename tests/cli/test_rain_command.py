@@ -17,6 +17,7 @@ from scipy.stats import beta
 from statespace.cli.csv_series import DailyRecord
 from statespace.cli.errors import CommandError
 from statespace.cli.main import build_parser
+from statespace.cli.model_grammar import hidden_markov_model
 from statespace.cli.rain_prediction import document, order_name, predict_rain
 from statespace.cli.tables import number, percent, plain
 from statespace.datasets import load_seattle_rain
@@ -112,7 +113,8 @@ def test_the_recent_days_were_predicted_from_the_days_before_them(answer, seattl
     ("words", "order", "criterion"),
     [
         ([], 2, "bic"),
-        (["--criterion", "aic"], 3, "aic"),
+        (["--criterion", "aic", "--max-states", "1"], 3, "aic"),
+        (["--criterion", "likelihood-ratio"], 3, "likelihood-ratio"),
         (["--order", "1"], 1, None),
         (["--order", "0", "--criterion", "aic"], 0, None),
     ],
@@ -190,7 +192,7 @@ gappy = st.lists(st.sampled_from([True, False, True, False, True, False, None]),
 @given(gappy, st.integers(0, 2))
 def test_gaps_are_never_counted_across(days, order):
     days = [True, True, True, False, True, False, False, False, True, True, False, True, *days, True, False, True, True]
-    found = predict_rain(record(days), max_order=2, test_last=5, order=order)
+    found = predict_rain(record(days), max_order=2, max_states=1, test_last=5, order=order)
     runs = [list(run) for there, run in itertools.groupby(days, lambda day: day is not None) if there]
     counts = sum((counts_after(run, order) for run in runs), Counter())
     assert found.row.tomorrow == pytest.approx(chance(counts, days[len(days) - order :]), rel=1e-12)
@@ -200,14 +202,14 @@ def test_gaps_are_never_counted_across(days, order):
 
 def test_after_a_missing_day_tomorrow_sums_over_what_it_may_have_been():
     days = [True, True, True, False, True, False, False, False, True, True, False] * 4 + [True, None]
-    found = predict_rain(record(days), max_order=1, test_last=8, order=1)
+    found = predict_rain(record(days), max_order=1, max_states=1, test_last=8, order=1)
     p = {day: chance(counts_after(days[:-1], 1), [day]) for day in (True, False)}
     assert found.row.tomorrow == pytest.approx(p[True] * p[True] + (1 - p[True]) * p[False], rel=1e-12)
 
 
 def test_after_a_missing_day_the_interval_is_that_of_chains_drawn_from_the_posterior():
     days = [True, True, True, False, True, False, False, False, True, True, False] * 4 + [True, None]
-    found = predict_rain(record(days), max_order=1, test_last=8, order=1)
+    found = predict_rain(record(days), max_order=1, max_states=1, test_last=8, order=1)
     counts, draw = counts_after(days[:-1], 1), np.random.default_rng(1)
     after = {day: draw.beta(counts[day, True] + 0.5, counts[day, False] + 0.5, size=200_000) for day in (True, False)}
     wet = after[True] * after[True] + (1 - after[True]) * after[False]
@@ -221,7 +223,7 @@ def test_after_a_missing_day_the_interval_is_that_of_chains_drawn_from_the_poste
 @given(gappy, st.integers(0, 8))
 def test_every_forecast_has_an_interval_around_it_however_many_days_are_missing(days, n_missing):
     days = [True, True, False, True, False, False, *days, True, False, False, True, True, *[None] * n_missing]
-    for row in predict_rain(record(days), max_order=2, test_last=n_missing + 2).rows:
+    for row in predict_rain(record(days), max_order=2, max_states=1, test_last=n_missing + 2).rows:
         assert 0 <= row.low <= row.tomorrow <= row.high <= 1
 
 
@@ -230,7 +232,8 @@ def test_the_interval_is_written_and_drawn_where_the_last_day_is_missing(run, fi
     start = date(2012, 1, 1)
     days = [0, 0, 1, 1, 0, 1] * 12 + ["NA"]
     path = file("date,rain\n" + "".join(f"{start + timedelta(days=n)},{day}\n" for n, day in enumerate(days)))
-    done = run("rain", path, "--max-order", "1", "--order", "1", "--plot", tmp_path / "out.svg")
+    words = ["--max-order", "1", "--max-states", "1", "--order", "1"]
+    done = run("rain", path, *words, "--plot", tmp_path / "out.svg")
     assert done.code == 0, done.err
     assert "95% interval" in " ".join(done.out.split())
     assert (tmp_path / "out.svg").read_text().count('id="interval"') == 2
@@ -240,12 +243,79 @@ def test_an_impossible_day_is_null_in_json_and_inf_with_a_hint_in_words(run, fil
     days = [0, 0, 1] * 12 + [0, 1, 0]
     start = date(2012, 1, 1)
     path = file("date,rain\n" + "".join(f"{start + timedelta(days=n)},{day}\n" for n, day in enumerate(days)))
-    words = ["rain", path, "--max-order", "2", "--test-last", "4"]
+    words = ["rain", path, "--max-order", "2", "--max-states", "1", "--test-last", "4"]
     assert strict(run(*words, "--json").out)["orders"][2]["held_out_nats"] is None
     text = run(*words).out
     assert "inf" in text
     assert "--smoothing jeffreys" in text
     assert "inf" not in run(*words, "--smoothing", "jeffreys").out
+
+
+# --------------------------------------------------------------------------------------------------- hidden states
+
+
+def test_hidden_states_are_judged_on_the_same_days_by_the_same_scale(answer, seattle):
+    found = answer("--max-order", 2, "--max-states", 3, "--test-last", 200)
+    wet = np.array(seattle, dtype=float)
+    train, hidden = wet[:-200], {}
+    for row in found["hidden"]:
+        K = row["n_states"]
+        assert row["name"] == f"{K} states"
+        # pi, A and the chance of rain in each state; a first state that is known is no less a free parameter
+        assert row["n_parameters"] == (K - 1) + K * (K - 1) + K
+        hidden[K] = hidden_markov_model(K, np.array([0, 1])).fit(train)
+        steps = forward_by_hand(hidden[K], wet)
+        assert row["held_out_nats"] == pytest.approx(-steps[-200:].mean(), rel=1e-9)
+        whole = hidden_markov_model(K, np.array([0, 1])).fit(wet)
+        assert row["log_likelihood"] == pytest.approx(forward_by_hand(whole, wet)[2:].sum(), rel=1e-9)
+        assert row["aic"] == pytest.approx(2 * row["n_parameters"] - 2 * row["log_likelihood"], rel=1e-12)
+        assert row["bic"] == pytest.approx(math.log(1459) * row["n_parameters"] - 2 * row["log_likelihood"], rel=1e-12)
+        assert row["tomorrow"] == pytest.approx(1 - math.exp(forward_by_hand(whole, np.append(wet, 0.0))[-1]), rel=1e-9)
+        assert (row["low"], row["high"]) == (None, None)
+
+
+def forward_by_hand(model, wet):
+    """Log p(x_n | x_1..x_{n-1}) of every day, by the definition."""
+    state, steps = model.startprob_, []
+    for day in wet:
+        joint = state * model.emission_.emissionprob[:, int(day)]
+        steps.append(math.log(joint.sum()))
+        state = joint / joint.sum() @ model.transmat_
+    return np.array(steps)
+
+
+def test_each_criterion_picks_among_all_models_what_is_lowest(answer):
+    found = answer("--max-order", 3, "--max-states", 3)
+    rows = found["orders"] + found["hidden"]
+    assert [row["name"] for row in rows] == ["i.i.d.", "1st order", "2nd order", "3rd order", "2 states", "3 states"]
+    for criterion, key in (("bic", "bic"), ("aic", "aic"), ("held_out", "held_out_nats")):
+        assert found["best_by"][criterion] == min(rows, key=lambda row: row[key])["name"]
+    for criterion in ("bic", "aic", "held-out"):
+        tomorrow = answer("--criterion", criterion, "--max-order", 3, "--max-states", 3)["tomorrow"]
+        assert tomorrow["model"] == found["best_by"][criterion.replace("-", "_")]
+        chosen = next(row for row in rows if row["name"] == tomorrow["model"])
+        assert tomorrow["probability"] == chosen["tomorrow"]
+        assert tomorrow["order"] == chosen.get("order")
+
+
+def test_hidden_states_predict_in_words_and_in_the_picture(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    words = ["rain", "--max-order", "1", "--max-states", "2", "--criterion", "aic", "--plot", tmp_path / "out.png"]
+    text = " ".join(run(*words).out.split())
+    assert "chance of rain (2 states, chosen by AIC)" in text
+    assert "Of all models: BIC 2 states, AIC 2 states, held-out loss 2 states" in text
+    assert (tmp_path / "out.png").stat().st_size > 0
+
+
+@settings(max_examples=10, deadline=None)
+@given(gappy, st.integers(0, 3))
+def test_hidden_states_take_gaps_and_short_records_as_they_come(days, n_missing):
+    days = [True, True, False, True, False, False, *days, True, False, False, True, True, *[None] * n_missing]
+    found = predict_rain(record(days), max_order=1, max_states=3, test_last=n_missing + 2)
+    strict(json.dumps(plain(document(found)), allow_nan=False))
+    for row in found.rows:
+        assert 0 <= row.tomorrow <= 1
+        assert row.log_likelihood <= 0
 
 
 # -------------------------------------------------------------------------------------------------------- refusals
@@ -261,6 +331,8 @@ def test_an_impossible_day_is_null_in_json_and_inf_with_a_hint_in_words(run, fil
         (["--max-order", "17"], "--max-order is 17: give 0 to 16"),
         (["--order", "5"], "--order is 5: give 0 to 4, or raise --max-order"),
         (["--order", "-1"], "--order is -1"),
+        (["--max-states", "0"], "--max-states is 0: give 1, for no hidden Markov model, to 8"),
+        (["--max-states", "9"], "--max-states is 9"),
         (["--test-last", "0"], "--test-last is 0, and Seattle has 1461 days"),
         (["--test-last", "1461"], "--test-last is 1461, and Seattle has 1461 days"),
         (["--test-last", "-3"], "--test-last is -3"),
@@ -304,7 +376,7 @@ def test_notes_go_to_stderr_and_leave_json_alone(run, file):
 @pytest.mark.parametrize("n_days", [1, 10, 60, 364, 365, 729, 730])
 def test_without_being_told_at_most_a_year_and_never_half_of_the_record_is_held_out(n_days):
     days = [True, False, False, True, True, True, False, False] + [n % 5 < 2 for n in range(n_days)]
-    found = predict_rain(record(days), max_order=1)
+    found = predict_rain(record(days), max_order=1, max_states=1)
     assert 1 <= found.test_last <= 365
     assert found.test_last <= len(days) / 2
 
@@ -320,7 +392,7 @@ def test_without_days_to_hold_out_a_short_record_is_refused_in_words():
 def test_the_picture_is_written_and_named(run, tmp_path):
     pytest.importorskip("matplotlib")
     path = tmp_path / "out.png"
-    done = run("rain", "--plot", path, "--max-order", "2")
+    done = run("rain", "--plot", path, "--max-order", "2", "--max-states", "2")
     assert done.code == 0, done.err
     assert path.read_bytes().startswith(b"\x89PNG")
     assert "out.png" in done.out
@@ -329,7 +401,7 @@ def test_the_picture_is_written_and_named(run, tmp_path):
 def test_with_json_the_picture_is_written_and_not_named(run, tmp_path):
     pytest.importorskip("matplotlib")
     path = tmp_path / "out.svg"
-    strict(run("rain", "--plot", path, "--max-order", "1", "--json").out)
+    strict(run("rain", "--plot", path, "--max-order", "1", "--max-states", "1", "--json").out)
     assert path.stat().st_size > 0
 
 

@@ -414,8 +414,19 @@ def test_the_cdf_is_scipys():
     x = np.linspace(-5, 5, 11)
     expected = stats.norm.cdf(x[:, None], emission.means[:, 0], np.sqrt(emission.covars[:, 0, 0]))
     np.testing.assert_allclose(emission.cdf(x), expected, rtol=1e-12)
-    with pytest.raises(ValueError, match="one feature"):
-        random_emission(np.random.default_rng(0), "full", 3, 2).cdf(x)
+    np.testing.assert_allclose(
+        emission.sf(x), stats.norm.sf(x[:, None], emission.means[:, 0], np.sqrt(emission.covars[:, 0, 0])), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("kind", ["diag", "full", "tied", "spherical"])
+def test_the_cdf_of_one_feature_of_several_is_that_of_its_marginal(kind):
+    emission = random_emission(np.random.default_rng(1), kind, 2, 3)
+    x = np.linspace(-5, 5, 7)[:, None]
+    for d in range(3):
+        marginal = stats.norm(emission.means[:, d], np.sqrt(emission.full_covariances[:, d, d]))
+        np.testing.assert_allclose(emission.cdf(x, d), marginal.cdf(x), rtol=1e-12)
+        np.testing.assert_allclose(emission.sf(x, d), marginal.sf(x), rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,11 +13,19 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import statespace.plotting as pictures
+from statespace import MarkovChain
+from statespace.foundations.predictive import PredictiveLaw
+from statespace.hmm import HMM, GaussianEmission
 
 DATES = np.arange("2015-01-01", "2016-01-01", dtype="datetime64[D]")
 WET = np.arange(365) % 3 == 0
 CHANCE = np.linspace(0, 1, 365)
 P = np.array([[0.8, 0.2, 0.0], [0.1, 0.6, 0.3], [0.25, 0.25, 0.5]])
+
+VALUES = np.where(np.arange(40) // 8 % 2, 3.0, 0.0) + np.sin(np.arange(40))
+FITTED = HMM(2, GaussianEmission(), n_iter=1, random_state=0).fit(VALUES)
+FAN = PredictiveLaw(mean=np.linspace(2, 1, 8)[:, None], cov=np.linspace(1, 3, 8)[:, None, None])
+CHAIN = MarkovChain().fit(["dry", "wet", "wet", "dry", "dry", "wet"])
 
 PICTURES: dict[str, Callable[..., Axes]] = {
     "transition_matrix": lambda **k: pictures.transition_matrix(P, ["none", "light", "heavy"], **k),
@@ -37,6 +45,15 @@ PICTURES: dict[str, Callable[..., Axes]] = {
     "graphical_model iid": lambda **k: pictures.graphical_model("iid", **k),
     "graphical_model markov": lambda **k: pictures.graphical_model("markov", 4, n=7, **k),
     "graphical_model hmm": lambda **k: pictures.graphical_model("hmm", 2, **k),
+    "transition_graph of states": lambda **k: pictures.transition_graph(FITTED, ["low", "high"], **k),
+    "state_ribbon": lambda **k: pictures.state_ribbon(FITTED, VALUES, **k),
+    "state_ribbon of symbols": lambda **k: pictures.state_ribbon([0, 1, 1], ["dry", "wet", "wet"], **k),
+    "decoded_states": lambda **k: pictures.decoded_states(FITTED, VALUES, times=DATES[:40], **k),
+    "emission_densities": lambda **k: pictures.emission_densities(FITTED, VALUES, **k),
+    "likelihood_history": lambda **k: pictures.likelihood_history({"a": [-9.0, -4.0], "b": [-5.0, -3.5]}, **k),
+    "likelihood_history of gains": lambda **k: pictures.likelihood_history([-9.0, -4.0, -3.9], gains=True, **k),
+    "forecast_fan": lambda **k: pictures.forecast_fan(FAN, VALUES, **k),
+    "forecast_fan of symbols": lambda **k: pictures.forecast_fan(CHAIN, ["dry", "wet"], 4, **k),
 }
 every_picture = pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
 

@@ -225,3 +225,26 @@ def test_growth_refuses_what_has_no_parameters_to_grow() -> None:
         growth_of_parameters(2, 0)
     with pytest.raises(ValueError, match="n_samples is 0"):
         growth_of_parameters(2, n_samples=0)
+
+
+def test_numbers_of_states_stand_where_orders_do() -> None:
+    selection = SimpleNamespace(
+        components=np.array([1, 2, 3]),
+        n_parameters=(1, 5, 11),
+        aic=np.array([785.8, 693.8, 679.1]),
+        bic=np.array([788.5, 707.1, 708.5]),
+        held_out=np.array([3.1, 2.9, 3.0]),
+        held_out_error=np.array([0.1, 0.0, 0.05]),
+    )
+    ax = held_out_loss(selection, axes())
+    assert markers(ax) == pytest.approx({1: 3.1, 2: 2.9, 3: 3.0})
+    assert "states\nparameters" in [text.get_text() for text in ax.texts]
+    assert information_criteria(selection, axes()).get_ylabel() == "difference to the best number of states"
+    with pytest.raises(ValueError, match=r"best is number of states 4, but the numbers of states are \[1, 2, 3\]"):
+        held_out_loss(selection, axes(), best=4)
+
+
+def test_models_may_be_named_in_the_place_of_orders() -> None:
+    ax = held_out_loss(losses=[0.6, 0.58], errors=[0.01, 0.0], orders=["2nd order", "3 states"], ax=axes())
+    assert markers(ax) == pytest.approx({0: 0.6, 1: 0.58})
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["2nd order", "3 states"]

@@ -203,3 +203,16 @@ def test_the_place_after_a_share_of_the_way_measures_length_not_steps() -> None:
     at, left = share_of_way(line, 0.5)
     np.testing.assert_allclose(at, [5, 0])
     np.testing.assert_allclose(left, [0, 1])
+
+
+def test_a_hidden_markov_model_is_drawn_by_its_states_whatever_its_symbols() -> None:
+    class Hidden:
+        startprob_ = np.array([1.0, 0.0])
+        transmat_ = np.array([[0.9, 0.1], [0.0, 1.0]])
+        symbols_ = np.array(["a", "c", "g", "t"])
+
+    ax = transition_graph(Hidden(), ax=axes())
+    assert sorted(ends(ax)) == [(0, 0), (0, 1), (1, 1)]
+    assert [t.get_text() for t in ax.texts if t.get_gid() == "state"] == ["0", "1"]
+    named = transition_graph(Hidden(), ["burn-in", "steady"], axes())
+    assert [t.get_text() for t in named.texts if t.get_gid() == "state"] == ["burn-in", "steady"]

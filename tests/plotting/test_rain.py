@@ -100,3 +100,17 @@ def test_bad_forecasts_are_refused_with_their_order() -> None:
         rain_forecast({0: (np.nan, np.nan, np.nan)})
     with pytest.raises(ValueError, match=r"best is order 5, but the orders are \[0, 1, 2\]"):
         rain_forecast(TOMORROW, best=5)
+
+
+def test_report_of_models_names_them_in_the_order_given() -> None:
+    names = ["i.i.d.", "2nd order", "3 states"]
+    tomorrow = dict(zip(names, [(0.44, 0.41, 0.47), (0.18, 0.14, 0.22), (0.25, np.nan, np.nan)], strict=True))
+    figure = report(orders=names, tomorrow=tomorrow, best="2nd order")
+    assert figure.axes[0].get_title(loc="left") == "Each day's forecast by 2nd order, and the days that were wet"
+    assert [text.get_text() for text in figure.axes[2].get_yticklabels()] == names
+    assert [title.get_title(loc="left") for title in figure.axes[1:]] == [
+        "What each model gains",
+        "What each model says",
+    ]
+    with pytest.raises(ValueError, match=r"no forecast of model 9 states, the best: its models are \['i\.i\.d\.'"):
+        report(orders=names, tomorrow=tomorrow, best="9 states")

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from statespace import MarkovChain, PredictiveLaw, compare
+from statespace import HMM, MarkovChain, PredictiveLaw, compare
 from statespace.datasets import load_seattle_rain
+from statespace.hmm import CategoricalEmission, GaussianEmission, GaussianMixtureEmission, PoissonEmission
 
 
 class Verbs:
@@ -492,9 +493,6 @@ def test_bins_of_labels_are_refused():
 
 
 def test_hidden_states_are_compared_with_chains_on_the_same_steps():
-    from statespace import HMM
-    from statespace.hmm import CategoricalEmission
-
     wet = load_seattle_rain().wet
     models = {
         "iid": MarkovChain(0),
@@ -505,3 +503,144 @@ def test_hidden_states_are_compared_with_chains_on_the_same_steps():
     assert found.held_out_nats[1] == pytest.approx(found.held_out_nats[0], rel=1e-12)  # the same model
     assert found.held_out_nats[2] < found.held_out_nats[0]
     assert list(found.n_parameters) == [1, 1, 5]
+
+
+# ------------------------------------------------------------------------------------------- views of the same steps
+
+
+class Rain:
+    """Dry with probability dry[k], else an exponential amount of mean scale[k]."""
+
+    def __init__(self, dry, scale):
+        self.dry, self.scale = np.array(dry), np.array(scale)
+
+    n_parameters = property(lambda self: 2 * len(self.dry))
+
+    def log_likelihood(self, X):
+        wet = np.log1p(-self.dry) - np.log(self.scale) - X / self.scale
+        return np.where(X == 0, np.log(self.dry), wet)
+
+    def m_step(self, X, posteriors):
+        wet = ((X > 0).T @ posteriors)[0]
+        self.dry, self.scale = 1 - wet / posteriors.sum(axis=0), (X.T @ posteriors)[0] / wet
+
+    def sample(self, states, rng):
+        return np.where(rng.random(len(states)) < self.dry[states], 0.0, rng.exponential(self.scale[states]))
+
+    def cdf(self, x):
+        return np.where(x < 0, 0.0, 1 - (1 - self.dry) * np.exp(-x / self.scale))
+
+
+class RainWithoutCdf(Rain):
+    cdf = property(lambda self: getattr(self, "nothing"))  # noqa: B009  # absent
+
+
+def rain_models(kind=Rain):
+    return {
+        "chain": MarkovChain(1),
+        "one": HMM(1, kind([0.5], [5.0])),
+        "two": HMM(2, kind([0.8, 0.2], [2.0, 9.0]), random_state=0),
+    }
+
+
+def rain_views():
+    mm = load_seattle_rain().precipitation
+    return {"chain": mm > 0, "one": mm, "two": mm}
+
+
+def test_rainy_days_and_millimetres_are_compared_on_the_same_event():
+    views, models = rain_views(), rain_models()
+    found = compare(models, views, test=365, event=lambda seen: seen > 0)
+    mm = views["two"]
+    chain = MarkovChain(1).fit(mm[:-365] > 0).log_likelihood(mm > 0, by="step")[-365:]
+    wet = (mm[:-365] > 0).mean()
+    two = HMM(2, Rain([0.8, 0.2], [2.0, 9.0]), random_state=0).fit(mm[:-365])
+    dry = (two.predictive(mm)[:-1].weights @ two.emission_.dry)[-365:]
+    expected = [
+        -chain.mean(),
+        -stats.bernoulli.logpmf(mm[-365:] > 0, wet).mean(),
+        -np.log(np.where(mm[-365:] > 0, 1 - dry, dry)).mean(),
+    ]
+    np.testing.assert_allclose(found.held_out_nats, expected, rtol=1e-9)
+    assert list(found.n_parameters) == [2, 2, 7]
+    in_bins = compare(models, views, test=365, bins=[1e-6])  # two bins, which say dry or wet
+    np.testing.assert_allclose(in_bins.held_out_nats, expected, rtol=1e-5)
+
+
+def test_bins_of_millimetres_are_integrated():
+    mm = load_seattle_rain().precipitation
+    found = compare({"one": HMM(1, Rain([0.5], [5.0]))}, mm, test=365, bins=[0.0, 1.0, 10.0])
+    dry, scale = (mm[:-365] == 0).mean(), mm[:-365][mm[:-365] > 0].mean()
+    tail = (1 - dry) * np.exp(-np.array([0.0, 1.0, 10.0]) / scale)
+    masses = np.array([1 - tail[1], tail[1] - tail[2], tail[2]])
+    at = np.digitize(mm[-365:], [1.0, 10.0])
+    np.testing.assert_allclose(found.held_out_nats, [-np.log(masses[at]).mean()], rtol=1e-9)
+
+
+def test_views_of_several_sequences_are_compared():
+    views = rain_views()
+    parts = {name: [view[:700], view[700:1000]] for name, view in views.items()}
+    later = {name: [view[1000:]] for name, view in views.items()}
+    found = compare(rain_models(), parts, test=later, event=lambda seen: seen > 0)
+    mm = views["one"]
+    fitted = MarkovChain(1).fit([mm[:700] > 0, mm[700:1000] > 0])
+    assert found.held_out_nats[0] == pytest.approx(-fitted.score(mm[1000:] > 0) / (len(mm) - 1001))
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "error", "message"),
+    [
+        ({}, {}, ValueError, "X maps models to views of their own.*: pass event= or bins="),
+        ({"two": None}, {"event": bool}, ValueError, "X has no data for 'two'"),
+        (
+            {"chain": np.zeros(1461, bool)},
+            {"event": lambda mm: mm > 0},
+            ValueError,
+            "at step 1 of sequence 0 the event",
+        ),
+        ({}, {"event": lambda mm: mm > 2}, ValueError, "the event is False for 'chain' and True for 'one': each view"),
+        ({"chain": np.zeros(100, bool)}, {"event": bool}, ValueError, r"sequences of \[80\] steps, 'one' of \[1441\]"),
+        ({}, {"event": bool, "test": [[0, 1]]}, TypeError, "test must do so too, or be a number of last steps"),
+        ({}, {"event": bool, "test": {"chain": []}}, ValueError, "test has no data for 'one'"),
+    ],
+)
+def test_views_that_do_not_fit_together_are_refused(change, options, error, message):
+    views = {name: view for name, view in {**rain_views(), **change}.items() if view is not None}
+    with pytest.raises(error, match=message):
+        compare(rain_models(), views, **{"test": 20, **options})
+
+
+def test_a_law_without_a_cdf_says_what_an_event_needs():
+    with pytest.raises(AttributeError, match=r"this law has no log_event: RainWithoutCdf lacks cdf\(x\)"):
+        compare(rain_models(RainWithoutCdf), rain_views(), test=20, event=bool)
+
+
+def test_models_of_counts_and_of_categories_are_compared_with_events_and_without():
+    x = np.random.default_rng(0).poisson(np.where(np.arange(300) // 30 % 2, 9.0, 2.0))
+    models = {
+        "one": HMM(1, PoissonEmission()),
+        "two": HMM(2, PoissonEmission(), random_state=0),
+        "chain": MarkovChain(0),
+    }
+    found = compare(models, x, test=60, symbols=np.arange(40))
+    rate = x[:240].mean()
+    assert found.held_out_nats[0] == pytest.approx(-stats.poisson.logpmf(x[240:], rate).mean())
+    assert found.held_out_nats[1] < found.held_out_nats[0]
+    for question in ({"event": lambda count: count > 4}, {"bins": [5]}):
+        events = compare(models, x, test=60, symbols=np.arange(40), **question)
+        expected = -stats.bernoulli.logpmf(x[240:] > 4, stats.poisson.sf(4, rate)).mean()
+        assert events.held_out_nats[0] == pytest.approx(expected)
+        assert events.held_out_nats[1] < expected
+
+
+def test_real_vectors_and_their_mixtures_are_compared_on_densities_and_events():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=300) + 4 * (np.arange(300) // 30 % 2)
+    models = {"one": HMM(1, GaussianEmission()), "mixed": HMM(2, GaussianMixtureEmission(2), random_state=0, tol=0.1)}
+    found = compare(models, x, test=60)
+    law = stats.norm(x[:240].mean(), x[:240].std())
+    assert found.held_out_nats[0] == pytest.approx(-law.logpdf(x[240:]).mean())
+    assert found.best == "mixed"
+    events = compare(models, x, test=60, event=lambda value: value > 2)
+    assert events.held_out_nats[0] == pytest.approx(-stats.bernoulli.logpmf(x[240:] > 2, law.sf(2)).mean())
+    assert events.best == "mixed"

@@ -177,7 +177,9 @@ class BernoulliEmission(ByValue):
         return np.asarray(rng.random(probs.shape) < probs, dtype=np.int64)
 
     def law(self, weights: Floats, index: Any = None) -> PredictiveLaw:
-        """The law of the one answer when the states have the probabilities `weights` (n, n_components)."""
+        """The law of the answers when the states have the probabilities `weights` (n, n_components)."""
+        if self.probs.shape[1] > 1:
+            return PredictiveLaw(weights=weights, components=self, index=index)
         of_yes = weights @ self.probs[:, 0]
         symbols = np.array([0, 1]) if self.symbols is None else self.symbols
         return PredictiveLaw(np.column_stack([1 - of_yes, of_yes]), symbols, index=index)

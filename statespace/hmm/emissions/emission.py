@@ -15,10 +15,14 @@ a model can make use of is looked up by name, and a verb that needs what an emis
 | `fixed` | parameters held by `fixed=`: name -> True or a mask |
 | `log_prior()` | log density, up to a constant, of the priors that `m_step` uses |
 | `reorder(order)` | new state k is what was state order[k] |
-| `cdf(x)`, `mean()`, `cov()` | P(X <= x), E X and Cov X in each state: intervals, events, moments of forecasts |
+| `cdf(x)` | P(X <= x) in each state, (n, n_components) for x (n, 1): intervals, events and `cdf` of forecasts |
+| `cdf(x, feature)` | of several features, that of one of them: intervals of each |
+| `sf(x)` | P(X > x), where 1 - cdf would be rounded to 0: events far out |
+| `mean()`, `cov()` | E X (n_components, n_features) and Cov X in each state: moments of forecasts, order of states |
+| `law(weights, index)` | a PredictiveLaw to take the place of the mixture of the states' laws |
 | `to_vector()`, `from_vector(v)`, `gradient(X, posteriors)` | free parameters without bounds: `method="lbfgs"` |
 | `prior_gradient()` | then also the gradient of `log_prior` |
-| `to_archive()`, `from_archive(header, arrays)` | `save` and `load` |
+| `to_archive()`, `from_archive(header, arrays)` | `save` and `load` where attributes are more than numbers and arrays |
 """
 
 import copy

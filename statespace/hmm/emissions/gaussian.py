@@ -19,7 +19,7 @@ from statespace.hmm.emissions import gaussian_covariances as gaussians
 from statespace.hmm.emissions.emission import archived, from_archived, reordered_masks
 from statespace.hmm.emissions.gaussian_covariances import ConjugatePrior, is_diagonal
 from statespace.hmm.emissions.gaussian_densities import Moments
-from statespace.hmm.emissions.gaussian_family import GaussianFamily, around, draw, normal_cdf
+from statespace.hmm.emissions.gaussian_family import GaussianFamily, around, draw
 from statespace.hmm.emissions.start_values import Clusters, clusters
 from statespace.protocols import Array, Floats, Ints
 
@@ -184,9 +184,13 @@ class GaussianEmission(GaussianFamily):
         """Observations, (n_samples, n_features)."""
         return draw(self.means, self._expanded(), np.asarray(states), rng)
 
-    def cdf(self, x: Floats) -> Floats:
-        """P(X <= x | z = k) of one feature, shape (n, n_components)."""
-        return normal_cdf(x, self.means, self._expanded())
+    def cdf(self, x: Floats, feature: int = 0) -> Floats:
+        """P(X <= x | z = k) of one feature, for x (n, 1): shape (n, n_components)."""
+        return self._normal_cdf(x, feature)
+
+    def sf(self, x: Floats, feature: int = 0) -> Floats:
+        """P(X > x | z = k), exact where the cdf is rounded to 1, shape (n, n_components)."""
+        return self._normal_cdf(x, feature, upper=True)
 
     def mean(self) -> Floats:
         """E(x | z = k), shape (n_components, n_features)."""

@@ -234,6 +234,15 @@ class GaussianFamily(ByValue):
             return 0.0
         return gaussians.log_prior(self._flat_means(), self._flat_covars(), self.covariance_type, prior)
 
+    def _normal_cdf(self, x: Floats, feature: int, *, upper: bool = False) -> Floats:
+        """P(X <= x), or P(X > x), of one feature under each Gaussian, shape (n, C)."""
+        from scipy.special import ndtr
+
+        covariances = self._expanded()
+        variances = (covariances if covariances.ndim == 2 else np.einsum("cii->ci", covariances))[:, feature]
+        scores = (np.asarray(x, np.float64).reshape(-1, 1) - self._flat_means()[:, feature]) / np.sqrt(variances)
+        return np.asarray(ndtr(-scores if upper else scores))
+
     # ----------------------------------------------------------------------------------- coordinates without bounds
 
     def _scale(self) -> Floats:
@@ -304,15 +313,6 @@ def draw(means: Floats, covariances: Floats, chosen: Ints, rng: np.random.Genera
         rows = chosen == c
         drawn[rows] = means[c] + noise[rows] @ roots[c].T
     return drawn
-
-
-def normal_cdf(x: Floats, means: Floats, covariances: Floats) -> Floats:
-    """P(X <= x) under each Gaussian of one feature, shape (n, C)."""
-    from scipy.special import ndtr
-
-    if means.shape[1] != 1:
-        raise ValueError(f"a cdf is for one feature; this emission has {means.shape[1]}")
-    return np.asarray(ndtr((np.asarray(x, np.float64).reshape(-1, 1) - means[:, 0]) / np.sqrt(covariances.reshape(-1))))
 
 
 def around(means: Floats, found: Clusters, variances: Floats) -> Clusters:

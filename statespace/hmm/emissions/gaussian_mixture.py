@@ -21,7 +21,7 @@ from statespace.hmm.emissions import gaussian_covariances as gaussians
 from statespace.hmm.emissions.emission import archived, from_archived, reordered_masks
 from statespace.hmm.emissions.gaussian_covariances import ConjugatePrior, is_diagonal
 from statespace.hmm.emissions.gaussian_densities import Moments
-from statespace.hmm.emissions.gaussian_family import GaussianFamily, around, draw, normal_cdf
+from statespace.hmm.emissions.gaussian_family import GaussianFamily, around, draw
 from statespace.hmm.emissions.start_values import Clusters, clusters
 from statespace.protocols import Array, Floats, Ints
 
@@ -362,10 +362,16 @@ class GaussianMixtureEmission(GaussianFamily):
         component = np.minimum(reached.sum(axis=1), last[states])
         return draw(self._flat_means(), self._expanded(), states * self.n_mix + component, rng)
 
-    def cdf(self, x: Floats) -> Floats:
-        """P(X <= x | z = k) of one feature, shape (n, n_components)."""
-        of_components = normal_cdf(x, self._flat_means(), self._expanded()).reshape(-1, *self.weights.shape)
-        return np.asarray((of_components * self.weights).sum(axis=2))
+    def cdf(self, x: Floats, feature: int = 0) -> Floats:
+        """P(X <= x | z = k) of one feature, for x (n, 1): shape (n, n_components)."""
+        return self._mixed(self._normal_cdf(x, feature))
+
+    def sf(self, x: Floats, feature: int = 0) -> Floats:
+        """P(X > x | z = k), exact where the cdf is rounded to 1, shape (n, n_components)."""
+        return self._mixed(self._normal_cdf(x, feature, upper=True))
+
+    def _mixed(self, of_components: Floats) -> Floats:
+        return np.asarray((of_components.reshape(-1, *self.weights.shape) * self.weights).sum(axis=2))
 
     def mean(self) -> Floats:
         """E(x | z = k), shape (n_components, n_features)."""
@@ -396,10 +402,12 @@ class GaussianMixtureEmission(GaussianFamily):
 
 def _nested_clusters(outer: Clusters, n_states: int, n_mix: int, rng: np.random.Generator) -> Clusters:
     """Clusters of the cluster of each state, (n_states * n_mix) of them, state after state."""
-    found = []
+    means, rows, labels = [], [], []
     for k in range(n_states):
-        members = outer.rows[outer.labels == k]
-        inner = clusters(members if len(members) else outer.rows, n_mix, rng)
-        n_rows = len(members) and len(inner.rows)
-        found.append(Clusters(inner.means, inner.rows[:n_rows], inner.labels[:n_rows] + k * n_mix))
-    return Clusters(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+        members = np.flatnonzero(outer.labels == k)
+        inner = clusters(outer.rows[members] if members.size else outer.rows, n_mix, rng)
+        means.append(inner.means)
+        if members.size:
+            rows.append(inner.rows)  # in an order of their own
+            labels.append(k * n_mix + inner.labels)
+    return Clusters(np.concatenate(means), np.concatenate(rows), np.concatenate(labels))

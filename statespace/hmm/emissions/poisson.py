@@ -175,9 +175,27 @@ class PoissonEmission(ByValue):
         """Counts, (n_samples, n_features)."""
         return np.asarray(rng.poisson(self.lambdas[states]), dtype=np.int64)
 
+    def cdf(self, x: Floats, feature: int = 0) -> Floats:
+        """P(X <= x | z = k) of one feature, for x (n, 1): shape (n, n_components)."""
+        from scipy.special import pdtr
+
+        below = pdtr(np.floor(np.maximum(x, 0.0)), self.lambdas[:, feature])
+        return np.where(np.asarray(x) < 0, 0.0, below)
+
+    def sf(self, x: Floats, feature: int = 0) -> Floats:
+        """P(X > x | z = k), exact where the cdf is rounded to 1, shape (n, n_components)."""
+        from scipy.special import pdtrc
+
+        above = pdtrc(np.floor(np.maximum(x, 0.0)), self.lambdas[:, feature])
+        return np.where(np.asarray(x) < 0, 1.0, above)
+
     def mean(self) -> Floats:
         """E(x | z = k), shape (n_components, n_features)."""
         return np.array(self.lambdas)
+
+    def cov(self) -> Floats:
+        """Cov(x | z = k), shape (n_components, n_features, n_features)."""
+        return np.asarray(self.lambdas[:, :, None] * np.eye(self.lambdas.shape[1]))
 
     def reorder(self, order: Ints) -> None:
         """State k becomes what was state order[k]."""

@@ -48,6 +48,8 @@ class ProbabilityTable(ByValue):
 
     def _pseudo_counts(self) -> Floats:
         """What the prior adds to the counts, shape (n_components, n_columns)."""
+        if type(self.emissionprob_prior) is float and self.emissionprob_prior == 1.0:
+            return np.zeros(self.emissionprob.shape)
         prior = np.asarray(self.emissionprob_prior, np.float64)
         try:
             counts: Floats = np.broadcast_to(prior, self.emissionprob.shape) - 1.0

@@ -1,0 +1,250 @@
+"""What each state of a hidden Markov model looks like: the law of an observation in it, beside the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from statespace.foundations.observations import read_observations
+from statespace.foundations.sequences import read_symbols
+from statespace.foundations.validation import check_integer
+from statespace.plotting.axes import FAINT, INK, SOFT, axes_or_new, finish, plain_frame, plain_text
+from statespace.plotting.states import state_colours, state_names
+from statespace.protocols import Array, Floats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_GRID = 512
+_DRAWN = 4000
+"""Observations drawn from each state where there are no data to show the range."""
+
+
+def emission_densities(
+    model: Any,
+    X: Any = None,
+    ax: Axes | None = None,
+    *,
+    feature: int | None = None,
+    weighted: bool | None = None,
+    names: Sequence[Any] | None = None,
+    title: str | None = None,
+) -> Axes:
+    """Draw the law of an observation in each state: bars for symbols, stems for counts, curves for numbers.
+
+    Two features are drawn as ellipses that hold 50% and 95% of a Gaussian with the state's mean and covariance.
+
+    Parameters
+    ----------
+    model : fitted model
+        A hidden Markov model of any emission; of a user's own, `log_likelihood` is asked on a grid.
+    X : sequence or sequences, optional
+        Data to draw behind: the share of each symbol or count, a histogram, or points.
+    ax : Axes, optional
+        Where to draw; a new figure if None.
+    feature : int, optional
+        Which feature, of several; needed where there are more than two, or for curves where there are two.
+    weighted : bool, optional
+        Whether each law is multiplied by the share of its state, so that they add up to what is drawn behind, and
+        their sum is drawn too; by default where there are data. The share is that in the data, or in the long run.
+    names : sequence of length n_components, optional
+        What the states are called.
+    title : str, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    TypeError
+        If the model has not been fitted, has no emission, or `ax` is no Axes.
+    ValueError
+        If `feature` is none of the features, or must be given.
+    """
+    emission = getattr(model, "emission_", None)
+    if emission is None:
+        name = type(model).__name__
+        raise TypeError(f"{name} has no emission_: give a hidden Markov model after fit, or with parameters set")
+    K = len(model.startprob_)
+    labels = state_names(names, K)
+    support = getattr(emission, "support", "reals")
+    data = None if X is None else _data(emission, X, support)
+    weighted = X is not None if weighted is None else weighted
+    weights = _shares(model, X) if weighted else np.ones(K)
+    n_features = _n_features(emission, data)
+    if n_features == 2 and feature is None and support == "reals" and hasattr(emission, "cov"):
+        ax = axes_or_new(ax, (5.0, 4.4))
+        _draw_ellipses(ax, emission, data, labels)
+        return _framed(ax, title)
+    if n_features > 1 and feature is None:
+        raise ValueError(f"the model has {n_features} features: say which one to draw, feature=0..{n_features - 1}")
+    d = check_integer("feature", 0 if feature is None else feature)
+    if d >= n_features:
+        raise ValueError(f"feature is {d}, expected 0..{n_features - 1}")
+
+    ax = axes_or_new(ax, (5.6, 3.4))
+    if support == "categories":
+        _draw_bars(ax, emission, data, weights, labels, weighted)
+    elif support == "counts":
+        _draw_stems(ax, emission, data, weights, labels, weighted, (d, n_features))
+    else:
+        _draw_curves(ax, emission, data, weights, labels, weighted, (d, n_features))
+    return _framed(ax, title)
+
+
+def _data(emission: Any, X: Any, support: str) -> Array:
+    """Observations of all sequences with something in them, (n_samples, n_features); codes of symbols."""
+    read = getattr(emission, "read", None)
+    if read is not None:
+        found: Any = read(X, None)
+        missing = found.missing
+    else:
+        found = read_symbols(X) if support == "categories" else read_observations(X)
+        missing = found.codes < 0 if support == "categories" else found.missing
+    values = np.asarray(found.codes[:, None] if hasattr(found, "codes") else found.values)
+    return values if missing is None else values[~missing]
+
+
+def _shares(model: Any, X: Any) -> Floats:
+    """The share of each state: the mean posterior probability in the data, or the stationary law, (n_components,)."""
+    if X is None:
+        return np.asarray(model.get_stationary_distribution())
+    found = model.predict_proba(X)
+    posteriors = np.concatenate([np.asarray(part) for part in found]) if isinstance(found, list) else np.asarray(found)
+    shares: Floats = posteriors.mean(axis=0)
+    return shares
+
+
+def _n_features(emission: Any, data: Array | None) -> int:
+    shape = np.shape(data if data is not None else emission.sample(np.zeros(1, np.int64), np.random.default_rng(0)))
+    return int(shape[1]) if len(shape) == 2 else 1
+
+
+def _density(emission: Any, points: Floats, place: tuple[int, int]) -> Floats:
+    """The law of one feature at `points`, the others marginalised where there are any, (n_points, n_components)."""
+    d, n_features = place
+    if n_features > 1 and not getattr(emission, "marginalises", False):
+        raise ValueError(
+            f"{type(emission).__name__} has {n_features} features and cannot leave one out: its law of a single "
+            "feature is not known"
+        )
+    X = np.full((len(points), n_features), np.nan)
+    X[:, d] = points
+    density: Floats = np.exp(np.asarray(emission.log_likelihood(X)))
+    return density
+
+
+def _drawn(emission: Any, K: int, d: int) -> Floats:
+    """Observations that the model itself makes, to see the range."""
+    found = np.asarray(emission.sample(np.repeat(np.arange(K), _DRAWN), np.random.default_rng(0)), dtype=np.float64)
+    return found if found.ndim == 1 else found[:, d]
+
+
+def _draw_bars(ax: Axes, emission: Any, data: Array | None, weights: Floats, labels: list[str], weighted: bool) -> None:
+    K, symbols = len(weights), getattr(emission, "symbols", None)
+    if symbols is None:
+        codes = _drawn(emission, K, 0).astype(np.int64) if data is None else data[:, 0]
+        symbols = np.arange(int(codes.max()) + 1)
+    n = len(symbols)
+    with np.errstate(divide="ignore"):
+        laws = np.exp(np.asarray(emission.log_likelihood(np.arange(n)[:, None]))) * weights
+    if data is not None:
+        share = np.bincount(data[:, 0].astype(np.int64), minlength=n) / len(data)
+        ax.bar(range(n), share, width=0.92, color=FAINT, zorder=1, label="data", gid="data")
+    width = 0.8 / K
+    for k, colour in enumerate(state_colours(K)):
+        at = np.arange(n) + (k - (K - 1) / 2) * width
+        ax.bar(at, laws[:, k], width=0.92 * width, color=colour, zorder=2, label=labels[k], gid="state")
+    if weighted:
+        ax.plot(range(n), laws.sum(axis=1), "D", color=INK, markersize=5, zorder=4, label="sum", gid="sum")
+    words = [plain_text(symbol) for symbol in np.asarray(symbols).tolist()]
+    ax.set_xticks(range(n), words, rotation=90 if sum(map(len, words)) + n > 60 else 0)
+    ax.set_ylabel("probability")
+
+
+def _draw_stems(
+    ax: Axes,
+    emission: Any,
+    data: Array | None,
+    weights: Floats,
+    labels: list[str],
+    weighted: bool,
+    place: tuple[int, int],
+) -> None:
+    K = len(weights)
+    seen = _drawn(emission, K, place[0]) if data is None else data[:, place[0]]
+    counts = np.arange(int(np.nanmax(seen)) + 2)
+    laws = _density(emission, counts.astype(np.float64), place) * weights
+    if data is not None:
+        known = seen[~np.isnan(seen)].astype(np.int64)
+        share = np.bincount(known, minlength=len(counts)) / len(known)
+        ax.bar(counts, share, width=0.92, color=FAINT, zorder=1, label="data", gid="data")
+    for k, colour in enumerate(state_colours(K)):
+        at = counts + (k - (K - 1) / 2) * 0.8 / K
+        ax.vlines(at, 0, laws[:, k], color=colour, linewidth=1.4, zorder=2, gid="state")
+        ax.plot(at, laws[:, k], "o", color=colour, markersize=3.2, zorder=3, label=labels[k])
+    if weighted:
+        ax.plot(counts, laws.sum(axis=1), color=INK, linewidth=1.1, zorder=4, label="sum", gid="sum")
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel("probability")
+    ax.set_xlabel("count" if place[1] == 1 else f"feature {place[0]}")
+
+
+def _draw_curves(
+    ax: Axes,
+    emission: Any,
+    data: Array | None,
+    weights: Floats,
+    labels: list[str],
+    weighted: bool,
+    place: tuple[int, int],
+) -> None:
+    K = len(weights)
+    seen = _drawn(emission, K, place[0]) if data is None else data[:, place[0]]
+    seen = seen[~np.isnan(seen)]
+    low, high = float(seen.min()), float(seen.max())
+    if data is not None:
+        room = 0.05 * (high - low) if (seen < 0).any() or low > 0.05 * (high - low) else 0.0
+        low, high = low - room, high + 0.05 * (high - low)
+        ax.hist(seen, bins="fd", density=True, color=FAINT, zorder=1, label="data", gid="data")
+    # between the points of a grid, and so never at an end, where a law may hold a single point with an atom
+    ends = np.linspace(low, high if high > low else low + 1.0, _GRID + 1)
+    points = (ends[:-1] + ends[1:]) / 2
+    laws = _density(emission, points, place) * weights
+    for k, colour in enumerate(state_colours(K)):
+        ax.fill_between(points, laws[:, k], color=colour, alpha=0.18, linewidth=0, zorder=2)
+        ax.plot(points, laws[:, k], color=colour, linewidth=1.8, zorder=3, label=labels[k], gid="state")
+    if weighted:
+        dashed: dict[str, Any] = {"color": INK, "linewidth": 1.0, "linestyle": (0, (4, 2)), "zorder": 4}
+        ax.plot(points, laws.sum(axis=1), label="sum", gid="sum", **dashed)
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel("density")
+    ax.set_xlabel("value" if place[1] == 1 else f"feature {place[0]}")
+
+
+def _draw_ellipses(ax: Axes, emission: Any, data: Array | None, labels: list[str]) -> None:
+    from matplotlib.patches import Ellipse
+
+    means, covs = np.asarray(emission.mean()), np.asarray(emission.cov())
+    if data is not None:
+        ax.plot(data[:, 0], data[:, 1], "o", color=SOFT, alpha=0.5, markersize=2.5, zorder=1, gid="data", label="data")
+    for mean, cov, colour, label in zip(means, covs, state_colours(len(means)), labels, strict=True):
+        variances, directions = np.linalg.eigh(cov)
+        angle = float(np.degrees(np.arctan2(directions[1, 1], directions[0, 1])))
+        for level in (0.5, 0.95):
+            minor, major = 2 * np.sqrt(np.maximum(variances, 0.0) * -2 * np.log1p(-level))
+            look: dict[str, Any] = {"edgecolor": colour, "facecolor": "none", "linewidth": 1.8, "zorder": 3}
+            ax.add_patch(Ellipse(tuple(mean), major, minor, angle=angle, gid="state", **look))
+        ax.plot(*mean, "X", color=colour, markersize=8, markeredgecolor="white", zorder=4, label=label)
+    ax.autoscale_view()
+    ax.set_xlabel("feature 0")
+    ax.set_ylabel("feature 1")
+
+
+def _framed(ax: Axes, title: str | None) -> Axes:
+    plain_frame(ax)
+    ax.legend(framealpha=0.8, edgecolor="none", fontsize="small")
+    return finish(ax, title)
