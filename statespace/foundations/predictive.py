@@ -35,6 +35,9 @@ class Interval(NamedTuple):
 class PredictiveLaw:
     """One law a row: what is handed over decides of what.
 
+    Laws of every kind have `interval`, `cdf`, `probability`, `log_density`, `log_event`, `sample` and `to_frame`, and
+    those of numbers `log_between`; of mixtures those are there for which the components suffice.
+
     Parameters
     ----------
     probabilities, symbols : (n, n_symbols), (n_symbols,)

@@ -40,7 +40,7 @@ class Evidence:
     states: Ints | None
     """States that are known, -1 where not, (n_samples,); None where none is."""
     n_components: int
-    """How many states there are."""
+    """How many states there are; 0: as the emission says."""
 
     def pieces(self) -> list[Piece]:
         """Cut between sequences, at least PIECE steps each but the last."""
@@ -93,7 +93,7 @@ class Evidence:
             return Frames(self.table(emission), rows if rows.flags.writeable else rows.copy())
         values, seen = self.known(steps)
         if not len(values):
-            table = np.zeros((steps.stop - steps.start, self.n_components))
+            table = np.zeros((steps.stop - steps.start, self.n_components or int(emission.n_components)))
         else:
             table = checked_log_likelihood(emission, values, f"an observation of X[{steps.start}:{steps.stop}]")
             if seen is not None:
@@ -128,7 +128,7 @@ def checked_log_likelihood(emission: Any, values: Array, what: str) -> Floats:
     return found
 
 
-def read_evidence(emission: Any, X: Any, lengths: Any, states: Any, n_components: int) -> Evidence:
+def read_evidence(emission: Any, X: Any, lengths: Any, states: Any = None, n_components: int = 0) -> Evidence:
     """Read data in the way of the emission, and labels of states beside them."""
     reader = getattr(emission, "read", None)
     observations = read_observations(X, lengths) if reader is None else reader(X, lengths)

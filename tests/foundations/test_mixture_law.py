@@ -1,7 +1,9 @@
 """Mixtures against sums over their components in scipy.stats, in fractions, and in fifty digits."""
 
+import copy
 import dataclasses
 import math
+import pickle
 
 import mpmath
 import numpy as np
@@ -524,3 +526,23 @@ def test_what_makes_no_law_is_refused_in_words(arguments, error, message):
 def test_neither_one_observation_nor_one_a_row_is_refused(verb):
     with pytest.raises(ValueError, match=r"x has 2 observations, the law has 3 rows: give one, or one a row"):
         getattr(DATED, verb)([1, 2])
+
+
+LAWS = [
+    PredictiveLaw([[0.5, 0.5]], ["a", "b"]),
+    PredictiveLaw(mean=[[0.5]], cov=[[[2.0]]]),
+    PredictiveLaw(weights=[[0.5, 0.5]], components=poisson(1.0, 5.0)),
+]
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: type(law).__name__)
+@pytest.mark.parametrize(
+    "again",
+    [copy.copy, copy.deepcopy, lambda law: pickle.loads(pickle.dumps(law)), dataclasses.replace, lambda law: law[0]],
+)
+def test_a_law_is_copied_and_sent_to_other_processes(law, again):
+    other = again(law)
+    assert type(other) is type(law)
+    assert isinstance(other, PredictiveLaw)
+    assert other.interval(0.8).high.tolist() == law.interval(0.8).high.tolist()
+    assert repr(other) == repr(law)
