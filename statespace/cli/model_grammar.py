@@ -17,7 +17,7 @@ from statespace.cli.errors import CommandError, listing
 
 Named = dict[str, Any]
 
-STARTS, ITERATIONS = 4, 500
+STARTS, ITERATIONS = 6, 500
 """Fits of a hidden Markov model from as many starts, of which the best is kept; each of at most so many iterations."""
 MOST_STATES = 32
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _GRID = 512
+_MOST_ATOMS = 3
 _DRAWN = 4000
 """Observations drawn from each state where there are no data to show the range."""
 
@@ -34,7 +35,9 @@ def emission_densities(
 ) -> Axes:
     """Draw the law of an observation in each state: bars for symbols, stems for counts, curves for numbers.
 
-    Two features are drawn as ellipses that hold 50% and 95% of a Gaussian with the state's mean and covariance.
+    Two features of numbers are drawn as ellipses that hold 50% and 95% of a Gaussian with the state's mean and
+    covariance; several counts or answers by their means. A value that has a probability of its own, as no rain has
+    among millimetres, is left out of curves and histogram and named in the legend.
 
     Parameters
     ----------
@@ -45,7 +48,7 @@ def emission_densities(
     ax : Axes, optional
         Where to draw; a new figure if None.
     feature : int, optional
-        Which feature, of several; needed where there are more than two, or for curves where there are two.
+        Which feature, of several; needed for curves of more than two.
     weighted : bool, optional
         Whether each law is multiplied by the share of its state, so that they add up to what is drawn behind, and
         their sum is drawn too; by default where there are data. The share is that in the data, or in the long run.
@@ -79,6 +82,10 @@ def emission_densities(
         ax = axes_or_new(ax, (5.0, 4.4))
         _draw_ellipses(ax, emission, data, labels)
         return _framed(ax, title)
+    if n_features > 1 and feature is None and support != "reals" and hasattr(emission, "mean"):
+        ax = axes_or_new(ax, (5.6, 3.4))
+        _draw_means(ax, emission, data, labels)
+        return _framed(ax, title)
     if n_features > 1 and feature is None:
         raise ValueError(f"the model has {n_features} features: say which one to draw, feature=0..{n_features - 1}")
     d = check_integer("feature", 0 if feature is None else feature)
@@ -87,7 +94,7 @@ def emission_densities(
 
     ax = axes_or_new(ax, (5.6, 3.4))
     if support == "categories":
-        _draw_bars(ax, emission, data, weights, labels, weighted)
+        _draw_bars(ax, emission, data, weights, labels, weighted, (d, n_features))
     elif support == "counts":
         _draw_stems(ax, emission, data, weights, labels, weighted, (d, n_features))
     else:
@@ -143,26 +150,58 @@ def _drawn(emission: Any, K: int, d: int) -> Floats:
     return found if found.ndim == 1 else found[:, d]
 
 
-def _draw_bars(ax: Axes, emission: Any, data: Array | None, weights: Floats, labels: list[str], weighted: bool) -> None:
+def _draw_bars(
+    ax: Axes,
+    emission: Any,
+    data: Array | None,
+    weights: Floats,
+    labels: list[str],
+    weighted: bool,
+    place: tuple[int, int],
+) -> None:
     K, symbols = len(weights), getattr(emission, "symbols", None)
+    codes = None if data is None else data[:, place[0]]
     if symbols is None:
-        codes = _drawn(emission, K, 0).astype(np.int64) if data is None else data[:, 0]
-        symbols = np.arange(int(codes.max()) + 1)
+        seen = _drawn(emission, K, place[0]) if codes is None else codes
+        symbols = np.arange(int(np.nanmax(seen)) + 1)
     n = len(symbols)
     with np.errstate(divide="ignore"):
-        laws = np.exp(np.asarray(emission.log_likelihood(np.arange(n)[:, None]))) * weights
-    if data is not None:
-        share = np.bincount(data[:, 0].astype(np.int64), minlength=n) / len(data)
+        if place[1] == 1:  # codes of symbols are whole numbers
+            laws = np.exp(np.asarray(emission.log_likelihood(np.arange(n)[:, None])))
+        else:
+            laws = _density(emission, np.arange(n, dtype=np.float64), place)
+    laws = laws * weights
+    if codes is not None:
+        known = codes[~np.isnan(codes)].astype(np.int64)
+        share = np.bincount(known, minlength=n) / len(known)
         ax.bar(range(n), share, width=0.92, color=FAINT, zorder=1, label="data", gid="data")
-    width = 0.8 / K
-    for k, colour in enumerate(state_colours(K)):
-        at = np.arange(n) + (k - (K - 1) / 2) * width
-        ax.bar(at, laws[:, k], width=0.92 * width, color=colour, zorder=2, label=labels[k], gid="state")
+    _draw_groups(ax, laws, labels)
     if weighted:
         ax.plot(range(n), laws.sum(axis=1), "D", color=INK, markersize=5, zorder=4, label="sum", gid="sum")
     words = [plain_text(symbol) for symbol in np.asarray(symbols).tolist()]
     ax.set_xticks(range(n), words, rotation=90 if sum(map(len, words)) + n > 60 else 0)
     ax.set_ylabel("probability")
+
+
+def _draw_means(ax: Axes, emission: Any, data: Array | None, labels: list[str]) -> None:
+    """Draw the mean of each feature in each state; of all data behind."""
+    means = np.asarray(emission.mean()).T
+    n = len(means)
+    if data is not None:
+        ax.bar(range(n), np.nanmean(data, axis=0), width=0.92, color=FAINT, zorder=1, label="data", gid="data")
+    _draw_groups(ax, means, labels)
+    ax.set_xticks(range(n))
+    ax.set_xlabel("feature")
+    ax.set_ylabel("mean")
+
+
+def _draw_groups(ax: Axes, heights: Floats, labels: list[str]) -> None:
+    """Draw a bar for each state at 0, 1, 2, ..., side by side; heights (n_places, n_components)."""
+    n, K = heights.shape
+    width = 0.8 / K
+    for k, colour in enumerate(state_colours(K)):
+        at = np.arange(n) + (k - (K - 1) / 2) * width
+        ax.bar(at, heights[:, k], width=0.92 * width, color=colour, zorder=2, label=labels[k], gid="state")
 
 
 def _draw_stems(
@@ -205,12 +244,20 @@ def _draw_curves(
     K = len(weights)
     seen = _drawn(emission, K, place[0]) if data is None else data[:, place[0]]
     seen = seen[~np.isnan(seen)]
-    low, high = float(seen.min()), float(seen.max())
+    atoms = _atoms(emission, seen, place)
+    for atom in atoms:
+        shares = _density(emission, np.array([atom]), place)[0]
+        labels = [f"{label}, {share:.0%} at {atom:g}" for label, share in zip(labels, shares, strict=True)]
+    rest = seen[~np.isin(seen, atoms)]
+    low, high = float(rest.min()), float(rest.max())
     if data is not None:
-        room = 0.05 * (high - low) if (seen < 0).any() or low > 0.05 * (high - low) else 0.0
-        low, high = low - room, high + 0.05 * (high - low)
-        ax.hist(seen, bins="fd", density=True, color=FAINT, zorder=1, label="data", gid="data")
-    # between the points of a grid, and so never at an end, where a law may hold a single point with an atom
+        room = 0.05 * (high - low)
+        low, high = (low - room if low - room > 0 or low < 0 else min(low, 0.0)), high + room
+        heights, borders = np.histogram(rest, bins="fd")
+        label = "data" + "".join(f", {np.mean(seen == atom):.0%} at {atom:g}" for atom in atoms)
+        density = heights / (len(seen) * np.diff(borders))
+        ax.bar(borders[:-1], density, np.diff(borders), align="edge", color=FAINT, zorder=1, label=label, gid="data")
+    # between the points of a grid, and so never at an end
     ends = np.linspace(low, high if high > low else low + 1.0, _GRID + 1)
     points = (ends[:-1] + ends[1:]) / 2
     laws = _density(emission, points, place) * weights
@@ -223,6 +270,22 @@ def _draw_curves(
     ax.set_ylim(bottom=0)
     ax.set_ylabel("density")
     ax.set_xlabel("value" if place[1] == 1 else f"feature {place[0]}")
+
+
+def _atoms(emission: Any, seen: Floats, place: tuple[int, int]) -> list[float]:
+    """Return values that come again and again, and at which the law of some state jumps away from both its sides."""
+    values, counts = np.unique(seen, return_counts=True)
+    often = np.flatnonzero(counts > max(0.02 * len(seen), 1))
+    often = often[np.argsort(-counts[often])][:_MOST_ATOMS]
+    step = 1e-9 * float(np.ptp(seen) or 1.0)
+    found = []
+    for value in values[often].tolist():
+        left, here, right = _density(emission, np.array([value - step, value, value + step]), place)
+        if (np.abs(here - right) > 1e-3 * np.maximum(here, right)).any() and (
+            np.abs(here - left) > 1e-3 * np.maximum(here, left)
+        ).any():
+            found.append(value)
+    return found
 
 
 def _draw_ellipses(ax: Axes, emission: Any, data: Array | None, labels: list[str]) -> None:

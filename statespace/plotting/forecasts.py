@@ -66,11 +66,12 @@ def forecast_fan(
     """
     law = _law(model_or_law, X, steps)
     shares = sorted((check_probability("levels", level) for level in levels), reverse=True)
+    symbolic = law.symbols is not None  # several answers a step have none, and are drawn one by one
     past = None
     if X is not None:
-        past = read_series(X, times, support="categories" if law.support == "categories" else None, symbols=law.symbols)
+        past = read_series(X, times, support="categories" if symbolic else "reals", symbols=law.symbols)
     ahead = _times(law, past, times)
-    if law.support != "categories":
+    if not symbolic:
         n_features = np.asarray(law.interval(0.5).low).reshape(len(law), -1).shape[1]
         if not 0 <= check_integer("feature", feature) < n_features:
             raise ValueError(f"feature is {feature}, expected 0..{n_features - 1}")
@@ -85,7 +86,7 @@ def forecast_fan(
         draw_series(ax, past)
         border = (edges(past.times)[-1] + edges(ahead)[0]) / 2
         ax.axvline(border, color=FAINT, linewidth=1.2, zorder=0, gid="now")
-    if law.support == "categories":
+    if symbolic:
         _draw_tiles(ax, law, ahead)
     else:
         _draw_bands(ax, law, ahead, shares, feature)

@@ -45,7 +45,8 @@ def read_series(X: Any, times: Any = None, *, support: str | None = None, symbol
     TypeError
         If a value is no observation.
     """
-    if support == "categories" or (support is None and _is_symbolic(X)):
+    several = len(getattr(X, "shape", ())) == 2 and X.shape[1] > 1  # answers, 0 or 1 each
+    if not several and (support == "categories" or (support is None and _is_symbolic(X))):
         found: Any = read_symbols(X, symbols=symbols)
         values = np.where(found.codes < 0, np.nan, found.codes.astype(np.float64))[:, None]
         names = [plain_text(symbol) for symbol in found.symbols.tolist()]

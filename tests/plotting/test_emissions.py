@@ -140,7 +140,7 @@ class Exponential:
         return np.where(rng.random(len(states)) < self.dry[states], 0.0, rng.exponential(1 / self.rates[states]))
 
 
-def test_an_emission_of_ones_own_is_asked_on_a_grid_that_leaves_its_atom_out() -> None:
+def test_a_value_with_a_probability_of_its_own_is_named_and_left_out() -> None:
     made = model(Exponential())
     ax = emission_densities(made, ax=axes())
     for k, line in enumerate(of(ax, "state")):
@@ -148,6 +148,37 @@ def test_an_emission_of_ones_own_is_asked_on_a_grid_that_leaves_its_atom_out() -
         assert (x > 0).all()
         rate, wet = Exponential.rates[k], 1 - Exponential.dry[k]
         np.testing.assert_allclose(y, wet * rate * np.exp(-rate * x), rtol=1e-9)
+    said = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert said == ["state 0, 90% at 0", "state 1, 20% at 0"]
+
+    rng = np.random.default_rng(0)
+    mm = np.where(rng.random(400) < 0.5, 0.0, rng.exponential(5.0, size=400))
+    ax = emission_densities(made, mm, axes())
+    bars = of(ax, "data")
+    mass = sum(bar.get_width() * bar.get_height() for bar in bars)
+    assert mass == pytest.approx((mm > 0).mean(), rel=1e-9)  # the histogram is of what is left
+    assert f"data, {np.mean(mm == 0):.0%} at 0" in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_a_value_that_only_comes_often_is_none_of_those() -> None:
+    ax = emission_densities(gaussian(), [60.0] * 40 + [61.5, 80.0, 83.0] * 5, axes())
+    assert sum(bar.get_width() * bar.get_height() for bar in of(ax, "data")) == pytest.approx(1.0, rel=1e-9)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["state 0", "state 1", "sum", "data"]
+
+
+def test_several_counts_are_drawn_by_their_means() -> None:
+    emission = PoissonEmission()
+    emission.lambdas = np.array([[1.0, 2.0, 3.0], [6.0, 5.0, 4.0]])
+    ax = emission_densities(model(emission), [[0, 2, 4], [8, 4, 3]], axes())
+    assert [bar.get_height() for bar in of(ax, "state")] == [1, 2, 3, 6, 5, 4]
+    assert [bar.get_height() for bar in of(ax, "data")] == [4, 3, 3.5]
+
+
+class Three(Exponential):
+    """Three features, of which none can be missing."""
+
+    def sample(self, states: Any, rng: Any) -> Any:
+        return np.column_stack([super(Three, self).sample(states, rng) for _ in range(3)])
 
 
 def test_what_cannot_be_drawn_is_refused_in_words() -> None:
@@ -155,9 +186,7 @@ def test_what_cannot_be_drawn_is_refused_in_words() -> None:
         emission_densities(HMM(2, PoissonEmission()))
     with pytest.raises(ValueError, match=r"feature is 2, expected 0\.\.1"):
         emission_densities(gaussian(2), feature=2)
-    emission = PoissonEmission()
-    emission.lambdas = np.ones((2, 3))
     with pytest.raises(ValueError, match=r"the model has 3 features: say which one to draw, feature=0\.\.2"):
-        emission_densities(model(emission))
-    with pytest.raises(ValueError, match="PoissonEmission has 3 features and cannot leave one out"):
-        emission_densities(model(emission), feature=1)
+        emission_densities(model(Three()))
+    with pytest.raises(ValueError, match="Three has 3 features and cannot leave one out"):
+        emission_densities(model(Three()), feature=1)
