@@ -188,10 +188,9 @@ def gaussian(kind: str, shrink: int, n_rounds: int) -> Table:
 def _dynamax_categorical(verb: str, pi: np.ndarray, A: np.ndarray, B: np.ndarray, X: np.ndarray) -> Callable[[], Any]:
     """Compiled for its shapes, in double precision, the data where it wants them."""
     import jax
-
-    jax.config.update("jax_enable_x64", True)
     from dynamax.hidden_markov_model import CategoricalHMM
 
+    jax.config.update("jax_enable_x64", True)
     model = CategoricalHMM(len(pi), 1, _SYMBOLS)
     known = {"initial_probs": pi, "transition_matrix": A, "emission_probs": B[:, None]}
     params, properties = model.initialize(jax.random.PRNGKey(0), **known)
@@ -211,10 +210,9 @@ def _dynamax_gaussian(
     kind: str, pi: np.ndarray, A: np.ndarray, means: np.ndarray, covars: np.ndarray, X: np.ndarray
 ) -> Callable[[], Any]:
     import jax
-
-    jax.config.update("jax_enable_x64", True)
     from dynamax.hidden_markov_model import DiagonalGaussianHMM, GaussianHMM
 
+    jax.config.update("jax_enable_x64", True)
     known: dict[str, Any] = {"initial_probs": pi, "transition_matrix": A, "emission_means": means}
     key = jax.random.PRNGKey(0)
     if kind == "diag":

@@ -27,9 +27,16 @@ def _repository(monkeypatch):
         ),
         pytest.param(
             "hmm",
-            ("jax", "torch"),
-            ("Likelihood", "Smoothing", "Most likely path", "One iteration of EM", "Small calls", "A whole fit")
-            + ("Threads", "A file mapped into memory", "First answers"),
+            ("dynamax", "pomegranate"),
+            (
+                "Likelihood",
+                "Smoothing",
+                "Most likely path",
+                "One iteration of EM",
+                "Small calls",
+                "A whole fit",
+                "Threads",
+            ),
             "hmmlearn, scaling",
             marks=pytest.mark.slow,
         ),
