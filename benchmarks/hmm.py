@@ -193,7 +193,7 @@ def _dynamax_categorical(verb: str, pi: np.ndarray, A: np.ndarray, B: np.ndarray
     jax.config.update("jax_enable_x64", True)
     model = CategoricalHMM(len(pi), 1, _SYMBOLS)
     known = {"initial_probs": pi, "transition_matrix": A, "emission_probs": B[:, None]}
-    params, properties = model.initialize(jax.random.PRNGKey(0), **known)
+    params, properties = model.initialize(jax.random.PRNGKey(0), **jax.tree.map(jax.numpy.asarray, known))
     if verb == "fit":
         return _dynamax_iteration(model, params, properties, X)
     asked = {
@@ -214,13 +214,13 @@ def _dynamax_gaussian(
 
     jax.config.update("jax_enable_x64", True)
     known: dict[str, Any] = {"initial_probs": pi, "transition_matrix": A, "emission_means": means}
-    key = jax.random.PRNGKey(0)
     if kind == "diag":
-        model = DiagonalGaussianHMM(*means.shape)
-        params, properties = model.initialize(key, **known, emission_scale_diags=np.sqrt(covars))
+        model: Any = DiagonalGaussianHMM(*means.shape)
+        known["emission_scale_diags"] = np.sqrt(covars)
     else:
         model = GaussianHMM(*means.shape)
-        params, properties = model.initialize(key, **known, emission_covariances=covars)
+        known["emission_covariances"] = covars
+    params, properties = model.initialize(jax.random.PRNGKey(0), **jax.tree.map(jax.numpy.asarray, known))
     return _dynamax_iteration(model, params, properties, X)
 
 

@@ -1,5 +1,6 @@
 """The benchmarks run, say what they skipped and what they lost, and write what they measured."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def _repository(monkeypatch):
         ),
         pytest.param(
             "hmm",
-            ("dynamax", "pomegranate"),
+            ("dynamax|jax", "pomegranate|torch"),
             (
                 "Likelihood",
                 "Smoothing",
@@ -46,15 +47,15 @@ def test_a_trial_measures_everything_and_says_which_peer_is_absent(family, absen
     from benchmarks import __main__ as command
 
     for peer in absent:
-        monkeypatch.setitem(sys.modules, peer, None)
+        monkeypatch.setitem(sys.modules, peer.split("|")[0], None)
     readme = command.README
     before = readme.read_bytes() if readme.exists() else None
     assert command.main([family, "--quick"]) == 0
     printed = "\n" + capsys.readouterr().out
     for title in titles:
         assert any(f"\n{title}{mark}" in printed for mark in (": ", ", ", "\n"))
-    for peer in absent:
-        assert f"skipped: {peer} is not installed" in printed
+    for peer in absent:  # what it stands on may not be installed either
+        assert re.search(rf"skipped: ({peer}) is not installed", printed)
     assert beside in printed
     assert (readme.read_bytes() if readme.exists() else None) == before
 
