@@ -242,7 +242,7 @@ def _dynamax_iteration(model: Any, params: Any, properties: Any, X: np.ndarray) 
 def _pomegranate_categorical(
     verb: str, pi: np.ndarray, A: np.ndarray, B: np.ndarray, X: np.ndarray
 ) -> Callable[[], Any]:
-    """With an end that is as likely from every state, without which it normalises otherwise."""
+    """In single precision, the only one in which it runs; it has to be told how sequences end."""
     import torch
     from pomegranate.distributions import Categorical
     from pomegranate.hmm import DenseHMM
@@ -250,9 +250,9 @@ def _pomegranate_categorical(
     data = torch.from_numpy(X)
 
     def made() -> Any:
-        symbols = [Categorical(torch.tensor(row[None])) for row in B]
-        ends = np.full(len(pi), 1e-6)
-        return DenseHMM(symbols, edges=torch.tensor(A), starts=torch.tensor(pi), ends=torch.tensor(ends), max_iter=1)
+        parameters = (torch.tensor(values, dtype=torch.float32) for values in (A, pi, np.full(len(pi), 1e-6)))
+        symbols = [Categorical(torch.tensor(row[None], dtype=torch.float32)) for row in B]
+        return DenseHMM(symbols, **dict(zip(("edges", "starts", "ends"), parameters, strict=True)), max_iter=1)
 
     if verb == "fit":
 
