@@ -26,7 +26,7 @@ import numpy as np
 
 from statespace.foundations.kernel import kernel
 from statespace.foundations.linalg import cholesky_factors, raise_to_floor, relative_eigenvalues
-from statespace.hmm.emissions.gaussian_densities import Moments
+from statespace.hmm.emissions.gaussian_densities import Moments, plain
 from statespace.protocols import Array, Floats
 
 COVARIANCE_TYPES = ("spherical", "diag", "full", "tied")
@@ -35,6 +35,7 @@ RELATIVE_FLOOR = 1e-6  # of each feature's variance: no state of real data is so
 _LEAST_FLOOR = 1e-13  # of each feature's variance: below it the factors of a matrix would be rounding errors
 _EMPTY = 1e-10  # of all mass: a Gaussian with less has seen nothing to speak of
 _BLOCK = 1 << 16
+_EPSILON = float(np.finfo(np.float64).eps)
 
 
 class ConjugatePrior(NamedTuple):
@@ -169,24 +170,29 @@ def feature_variances(X: Array, weights: Floats | None = None) -> Floats:
     A constant feature has the square of its size instead, and one that is always 0 the mean of the others', so that
     all of them follow a change of units.
     """
-    centre = np.zeros(X.shape[1])
+    D = X.shape[1]
+    centre, none = np.zeros(D), np.array([0.0, 0.0, 0.0, np.inf, -np.inf])
     for _ in range(2):
-        sums = np.tile([0.0, 0.0, 0.0, np.inf, -np.inf], (X.shape[1], 1))
+        sums = np.empty((D, len(none)))
+        sums[:] = none
         for start in range(0, len(X), _BLOCK):
-            block = np.require(X[start : start + _BLOCK], np.float64, ["C", "W"])
-            w = np.ones(len(block)) if weights is None else weights[start : start + _BLOCK]
-            add_feature_sums(block, np.require(w, np.float64, ["C", "W"]), centre, sums)
+            rows = slice(start, start + _BLOCK)
+            of_rows = np.ones(len(X[rows])) if weights is None else weights[rows]
+            add_feature_sums(plain(X[rows]), plain(of_rows), centre, sums)
         mass, total, squares, low, high = sums.T
-        centre = centre + np.divide(total, mass, out=np.zeros_like(centre), where=mass > 0)
-    variances = np.divide(squares, mass, out=np.zeros_like(centre), where=mass > 0)
-    size = np.where(mass > 0, np.maximum(np.abs(low), np.abs(high)), 0.0)
+        seen = mass > 0
+        centre = centre + np.divide(total, mass, out=np.zeros(D), where=seen)
+    variances = np.divide(squares, mass, out=np.zeros(D), where=seen)
+    size = np.where(seen, np.maximum(np.abs(low), np.abs(high)), 0.0)
     return positive_variances(np.where(low < high, variances, 0.0), size)
 
 
 def positive_variances(variances: Floats, size: Floats) -> Floats:
     """Variances that are 0, or rounding, replaced as `feature_variances` says; `size` is the largest magnitude."""
-    rounding = np.finfo(np.float64).eps * size
-    found = np.where(variances > rounding**2, variances, size**2)
+    distinct = variances > (_EPSILON * size) ** 2
+    if distinct.all() and np.isfinite(variances).all():
+        return variances
+    found = np.where(distinct, variances, size**2)
     positive = (found > 0) & np.isfinite(found)
     return np.asarray(np.where(positive, found, found[positive].mean() if positive.any() else 1.0))
 
@@ -212,7 +218,7 @@ def floor_now(covars: Floats, kind: str, floor: Floats) -> Floats:
         np.linalg.cholesky(covars - (1 - 1e-9) * np.diag(floor))
     except np.linalg.LinAlgError:
         lowest = relative_eigenvalues(covars, floor)[:, 0]
-        share = np.where(lowest >= 1 - 1e-9, 1.0, np.maximum(lowest, np.finfo(np.float64).eps))
+        share = np.where(lowest >= 1 - 1e-9, 1.0, np.maximum(lowest, _EPSILON))
     return share[:, None] * floor
 
 
