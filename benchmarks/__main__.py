@@ -1,15 +1,15 @@
-"""`python -m benchmarks markov [--write] [--quick]`."""
+"""`python -m benchmarks markov|hmm [--write] [--quick]`."""
 
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import markov
+from benchmarks import hmm, markov
 from benchmarks.report import Table, write_readme
 
 README = Path(__file__).parent / "README.md"
-FAMILIES: dict[str, Callable[[bool], Iterator[Table]]] = {"markov": markov.tables}
+FAMILIES: dict[str, Callable[[bool], Iterator[Table]]] = {"hmm": hmm.tables, "markov": markov.tables}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

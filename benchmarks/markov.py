@@ -5,11 +5,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
 
+from benchmarks.comparison import COMPARED, Call, Peer, compare
 from benchmarks.report import Table, duration, verdict
 from benchmarks.timing import (
     Timing,
@@ -26,25 +27,8 @@ from benchmarks.timing import (
 )
 from statespace import MarkovChain
 
-Call = Callable[[], Any]
-
-_COMPARED = ("case", "ours", "peer", "peer's", "peer / ours", "bar", "holds")
 _LIMITED = ("what", "CPU", "by the clock", "limit", "holds")
 _SLOW = 20_000  # symbols for peers that walk in Python, microseconds a symbol
-
-
-class Peer(NamedTuple):
-    """One contender of a case."""
-
-    name: str
-    prepare: Callable[[], Call]
-    """Imports what it needs and returns what is timed."""
-    bar: float | None = None
-    """The least ratio of the peer's time to ours."""
-    bar_text: str = ""
-    """How the bar is written."""
-    scale: float = 1.0
-    """What its time is multiplied by, where it was given less to do."""
 
 
 def tables(quick: bool) -> Iterator[Table]:
@@ -68,7 +52,7 @@ def counting(n: int, n_rounds: int) -> Table:
     """Order 1 on one long sequence of integers, K symbols."""
     table = Table(
         f"Counting: MarkovChain().fit(x), order 1, {n:,} symbols, int64",
-        _COMPARED,
+        COMPARED,
         "A read pass only adds the symbols up; its bar is 3 such passes for K = 2 and 9 for more symbols.",
     )
     for K in (2, 3, 8, 32, 128):
@@ -114,15 +98,15 @@ def _count_beside_peers(table: Table, case: str, x: np.ndarray, K: int, n_rounds
     ]
     if K in (2, 8):
         peers.append(Peer("PyDTMC", pydtmc, scale=len(x) / min(_SLOW, len(x))))
-    _compare(table, case, lambda: MarkovChain().fit(x), peers, n_rounds)
+    compare(table, case, lambda: MarkovChain().fit(x), peers, n_rounds)
 
 
 def other_counting(n: int, n_rounds: int) -> Table:
     """A longer memory, many sequences, labels."""
-    table = Table(f"Counting: order 2, short sequences, labels, {n:,} symbols", _COMPARED)
+    table = Table(f"Counting: order 2, short sequences, labels, {n:,} symbols", COMPARED)
     for K in (2, 8):
         x = np.random.default_rng(K).integers(0, K, n)
-        _compare(table, f"order 2, K = {K}", lambda x=x: MarkovChain(2).fit(x), _order_two_peers(x, K), n_rounds)
+        compare(table, f"order 2, K = {K}", lambda x=x: MarkovChain(2).fit(x), _order_two_peers(x, K), n_rounds)
 
     length = 50
     flat = np.random.default_rng(5).integers(0, 8, max(n // 10 // length, 2) * length)
@@ -130,17 +114,17 @@ def other_counting(n: int, n_rounds: int) -> Table:
     lengths = [length] * len(sequences)
     shape = f"{len(sequences)} sequences of {length}, K = 8"
     short = _short_sequence_peers(flat, sequences, length)
-    _compare(table, f"{shape}, a list", lambda: MarkovChain().fit(sequences), short, n_rounds)
-    _compare(table, f"{shape}, end to end", lambda: MarkovChain().fit(flat, lengths), short, n_rounds)
+    compare(table, f"{shape}, a list", lambda: MarkovChain().fit(sequences), short, n_rounds)
+    compare(table, f"{shape}, end to end", lambda: MarkovChain().fit(flat, lengths), short, n_rounds)
 
     few = flat[:100]
     pairs = Peer("numpy.bincount", lambda: lambda: np.bincount(few[:-1] * 8 + few[1:], minlength=64))
-    _compare(table, "a single sequence of 100, K = 8", lambda: MarkovChain().fit(few), [pairs], 20 * n_rounds)
+    compare(table, "a single sequence of 100, K = 8", lambda: MarkovChain().fit(few), [pairs], 20 * n_rounds)
 
     labels = np.array(["dry", "drizzle", "rain", "snow"])[np.random.default_rng(4).integers(0, 4, n)]
     listed = labels.tolist()
-    _compare(table, "4 labels, an array", lambda: MarkovChain().fit(labels), _label_peers(labels), n_rounds)
-    _compare(table, "4 labels, a list", lambda: MarkovChain().fit(listed), _label_peers(listed), n_rounds)
+    compare(table, "4 labels, an array", lambda: MarkovChain().fit(labels), _label_peers(labels), n_rounds)
+    compare(table, "4 labels, a list", lambda: MarkovChain().fit(listed), _label_peers(listed), n_rounds)
     return table
 
 
@@ -201,7 +185,7 @@ def _label_peers(labels: Any) -> list[Peer]:
 
 def scoring(n: int, n_rounds: int) -> Table:
     """Log-likelihoods and predictive laws of a fitted chain."""
-    table = Table(f"Scoring and prediction, order 1, {n:,} symbols", _COMPARED)
+    table = Table(f"Scoring and prediction, order 1, {n:,} symbols", COMPARED)
     for K in (2, 8):
         x = np.random.default_rng(K).integers(0, K, n)
         chain = MarkovChain().fit(x)
@@ -213,10 +197,10 @@ def scoring(n: int, n_rounds: int) -> Table:
         total = Peer("numpy, log P[x, x'].sum()", lambda f=log_steps: lambda: f().sum())
         steps = Peer("numpy, log P[x, x']", lambda f=log_steps: f)
         laws = Peer("numpy, P[x]", lambda x=x, P=P: lambda: P[x])
-        _compare(table, f"score, K = {K}", lambda c=chain, x=x: c.score(x), [total], n_rounds)
+        compare(table, f"score, K = {K}", lambda c=chain, x=x: c.score(x), [total], n_rounds)
         by_step = "log_likelihood by step"
-        _compare(table, f"{by_step}, K = {K}", lambda c=chain, x=x: c.log_likelihood(x, by="step"), [steps], n_rounds)
-        _compare(table, f"predictive, K = {K}", lambda c=chain, x=x: c.predictive(x), [laws], n_rounds)
+        compare(table, f"{by_step}, K = {K}", lambda c=chain, x=x: c.log_likelihood(x, by="step"), [steps], n_rounds)
+        compare(table, f"predictive, K = {K}", lambda c=chain, x=x: c.predictive(x), [laws], n_rounds)
     return table
 
 
@@ -224,7 +208,7 @@ def sampling(n: int, n_rounds: int) -> Table:
     """Draws of a chain, with the limit for two symbols."""
     table = Table(
         f"Sampling: chain.sample({n:,}), order 1",
-        _COMPARED,
+        COMPARED,
         "For K = 2 the bar is 20 million symbols a second.",
     )
     for K in (2, 8, 32):
@@ -244,7 +228,7 @@ def sampling(n: int, n_rounds: int) -> Table:
 
         uniforms = Peer("numpy, rng.random(n) alone", lambda: lambda: np.random.default_rng(0).random(n))
         peers = [uniforms, Peer("QuantEcon", quantecon), Peer("PyDTMC", pydtmc, scale=n / (_SLOW // 10))]
-        ours = _compare(table, f"K = {K}", lambda c=chain: c.sample(n, 0), peers, n_rounds)
+        ours = compare(table, f"K = {K}", lambda c=chain: c.sample(n, 0), peers, n_rounds)
         if K == 2:
             speed = n / median_seconds(ours) / 1e6
             cells = ("K = 2", duration(median_seconds(ours)), f"{speed:.0f} million symbols a second", "", "")
@@ -312,28 +296,6 @@ def memory(n: int) -> Table:
     return table
 
 
-def _compare(table: Table, case: str, ours: Call, peers: list[Peer], n_rounds: int) -> list[Timing]:
-    """Time a case beside its peers, add a row a peer, and return our own timings."""
-    calls: dict[str, Call] = {"ours": ours}
-    absent = {}
-    for peer in peers:
-        try:
-            calls[peer.name] = peer.prepare()
-        except ImportError as error:
-            absent[peer.name] = f"skipped: {error.name or 'a package'} is not installed"
-    timings = take_turns({name: lambda call=call: timed(call) for name, call in calls.items()}, n_rounds)
-    took = duration(median_seconds(timings["ours"]))
-    for peer in peers:
-        if peer.name in absent:
-            table.add(case, took, peer.name, absent[peer.name], "", peer.bar_text, "")
-            continue
-        ratio = median_ratio(timings[peer.name], timings["ours"]) * peer.scale
-        holds = "" if peer.bar is None else verdict(ratio >= peer.bar)
-        seconds = duration(median_seconds(timings[peer.name]) * peer.scale)
-        table.add(case, took, peer.name, seconds, f"{ratio:.3g}", peer.bar_text, holds)
-    return timings["ours"]
-
-
 @njit(cache=True)
 def _add_up(x: np.ndarray) -> int:
     total = 0
@@ -381,7 +343,7 @@ def starting(quick: bool) -> Table:
     """Import and first call beside what cannot be avoided."""
     table = Table(
         "Starting: a fresh process, its start included",
-        _COMPARED,
+        COMPARED,
         "The bar of the import is 1.5 times that of NumPy; of the first call, with kernels cached, 1.3 times that of a "
         "bare script that calls one cached kernel.",
     )

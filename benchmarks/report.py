@@ -3,6 +3,7 @@
 import datetime
 import os
 import platform
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -14,8 +15,8 @@ from statespace.tools.table import text_table
 _HEAD = """\
 # How fast, beside the peers
 
-Written by `python -m benchmarks {family} --write`; not by hand. The peers come with `pip install -e ".[peers]"` and
-`pip install --no-deps PyDTMC`.
+Written by `python -m benchmarks markov --write` and `python -m benchmarks hmm --write`; not by hand. The peers come
+with `pip install -e ".[peers]"`, `pip install --no-deps PyDTMC` and `pip install dynamax pomegranate`.
 
 - Everything in a table was measured in the same run, the contenders taking turns; times are medians of the CPU time of
   the process, on one core unless the table says otherwise, so that other work on the machine counts little. Take the
@@ -23,12 +24,15 @@ Written by `python -m benchmarks {family} --write`; not by hand. The peers come 
 - A ratio is the peer's time by ours: 2 is twice as fast as the peer, 0.5 half as fast. Ours is always the public API,
   validation and all.
 - A bar is what the package sets itself; where it is missed, the table says **no**.
-- A peer too slow for the full length was measured on fewer symbols, and its time is scaled up by the symbol.
-
-{date}, {machine}. {versions}.
+- A peer too slow for the full length was measured on fewer observations, and its time is scaled up.
 """
 
-_PACKAGES = ("statespace-models", "numpy", "numba", "scipy", "pandas", "quantecon", "PyDTMC")
+_TITLES = {"markov": "Markov chains", "hmm": "Hidden Markov models"}
+
+_PACKAGES = {
+    "markov": ("statespace-models", "numpy", "numba", "scipy", "pandas", "quantecon", "PyDTMC"),
+    "hmm": ("statespace-models", "numpy", "numba", "scipy", "hmmlearn", "dynamax", "jax", "pomegranate", "torch"),
+}
 
 
 @dataclass
@@ -59,10 +63,17 @@ class Table:
 
 
 def write_readme(path: Path, family: str, tables: Sequence[Table]) -> None:
-    """Write the tables of a family, with date, machine and versions."""
+    """Write the tables of a family, with date, machine and versions; those of the other families stay."""
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
-    head = _HEAD.format(family=family, date=date, machine=machine(), versions=versions())
-    path.write_text("\n\n".join([head.rstrip(), *(table.markdown() for table in tables)]) + "\n", encoding="utf-8")
+    measured = f"# {_TITLES[family]}\n\n{date}, {machine()}. {versions(family)}."
+    parts = {family: "\n\n".join([measured, *(table.markdown() for table in tables)])}
+    if path.exists():
+        for part in re.split(r"^(?=# )", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
+            for name, title in _TITLES.items():
+                if part.startswith(f"# {title}\n"):
+                    parts.setdefault(name, part.rstrip())
+    ordered = [parts[name] for name in _TITLES if name in parts]
+    path.write_text("\n\n".join([_HEAD.rstrip(), *ordered]) + "\n", encoding="utf-8")
 
 
 def machine() -> str:
@@ -78,10 +89,10 @@ def machine() -> str:
     return f"{name}, {n_cores()} cores, {platform.system()}{load}"
 
 
-def versions() -> str:
+def versions(family: str) -> str:
     """Python and the packages that are installed."""
     found = [f"Python {platform.python_version()}"]
-    for package in _PACKAGES:
+    for package in _PACKAGES[family]:
         try:
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:

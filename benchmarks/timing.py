@@ -7,6 +7,7 @@ ratio is the median of the rounds' ratios.
 
 import contextlib
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -106,6 +107,42 @@ def timed_child(arguments: Sequence[str], **environment: str) -> Timing:
         return used.ru_utime + used.ru_stime
 
     cpu, wall = children(), time.perf_counter()
+    _run_child(arguments, environment)
+    return Timing(children() - cpu, time.perf_counter() - wall)
+
+
+_PEAK = """
+import pathlib, re, runpy, sys
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+status = pathlib.Path("/proc/self/status")
+if status.exists():  # getrusage would count what the process was before it began this program
+    print(1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", status.read_text())[1]))
+else:
+    try:
+        import resource
+    except ImportError:  # Windows does not say
+        print("nan")
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print(peak if sys.platform == "darwin" else 1024 * peak)
+"""
+
+
+def measured_child(arguments: Sequence[str], **environment: str) -> tuple[str, float]:
+    """What a script prints in a fresh Python process, and the most memory that the process had, in bytes.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If the script does: what it measures is not installed.
+
+    """
+    lines = _run_child(("-c", _PEAK, *arguments), environment).splitlines()
+    return "\n".join(lines[:-1]), float(lines[-1])
+
+
+def _run_child(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
@@ -114,10 +151,12 @@ def timed_child(arguments: Sequence[str], **environment: str) -> Timing:
         text=True,
         check=False,
     )
-    timing = Timing(children() - cpu, time.perf_counter() - wall)
     if done.returncode:
+        missing = re.search(r"^ModuleNotFoundError: .*'(\w+)", done.stderr, re.MULTILINE)
+        if missing:
+            raise ModuleNotFoundError(missing.group(0), name=missing.group(1))
         raise RuntimeError(f"python {' '.join(arguments)} failed:\n{done.stderr}")
-    return timing
+    return done.stdout
 
 
 def peak_bytes(call: Callable[[], Any]) -> int:

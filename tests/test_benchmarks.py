@@ -1,5 +1,6 @@
 """The benchmarks run, say what they skipped and what they lost, and write what they measured."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -7,7 +8,6 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PEERS = ("pandas", "quantecon", "pydtmc")
 
 
 @pytest.fixture(autouse=True)
@@ -17,20 +17,46 @@ def _repository(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
 
 
-def test_a_trial_measures_everything_without_a_peer_installed(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("family", "absent", "titles", "beside"),
+    [
+        (
+            "markov",
+            ("pandas", "quantecon", "pydtmc"),
+            ("Counting", "Scoring and prediction", "Sampling", "Threads", "Memory", "Starting", "First answers"),
+            "numpy.bincount",
+        ),
+        pytest.param(
+            "hmm",
+            ("dynamax|jax", "pomegranate|torch"),
+            (
+                "Likelihood",
+                "Smoothing",
+                "Most likely path",
+                "One iteration of EM",
+                "Small calls",
+                "A whole fit",
+                "Threads",
+            ),
+            "hmmlearn, scaling",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_trial_measures_everything_and_says_which_peer_is_absent(family, absent, titles, beside, monkeypatch, capsys):
     from benchmarks import __main__ as command
 
-    for peer in PEERS:
-        monkeypatch.setitem(sys.modules, peer, None)
+    for peer in absent:
+        monkeypatch.setitem(sys.modules, peer.split("|")[0], None)
     readme = command.README
     before = readme.read_bytes() if readme.exists() else None
-    assert command.main(["markov", "--quick"]) == 0
-    printed = capsys.readouterr().out
-    for title in ("Counting", "Scoring and prediction", "Sampling", "Threads", "Memory", "Starting", "First answers"):
-        assert f"\n{title}: " in f"\n{printed}" or f"\n{title}, " in f"\n{printed}"
-    for peer in PEERS:
-        assert f"skipped: {peer} is not installed" in printed
-    assert "numpy.bincount" in printed
+    assert command.main([family, "--quick"]) == 0
+    printed = "\n" + capsys.readouterr().out
+    for title in titles:
+        assert any(f"\n{title}{mark}" in printed for mark in (": ", ", ", "\n"))
+    for peer in absent:  # what it stands on may not be installed either
+        assert re.search(rf"skipped: ({peer}) is not installed", printed)
+    assert beside in printed
     assert (readme.read_bytes() if readme.exists() else None) == before
 
 
@@ -44,7 +70,7 @@ def test_a_trial_is_not_written(capsys):
 
 
 def test_losses_stand_in_the_table():
-    from benchmarks.markov import Peer, _compare
+    from benchmarks.comparison import Peer, compare
     from benchmarks.report import Table
 
     table = Table("", ("",) * 7)
@@ -54,7 +80,7 @@ def test_losses_stand_in_the_table():
         Peer("lost", lambda: lambda: np.sort(work), 1e9, "1e9"),
         Peer("no bar", lambda: lambda: np.sort(work)),
     ]
-    _compare(table, "case", lambda: np.sort(work), peers, 3)
+    compare(table, "case", lambda: np.sort(work), peers, 3)
     assert [(row[2], row[5], row[6]) for row in table.rows] == [
         ("won", "0", "yes"),
         ("lost", "1e9", "no"),
@@ -82,15 +108,38 @@ def test_memory_counts_what_a_call_holds_at_most():
     assert peak_bytes(lambda: None) < 1e4
 
 
-def test_the_readme_says_when_where_and_with_what(tmp_path):
+def test_the_most_memory_of_a_process_is_that_of_its_arrays(tmp_path):
+    from benchmarks.timing import measured_child
+
+    script = tmp_path / "script.py"
+    script.write_text("import sys, numpy\nprint(numpy.ones(int(sys.argv[1])).sum())\n", encoding="utf-8")
+    (_, before), (printed, peak) = measured_child((str(script), "1")), measured_child((str(script), "10_000_000"))
+    assert float(printed) == 1e7
+    assert 7e7 < peak - before < 9e7
+    script.write_text("import not_installed.at_all\n", encoding="utf-8")
+    with pytest.raises(ModuleNotFoundError) as raised:
+        measured_child((str(script),))
+    assert raised.value.name == "not_installed"
+
+
+def test_the_readme_says_when_where_and_with_what_for_each_family(tmp_path):
     from benchmarks.report import Table, write_readme
 
-    table = Table("Counting", ("case", "holds"), "A note.")
-    table.add("K = 2", "no")
-    write_readme(tmp_path / "README.md", "markov", [table])
-    written = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert f"numpy {np.__version__}" in written
-    assert "Python 3." in written
-    assert "cores" in written
-    assert "by `python -m benchmarks markov --write`; not by hand" in written
-    assert "## Counting\n\nA note.\n\n| case | holds |\n|---|---:|\n| K = 2 | **no** |\n" in written
+    path = tmp_path / "README.md"
+    for family, title in (("hmm", "Fitting"), ("markov", "Old"), ("markov", "Counting")):
+        table = Table(title, ("case", "holds"), "A note.")
+        table.add("K = 2", "no")
+        write_readme(path, family, [table])
+    written = path.read_text(encoding="utf-8")
+    for said in (f"numpy {np.__version__}", "Python 3.", " cores, "):
+        assert written.count(said) == 2
+    for command in ("markov", "hmm"):
+        assert f"`python -m benchmarks {command} --write`" in written.split("not by hand")[0]
+    assert [line for line in written.splitlines() if line.startswith("# ")] == [
+        "# How fast, beside the peers",
+        "# Markov chains",
+        "# Hidden Markov models",
+    ]
+    for title in ("Counting", "Fitting"):
+        assert f"## {title}\n\nA note.\n\n| case | holds |\n|---|---:|\n| K = 2 | **no** |\n" in written
+    assert "## Old" not in written

@@ -149,7 +149,7 @@ class _Piece:
 
     def _statistics(self, steps: slice, posteriors: Floats) -> tuple[Any, Floats]:
         """What is asked of some steps, and the posterior mass of each state."""
-        mass = posteriors.sum(axis=0)
+        mass = np.ones(len(posteriors)) @ posteriors  # many rows of few numbers: a product is quicker than sum(axis=0)
         if self.evidence.rows is not None:
             return posteriors[:-1], mass - posteriors[-1]
         values, seen = self.evidence.known(steps)

@@ -19,12 +19,14 @@ Gauvain and Lee (1994), Maximum a posteriori estimation for multivariate Gaussia
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from statespace.foundations.kernel import kernel
 from statespace.foundations.linalg import cholesky_factors, raise_to_floor, relative_eigenvalues
-from statespace.hmm.emissions.gaussian_densities import Moments
+from statespace.hmm.emissions.gaussian_densities import Moments, plain
 from statespace.protocols import Array, Floats
 
 COVARIANCE_TYPES = ("spherical", "diag", "full", "tied")
@@ -34,6 +36,7 @@ _LEAST_FLOOR = 1e-13  # of each feature's variance: below it the factors of a ma
 _BESIDE_PRIOR = 1e-9  # of what a prior adds to a variance: the floor of a matrix
 _EMPTY = 1e-10  # of all mass: a Gaussian with less has seen nothing to speak of
 _BLOCK = 1 << 16
+_EPSILON = float(np.finfo(np.float64).eps)
 
 
 class ConjugatePrior(NamedTuple):
@@ -132,6 +135,36 @@ def _place(number: int, shape: tuple[int, ...]) -> str:
 # ------------------------------------------------------------------------------------------------------------- floors
 
 
+@kernel
+def add_feature_sums(X: Floats, weights: Floats, centre: Floats, sums: Floats) -> None:
+    """Add sums over the entries that are there, and have a weight: of w, w (x - c), w (x - c)^2; and find extremes.
+
+    sums : (n_features, 5)
+        The three sums, the smallest x and the largest. Four rows have their own sums until the end.
+    """
+    n_samples, D = X.shape
+    lanes = np.empty((4, 5))
+    for d in range(D):
+        c = centre[d]
+        lanes[:, :3] = 0.0
+        lanes[:, 3], lanes[:, 4] = math.inf, -math.inf
+        for start in range(0, n_samples, 4):
+            for lane in range(min(4, n_samples - start)):
+                x, w = X[start + lane, d], weights[start + lane]
+                if w > 0.0 and x == x:
+                    away = x - c
+                    lanes[lane, 0] += w
+                    lanes[lane, 1] += w * away
+                    lanes[lane, 2] += w * away * away
+                    lanes[lane, 3] = min(lanes[lane, 3], x)
+                    lanes[lane, 4] = max(lanes[lane, 4], x)
+        for i in range(3):
+            sums[d, i] += (lanes[0, i] + lanes[1, i]) + (lanes[2, i] + lanes[3, i])
+        for lane in range(4):
+            sums[d, 3] = min(sums[d, 3], lanes[lane, 3])
+            sums[d, 4] = max(sums[d, 4], lanes[lane, 4])
+
+
 def feature_variances(X: Array, weights: Floats | None = None) -> Floats:
     """Variance of each feature, positive also where a feature is constant, shape (n_features,).
 
@@ -139,30 +172,28 @@ def feature_variances(X: Array, weights: Floats | None = None) -> Floats:
     all of them follow a change of units.
     """
     D = X.shape[1]
-    mass, total, squares = np.zeros(D), np.zeros(D), np.zeros(D)
-    low, high = np.full(D, np.inf), np.full(D, -np.inf)
-    for passed in (False, True):
-        centre = np.divide(total, mass, out=np.zeros(D), where=mass > 0)
+    centre, none = np.zeros(D), np.array([0.0, 0.0, 0.0, np.inf, -np.inf])
+    for _ in range(2):
+        sums = np.empty((D, len(none)))
+        sums[:] = none
         for start in range(0, len(X), _BLOCK):
-            block = np.asarray(X[start : start + _BLOCK], dtype=np.float64)
-            w = np.ones((len(block), 1)) if weights is None else weights[start : start + _BLOCK, None]
-            seen = ~np.isnan(block) & (w > 0)
-            if passed:
-                squares += np.where(seen, w * (block - centre) ** 2, 0.0).sum(axis=0)
-                continue
-            mass += np.where(seen, w, 0.0).sum(axis=0)
-            total += np.where(seen, w * block, 0.0).sum(axis=0)
-            low = np.minimum(low, np.where(seen, block, np.inf).min(axis=0))
-            high = np.maximum(high, np.where(seen, block, -np.inf).max(axis=0))
-    variances = np.divide(squares, mass, out=np.zeros(D), where=mass > 0)
-    size = np.where(mass > 0, np.maximum(np.abs(low), np.abs(high)), 0.0)
+            rows = slice(start, start + _BLOCK)
+            of_rows = np.ones(len(X[rows])) if weights is None else weights[rows]
+            add_feature_sums(plain(X[rows]), plain(of_rows), centre, sums)
+        mass, total, squares, low, high = sums.T
+        seen = mass > 0
+        centre = centre + np.divide(total, mass, out=np.zeros(D), where=seen)
+    variances = np.divide(squares, mass, out=np.zeros(D), where=seen)
+    size = np.where(seen, np.maximum(np.abs(low), np.abs(high)), 0.0)
     return positive_variances(np.where(low < high, variances, 0.0), size)
 
 
 def positive_variances(variances: Floats, size: Floats) -> Floats:
     """Variances that are 0, or rounding, replaced as `feature_variances` says; `size` is the largest magnitude."""
-    rounding = np.finfo(np.float64).eps * size
-    found = np.where(variances > rounding**2, variances, size**2)
+    distinct = variances > (_EPSILON * size) ** 2
+    if distinct.all() and np.isfinite(variances).all():
+        return variances
+    found = np.where(distinct, variances, size**2)
     positive = (found > 0) & np.isfinite(found)
     return np.asarray(np.where(positive, found, found[positive].mean() if positive.any() else 1.0))
 
@@ -188,7 +219,7 @@ def floor_now(covars: Floats, kind: str, floor: Floats) -> Floats:
         np.linalg.cholesky(covars - (1 - 1e-9) * np.diag(floor))
     except np.linalg.LinAlgError:
         lowest = relative_eigenvalues(covars, floor)[:, 0]
-        share = np.where(lowest >= 1 - 1e-9, 1.0, np.maximum(lowest, np.finfo(np.float64).eps))
+        share = np.where(lowest >= 1 - 1e-9, 1.0, np.maximum(lowest, _EPSILON))
     return share[:, None] * floor
 
 

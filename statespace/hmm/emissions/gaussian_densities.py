@@ -174,7 +174,7 @@ def log_densities(X: Array, means: Floats, covariances: Floats) -> Floats:
         Variances, or matrices.
 
     """
-    X, means = _plain(X), _plain(means)
+    X, means = plain(X), plain(means)
     if is_complete(X):
         return _complete_log_densities(X, means, covariances)
     out = np.zeros((len(X), len(means)))
@@ -182,7 +182,7 @@ def log_densities(X: Array, means: Floats, covariances: Floats) -> Floats:
         for d in range(X.shape[1]):
             rows = np.flatnonzero(~np.isnan(X[:, d]))
             column = slice(d, d + 1)
-            out[rows] += _complete_log_densities(X[rows, column], _plain(means[:, column]), covariances[:, column])
+            out[rows] += _complete_log_densities(X[rows, column], plain(means[:, column]), covariances[:, column])
         return out
     for rows, seen in patterns(X):
         if seen.size:
@@ -219,7 +219,7 @@ def moments(X: Array, weights: Array, means: Floats, covariances: Floats) -> Mom
         As in `log_densities`.
 
     """
-    X, weights, means = _plain(X), _plain(weights), _plain(means)
+    X, weights, means = plain(X), plain(weights), plain(means)
     pairs = covariances.ndim == 3
     if is_complete(X):
         mass, first, second = _complete_moments(X, weights, means, pairs)
@@ -231,7 +231,7 @@ def moments(X: Array, weights: Array, means: Floats, covariances: Floats) -> Mom
             rows = np.flatnonzero(~np.isnan(X[:, d]))
             column = slice(d, d + 1)
             part = _complete_moments(
-                np.ascontiguousarray(X[rows, column]), weights[rows], _plain(means[:, column]), False
+                np.ascontiguousarray(X[rows, column]), weights[rows], plain(means[:, column]), False
             )
             for total, of_column in zip(found, part, strict=True):
                 total[:, d] = of_column.reshape(C)
@@ -297,6 +297,8 @@ def is_complete(X: Floats) -> bool:
     return not (np.isnan(np.add.reduce(X, axis=None)) and np.isnan(X).any())
 
 
-def _plain(values: Array) -> Floats:
+def plain(values: Array) -> Floats:
     """C-contiguous, float64 and writable, as kernels are compiled for; copied only where it must be."""
+    if type(values) is np.ndarray and values.dtype == np.float64 and values.flags.carray:
+        return values  # np.require would find the same, at the price of a hundred rows
     return np.require(values, np.float64, ["C", "W"])
