@@ -216,7 +216,7 @@ def test_at_a_maximum_of_em_the_gradient_is_zero():
     model = HMM(2, PoissonEmission(), tol=1e-11, n_iter=5000, random_state=0).fit(x)
     law = Law(model.startprob_, model.transmat_, model.emission_)
     coordinates = Coordinates(law, {}, stationary=False)
-    expected = slopes(law, read_evidence(law.emission, x, None), np.ones(1))
+    expected = slopes(law, read_evidence(law.emission, x, None, None, len(law.startprob)), np.ones(1))
     gradient = coordinates.gradient(law, expected, Priors(1.0, 1.0))[1]
     assert np.abs(gradient).max() < 1e-4
 
@@ -365,7 +365,7 @@ def test_a_long_sequence_has_the_same_gradient_block_by_block(monkeypatch):
     emission, draw = new_emission("full", rng, 3, False)
     x = draw(3000)
     law = Law(np.full(3, 1 / 3), rng.dirichlet(np.ones(3), size=3), emission)
-    read = read_evidence(emission, x, None)
+    read = read_evidence(emission, x, None, None, 3)
     whole = slopes(law, read, np.ones(1))
     monkeypatch.setattr(evidence, "_MOST_NUMBERS", 100)
     for found, wanted in zip(slopes(law, read, np.ones(1)), whole, strict=True):

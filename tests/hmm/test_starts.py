@@ -133,7 +133,7 @@ def test_an_excerpt_is_made_of_parts_and_no_order_of_sequences_changes_it(length
         found = []
         for order in (np.arange(len(lengths)), rng.permutation(len(lengths))):
             listed = [sequences[i] for i in order]
-            whole = read_evidence(GaussianEmission(), listed, None)
+            whole = read_evidence(GaussianEmission(), listed, None, None, 2)
             part, part_weights = excerpt(whole, weights[order])
             offsets = part.observations.offsets
             rows = part.observations.values
@@ -158,7 +158,7 @@ def test_known_rows_are_those_that_were_observed_in_sequences_that_count(lengths
     rng = np.random.default_rng(seed)
     sequences = [np.where(rng.random(n) < 0.3, np.nan, rng.normal(size=n)) for n in lengths]
     weights = rng.choice([0.0, 1.0, 2.5], size=len(lengths))
-    values, offsets, by_row = known_rows(read_evidence(GaussianEmission(), sequences, None), weights)
+    values, offsets, by_row = known_rows(read_evidence(GaussianEmission(), sequences, None, None, 2), weights)
     wanted = [s[~np.isnan(s)] if w > 0 else s[:0] for s, w in zip(sequences, weights, strict=True)]
     np.testing.assert_array_equal(values[:, 0], np.concatenate(wanted))
     np.testing.assert_array_equal(np.diff(offsets), [len(part) for part in wanted])

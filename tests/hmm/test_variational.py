@@ -459,7 +459,7 @@ def test_what_processes_are_given_can_be_pickled():
     model, _ = vectors_model(rng, 2, 2, "full")
     X = rng.normal(size=(20, 2))
     model.fit(X)
-    evidence = read_evidence(model._emission_belief(), X, None)
+    evidence = read_evidence(model._emission_belief(), X, None, None, model.n_components)
     fit = pickle.loads(pickle.dumps(VariationalFit(evidence, np.ones(1), "stmc")))
     belief, monitor = fit(pickle.loads(pickle.dumps((model._belief(), hmm.ConvergenceMonitor(None, 1, False)))))
     assert monitor.history[0] == model.lower_bound(X)
