@@ -155,11 +155,12 @@ class _Search:
     def __call__(self, moved: Floats) -> tuple[float, Floats]:
         value, slope = self._at(moved) if moved.any() else self._first
         if not (value > self._worst and np.isfinite(slope).all()):
-            return -self._worst / self.n_steps, moved / np.abs(moved).max()
+            return -self._worst / self.n_steps, np.nan_to_num(moved / np.abs(moved).max())
         return -value / self.n_steps, -slope * self.units / self.n_steps
 
     def _at(self, moved: Floats) -> tuple[float, Floats]:
-        law = self.coordinates.law_at(self.origin + moved * self.units)
+        here = self.origin + moved * self.units
+        law = self.coordinates.law_at(here) if np.isfinite(here).all() else None
         if law is None:
             return -math.inf, np.empty(0)
         try:

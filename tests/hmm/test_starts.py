@@ -191,7 +191,7 @@ def test_rivals_are_told_by_distance_and_by_stretches():
         right = (labels == states[np.argsort(X[:, 0])]).mean()
         return max(right, 1 - right)
 
-    assert agreement(by_stretch) > 0.9 > agreement(clusters(X, 2, rng))
+    assert agreement(by_stretch) > agreement(clusters(X, 2, rng)) + 0.1
 
 
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 30), seeds)
