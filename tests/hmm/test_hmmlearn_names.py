@@ -487,6 +487,41 @@ def test_weights_of_mixtures_are_counted_in_every_state():
     assert model.n_parameters == 2 + 6 + 3 * 1 + 3 * 2 * 2 + 3 * 2 * 2
 
 
+@settings(max_examples=150)
+@given(
+    st.sampled_from(ALL), st.sampled_from(KINDS), seeds, st.sampled_from(["all", "one", "twice", "constant", "gaps"])
+)
+def test_no_iteration_lowers_the_objective_and_no_parameter_is_lost(name, kind, seed, how):
+    rng = np.random.default_rng(seed)
+    priors = {
+        "CategoricalHMM": {"emissionprob_prior": 1.5},
+        "MultinomialHMM": {"emissionprob_prior": 1.5},
+        "PoissonHMM": {"lambdas_prior": 2.0, "lambdas_weight": 1.0},
+        "BernoulliHMM": {"probs_prior": 1.5},
+    }
+    options = {"startprob_prior": 1.2, "transmat_prior": 1.5} | priors.get(name, {}) if rng.random() < 0.4 else {}
+    if rng.random() < 0.5:
+        model = a_model(name, rng, kind, init_params="", n_iter=15, tol=0, **options)
+    else:
+        more = random_parameters(name, rng, kind=kind)[0]
+        model = getattr(hmm, name)(3, n_iter=15, tol=0, random_state=seed % 100, **more, **options)
+    X = random_data(name, rng, {"one": 1, "twice": 2}.get(how, 30)).astype(float)
+    if how == "constant":
+        X[:] = X[0]
+    if how == "gaps":
+        X[rng.random(len(X)) < 0.3] = np.nan
+        X[0] = random_data(name, rng, 1)[0]
+    model.fit(X)
+    history = np.array(model.monitor_.history)
+    assert (np.diff(history) >= -1e-9 * (1 + np.abs(history[1:]))).all()
+    for parameter in ["startprob", "transmat", *model._letters.values()]:
+        value = getattr(model, f"{parameter}_")
+        assert np.isfinite(value).all()
+        if parameter in ("startprob", "transmat", "emissionprob", "weights"):
+            np.testing.assert_allclose(value.sum(axis=-1), 1, rtol=1e-9)
+    assert np.isfinite(model.score(X))
+
+
 # ---------------------------------------------------------------------------------------------------------- other verbs
 
 

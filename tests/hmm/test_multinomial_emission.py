@@ -159,3 +159,25 @@ def test_other_totals_than_those_of_the_fit_can_be_scored():
     other = np.array([[1, 1], [7, 2]])
     expected = stats.multinomial.logpmf(other, other.sum(axis=1), model.emissionprob_[0]).sum()
     np.testing.assert_allclose(model.score(other), expected, rtol=1e-12)
+
+
+def test_a_category_has_a_binomial_law_given_the_total():
+    emission = MultinomialEmission(n_trials=6)
+    emission.emissionprob = np.array([[0.2, 0.3, 0.5], [0.0, 0.9, 0.1]])
+    x = np.array([-1.0, 0.0, 2.5, 6.0, 9.0])[:, None]
+    for d in range(3):
+        law = stats.binom(6, emission.emissionprob[:, d])
+        np.testing.assert_allclose(emission.cdf(x, d), law.cdf(x), rtol=1e-13)
+        np.testing.assert_allclose(emission.sf(x, d), law.sf(x), rtol=1e-12)
+    emission.n_trials = None
+    with pytest.raises(ValueError, match="one total"):
+        emission.cdf(x)
+
+
+def test_forecasts_have_intervals_of_each_category():
+    X = np.array([[5, 1], [4, 2], [5, 1], [3, 3]])
+    model = MultinomialHMM(1).fit(X)
+    low, high = model.forecast(X, 1).interval(0.9)
+    expected = stats.binom(6, model.emissionprob_[0]).interval(0.9)
+    np.testing.assert_array_equal(low[0], expected[0])
+    np.testing.assert_array_equal(high[0], expected[1])

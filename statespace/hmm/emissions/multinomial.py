@@ -122,6 +122,25 @@ class MultinomialEmission(ProbabilityTable):
         drawn = rng.multinomial(self.total, self.emissionprob[states])
         return np.asarray(drawn, dtype=np.int64).reshape(len(states), -1)
 
+    def cdf(self, x: Floats, feature: int = 0) -> Floats:
+        """P(X <= x | z = k) of one category, for x (n, 1), given the total: binomial, shape (n, n_components)."""
+        from scipy.special import bdtr
+
+        return self._binomial(bdtr, x, feature, 0.0, 1.0)
+
+    def sf(self, x: Floats, feature: int = 0) -> Floats:
+        """P(X > x | z = k), exact where the cdf is rounded to 1, shape (n, n_components)."""
+        from scipy.special import bdtrc
+
+        return self._binomial(bdtrc, x, feature, 1.0, 0.0)
+
+    def _binomial(self, function: Any, x: Floats, feature: int, below: float, above: float) -> Floats:
+        if self.total is None:
+            raise ValueError(f"n_trials is {self.n_trials!r:.60}: the law of a count needs one total of every row")
+        at = np.floor(np.asarray(x, np.float64).reshape(-1, 1))
+        inside = function(np.clip(at, 0, self.total), self.total, self.emissionprob[:, feature])
+        return np.where(at < 0, below, np.where(at >= self.total, above, inside))
+
     def mean(self) -> Floats:
         """E(x | z = k), shape (n_components, n_features); of one trial where totals differ."""
         return np.asarray((self.total or 1) * self.emissionprob)
