@@ -66,15 +66,15 @@ def check_prior(name: str, value: Array) -> None:
     """Refuse parameters of Dirichlet distributions, (n_rows, n), that are none."""
     if not (np.isfinite(value) & (value >= 0)).all() or not (value.sum(axis=1) > 0).all():
         raise ValueError(
-            f"{name} is {value!r:.80}, expected positive numbers, or 0 for what is impossible, and a positive one in "
-            "each row"
+            f"{name} is {value.tolist()!r:.80}, expected positive numbers, or 0 for what is impossible, and a positive "
+            "one in each row"
         )
 
 
 def check_posterior(name: str, value: Array, prior: Array) -> None:
     """Refuse a posterior that is no Dirichlet distribution on the entries that the prior has."""
     if not (np.isfinite(value) & (value >= 0)).all():
-        raise ValueError(f"{name} is {value!r:.80}, expected finite numbers that are not negative")
+        raise ValueError(f"{name} is {value.tolist()!r:.80}, expected finite numbers that are not negative")
     apart = np.argwhere((value > 0) != (prior > 0))
     if apart.size:
         at = tuple(apart[0].tolist())

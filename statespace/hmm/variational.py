@@ -214,6 +214,7 @@ class VariationalHMM(HMM, ABC):
             prior = as_shape(f"{name}_prior", 1 / law.shape[1] if given is None else given, shape)
         posterior = known.get(f"{name}_posterior_")
         if posterior is None:
+            check_prior(f"{name}_prior_", np.atleast_2d(prior))
             likely = np.where(prior > 0, law.reshape(shape), 0.0)
             posterior = prior + count * likely / likely.sum(axis=-1, keepdims=True)
         return self._checked_rows(name, prior, posterior, shape)

@@ -37,16 +37,16 @@ LEFT_OUT = {
         "demands that beliefs with a column for a symbol that the data do not show be refused; ours may wait for it"
     ),
     "test_variational_gaussian.py::TestDiagonal::test_random_fit": (
-        "needs hmmlearn's own start: expects the score still to rise after the first iteration, where ours is at the top"
+        "needs hmmlearn's own start: expects the score to rise after the first iteration, where ours is at its top"
     ),
     "test_variational_gaussian.py::TestFull::test_random_fit": (
-        "needs hmmlearn's own start: expects the score still to rise after the first iteration, where ours is at the top"
+        "needs hmmlearn's own start: expects the score to rise after the first iteration, where ours is at its top"
     ),
     "test_variational_gaussian.py::TestSpherical::test_random_fit": (
-        "needs hmmlearn's own start: expects the score still to rise after the first iteration, where ours is at the top"
+        "needs hmmlearn's own start: expects the score to rise after the first iteration, where ours is at its top"
     ),
     "test_variational_gaussian.py::TestTied::test_random_fit": (
-        "needs hmmlearn's own start: expects the score still to rise after the first iteration, where ours is at the top"
+        "needs hmmlearn's own start: expects the score to rise after the first iteration, where ours is at its top"
     ),
 }
 _PLACES = {
