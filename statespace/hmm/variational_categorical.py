@@ -12,7 +12,7 @@ import numpy as np
 from statespace.foundations.observations import Observations
 from statespace.hmm.dirichlet import Dirichlet
 from statespace.hmm.emissions.categorical import CategoricalEmission
-from statespace.hmm.variational import VariationalHMM
+from statespace.hmm.variational_model import VariationalHMM
 from statespace.protocols import Array, Floats, Ints
 
 
@@ -186,15 +186,21 @@ class VariationalCategoricalHMM(VariationalHMM):
         symbols = vars(self).get("symbols_", self.symbols)
         return np.arange(n_symbols) if symbols is None else np.asarray(symbols)
 
-    def _first_emission(
-        self, reader: Any, values: Array, weights: Floats, rng: np.random.Generator, known: dict[str, Any]
-    ) -> CategoricalBelief:
+    def _first_emissions(
+        self,
+        reader: Any,
+        values: Array,
+        offsets: Ints,  # noqa: ARG002  # of use to other emissions
+        weights: Floats,
+        rng: np.random.Generator,
+        known: dict[str, Any],
+    ) -> list[CategoricalBelief]:
         K, n_symbols = self.n_components, len(reader.symbols)
         seen = np.bincount(values[:, 0], weights, minlength=n_symbols) + 0.5
         moved = seen * rng.gamma(2.0, size=(K, n_symbols))
         law = moved / moved.sum(axis=1, keepdims=True)
         table = self._first_rows("emissionprob", known, law, weights.sum() / K)
-        return CategoricalBelief(table, reader.symbols, "e" in self.params)
+        return [CategoricalBelief(table, reader.symbols, "e" in self.params)]
 
     def _emission_belief(self) -> CategoricalBelief:
         n_symbols = self.n_features

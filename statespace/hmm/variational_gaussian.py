@@ -27,7 +27,7 @@ from statespace.hmm.normal_wishart import (
     divergence,
     log_density_gap,
 )
-from statespace.hmm.variational import VariationalHMM, as_shape
+from statespace.hmm.variational_model import VariationalHMM, as_shape
 from statespace.protocols import Array, Floats, Ints
 
 # States a tenth as wide as the data, and means that spread ten of these widths: as the data do, in any unit. Fits of
@@ -70,7 +70,9 @@ class GaussianBelief:
 
     def log_likelihood(self, X: Floats) -> Floats:
         """E log p(x_n | z_n = k), shape (n_samples, n_components)."""
-        return log_densities(X, self.posterior.means, self._covariances()) + log_density_gap(self.posterior, self.kind)
+        found = log_densities(X, self.posterior.means, self._covariances())
+        found += log_density_gap(self.posterior, self.kind)
+        return found
 
     def statistics(self, X: Floats, posteriors: Floats) -> tuple[Floats, ...]:
         """Moments of whole rows around the present means, as expected where entries are missing."""
@@ -110,8 +112,8 @@ class VariationalGaussianHMM(VariationalHMM):
     """Real vectors, with normal-Wishart and Dirichlet priors, fitted by variational Bayes.
 
     The prior asks each state to earn its place: one that explains nothing falls back to its prior. The lower bound has
-    many maxima, so that several starts (`n_init`) pay; `lower_bound` compares numbers of states. With 'diag' and 'spherical' covariances the precisions are gammas, as
-    the model has them (statespace/hmm/normal_wishart.py).
+    many maxima, so that several starts (`n_init`) pay; `lower_bound` compares numbers of states. With 'diag' and
+    'spherical' covariances the precisions are gammas, as the model has them, not Wishart matrices.
 
     Parameters
     ----------
@@ -270,8 +272,7 @@ class VariationalGaussianHMM(VariationalHMM):
             if name not in known:
                 self._require(name)
             value = np.array(known[name], np.float64)
-            if value.shape != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {value.shape}")
+            _check_shape(name, value, shape)
             found.append(value[None] if self.covariance_type == "tied" and name.startswith(("dof", "scale")) else value)
         law = NormalWishart(*found)
         check_normal_wishart(law, self.covariance_type, part)
@@ -285,34 +286,42 @@ class VariationalGaussianHMM(VariationalHMM):
             emission.means = np.array(means, np.float64, ndmin=2)
         return emission
 
-    def _first_emission(
-        self, reader: Any, values: Array, weights: Floats, rng: np.random.Generator, known: dict[str, Any]
-    ) -> GaussianBelief:
+    def _first_emissions(
+        self,
+        reader: Any,
+        values: Array,
+        offsets: Ints,
+        weights: Floats,
+        rng: np.random.Generator,
+        known: dict[str, Any],
+    ) -> list[GaussianBelief]:
         K, kind = self.n_components, self.covariance_type
         known = self._prior_defaults(values, weights) | known
-        lacking = {f"{name}_posterior_" for name in ("means", "beta", "dof", "scale")} - known.keys()
-        if lacking:
-            count = weights.sum() / K
-            if lacking & {"means_posterior_", "scale_posterior_"}:
-                emission = copy.deepcopy(reader)
-                emission.initialize(values, K, rng, weights)
-            known.setdefault("beta_posterior_", np.asarray(known["beta_prior_"], np.float64) + count)
-            more = weights.sum() if kind == "tied" else count
-            known.setdefault("dof_posterior_", np.asarray(known["dof_prior_"], np.float64) + more)
-            if "means_posterior_" in lacking:
-                known["means_posterior_"] = emission.means
-            if "scale_posterior_" in lacking:
-                dof = np.asarray(known["dof_posterior_"], np.float64)
-                known["scale_posterior_"] = emission.covars * dof.reshape(
-                    dof.shape + (1,) * (emission.covars.ndim - dof.ndim)
-                )
-        return GaussianBelief(
-            kind,
-            self._normal_wishart("prior", known),
-            self._normal_wishart("posterior", known),
-            "m" in self.params,
-            "c" in self.params,
-        )
+        count = weights.sum() / K
+        known.setdefault("beta_posterior_", np.asarray(known["beta_prior_"], np.float64) + count)
+        more = weights.sum() if kind == "tied" else count
+        known.setdefault("dof_posterior_", np.asarray(known["dof_prior_"], np.float64) + more)
+        dof = np.asarray(known["dof_posterior_"], np.float64)
+        _check_shape("dof_posterior_", dof, self._dof_shape())
+        candidates = [known]
+        if not {"means_posterior_", "scale_posterior_"} <= known.keys():
+            emission = copy.deepcopy(reader)
+            others = emission.rivals(values, offsets, K, rng, weights)
+            emission.initialize(values, K, rng, weights)
+            candidates = []
+            for start in [emission, *others]:
+                scale = start.covars * dof.reshape(dof.shape + (1,) * (start.covars.ndim - dof.ndim))
+                candidates.append({"means_posterior_": start.means, "scale_posterior_": scale} | known)
+        return [
+            GaussianBelief(
+                kind,
+                self._normal_wishart("prior", candidate),
+                self._normal_wishart("posterior", candidate),
+                "m" in self.params,
+                "c" in self.params,
+            )
+            for candidate in candidates
+        ]
 
     def _prior_defaults(self, values: Array, weights: Floats) -> dict[str, Any]:
         """Priors as the constructor has them, or the data where it has none."""
@@ -351,3 +360,8 @@ class VariationalGaussianHMM(VariationalHMM):
             for name, value in law._asdict().items():
                 shown = value[0] if tied and name in ("dof", "scale") else value
                 setattr(self, f"{name}_{part}_", float(shown) if np.ndim(shown) == 0 else shown)
+
+
+def _check_shape(name: str, value: Floats, shape: tuple[int, ...]) -> None:
+    if value.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {value.shape}")

@@ -7,6 +7,7 @@ of predictive probabilities, Polya's for symbols and Student's for vectors.
 import itertools
 import logging
 import math
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import mpmath
@@ -20,13 +21,14 @@ from scipy.special import logsumexp
 from statespace import hmm, load
 from statespace.foundations.estimator import NotFittedError, clone
 from statespace.hmm.dirichlet import Dirichlet
+from statespace.hmm.evidence import read_evidence
 from statespace.hmm.normal_wishart import NormalWishart
+from statespace.hmm.variational import VariationalFit
 from statespace.hmm.variational_gaussian import GaussianBelief
 
 pytestmark = pytest.mark.filterwarnings("ignore::statespace.foundations.em.ConvergenceWarning")
 
 KINDS = ("spherical", "diag", "full", "tied")
-LETTERS = {"startprob": "s", "transmat": "t", "emissionprob": "e", "means": "m", "scale": "c"}
 
 
 # --------------------------------------------------------------------------------------------- evidence, step by step
@@ -229,9 +231,9 @@ def test_the_bound_of_any_belief_is_what_its_definition_says(seed, K, n_symbols)
 
 
 def draws_of_precisions(law, kind, n, rng):
-    """Matrices (n, K or 1, D, D) out of a normal-Wishart distribution, and their log density."""
+    """Matrices (n, K or 1, D, D) out of a normal-Wishart distribution."""
     D = law.means.shape[1]
-    parts, log_density = [], 0.0
+    parts = []
     for nu, S in zip(law.dof, law.scale, strict=True):
         if kind in ("full", "tied"):
             parts.append(stats.wishart(nu, np.linalg.inv(S)).rvs(n, random_state=rng).reshape(n, D, D))
@@ -239,9 +241,7 @@ def draws_of_precisions(law, kind, n, rng):
             shape, rate = (nu * D / 2, S * D / 2) if kind == "spherical" else (nu / 2, S / 2)
             single = stats.gamma(shape, scale=1 / rate).rvs((n, np.size(S)), random_state=rng)
             parts.append(np.broadcast_to(single, (n, D))[:, :, None] * np.eye(D))
-    Lambda = np.stack(parts, axis=1)
-    del log_density
-    return Lambda
+    return np.stack(parts, axis=1)
 
 
 def log_density_of_precisions(Lambda, law, kind):
@@ -271,7 +271,7 @@ def flat(prior, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_expectations_and_divergences_of_gaussian_beliefs_are_those_of_draws(kind):
     rng = np.random.default_rng(5)
-    K, D, n = 2, 2, 40_000
+    K, D, n = 2, 2, 10_000
     q, p = (flat(random_prior(rng, K, D, kind), kind) for _ in range(2))
     belief = GaussianBelief(kind, p, q)
     Lambda = draws_of_precisions(q, kind, n, rng)
@@ -297,7 +297,7 @@ def test_expectations_and_divergences_of_gaussian_beliefs_are_those_of_draws(kin
     ):
         error = draws.std() / math.sqrt(n)
         assert abs(draws.mean() - found) < 4.5 * error
-        assert error < 0.05 * max(1.0, abs(found))
+        assert error < 0.1 * max(1.0, abs(found))
 
 
 # --------------------------------------------------------------------------------------------------- the fit is right
@@ -422,6 +422,18 @@ def test_missing_rows_and_entries_keep_the_bound_below_the_evidence(kind):
         evidence += log_evidence_of_vectors(entries, np.zeros(len(entries), int), kind, of_feature)
     bound = model.fit(gappy).lower_bound(gappy)
     assert evidence - 1 < bound < evidence
+
+
+def test_what_processes_are_given_can_be_pickled():
+    rng = np.random.default_rng(0)
+    model, _ = vectors_model(rng, 2, 2, "full")
+    X = rng.normal(size=(20, 2))
+    model.fit(X)
+    evidence = read_evidence(model._emission_belief(), X, None)
+    fit = pickle.loads(pickle.dumps(VariationalFit(evidence, np.ones(1), "stmc")))
+    belief, monitor = fit(pickle.loads(pickle.dumps((model._belief(), hmm.ConvergenceMonitor(None, 1, False)))))
+    assert monitor.history[0] == model.lower_bound(X)
+    assert belief.emission.posterior.means.shape == (2, 2)
 
 
 def test_more_starts_are_never_worse_and_the_executor_changes_no_bit():
@@ -555,22 +567,22 @@ def test_what_will_be_overwritten_is_logged(caplog):
 
 
 def test_the_divergence_of_few_and_of_many_counts_is_exact():
-    q, p = np.array([[1e-3, 2e5, 0.7]]), np.array([[5e-4, 0.1, 0.0]])
-    q[0, 2] = 0.0
+    q, p = np.array([[1e-3, 2e5, 0.0]]), np.array([[5e-4, 0.1, 0.0]])
     a, b = (mpmath.mpf(float(v)) for v in q[0, :2])
     u, v = (mpmath.mpf(float(w)) for w in p[0, :2])
     with mpmath.workdps(40):
         log_beta = lambda s, t: mpmath.loggamma(s) + mpmath.loggamma(t) - mpmath.loggamma(s + t)  # noqa: E731
         exact = log_beta(u, v) - log_beta(a, b) + (a - u) * mpmath.digamma(a) + (b - v) * mpmath.digamma(b)
         exact += (u - a + v - b) * mpmath.digamma(a + b)
-    assert Dirichlet(p, q).divergence() == pytest.approx(float(exact), rel=1e-10)
+    largest_term = math.lgamma(2e5)
+    assert Dirichlet(p, q).divergence() == pytest.approx(float(exact), abs=4 * np.finfo(float).eps * largest_term)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
         ("startprob_posterior_", [1.0, 1.0], r"startprob_posterior_ must have shape \(3,\)"),
-        ("transmat_prior_", np.zeros((3, 3)), "transmat_prior_ is .* a positive one in each row"),
+        ("transmat_prior_", np.zeros((3, 3)), "transmat_prior_ is .*, and a positive one in each row"),
         ("transmat_posterior_", np.eye(3), "row 0 has 0 at 1 where its prior has 0.33"),
         ("means_posterior_", np.full((3, 2), np.nan), "means_posterior_ must be finite"),
         ("beta_posterior_", [1.0, 0.0, 1.0], "beta_posterior_ is 0, expected a finite number above 0"),
