@@ -177,10 +177,10 @@ class VariationalCategoricalHMM(VariationalHMM):
         self._assign_mean("emissionprob", value, (self.n_components, np.shape(value)[-1] if np.ndim(value) else 0))
 
     def _reader(self) -> CategoricalEmission:
-        known = vars(self).get("emissionprob_posterior_")
-        if "e" in self.init_params or known is None:
-            return CategoricalEmission(self.n_features, symbols=self.symbols)
-        return CategoricalEmission(self.n_features, symbols=self._known_symbols(np.shape(known)[-1]))
+        known, symbols = self._surviving_now("emissionprob_posterior_"), self.symbols
+        if known is not None:
+            symbols = self._known_symbols(np.shape(known)[-1])
+        return CategoricalEmission(vars(self)["n_features"], symbols=symbols)
 
     def _known_symbols(self, n_symbols: int) -> Array:
         symbols = vars(self).get("symbols_", self.symbols)

@@ -191,7 +191,7 @@ class VariationalHMM(HMM, ABC):
 
     def _require(self, name: str) -> None:
         if name not in vars(self):
-            raise NotFittedError(f"{type(self).__name__} has no {name} yet: call fit(X) first, or assign it")
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X) first, or assign {name}")
 
     # --------------------------------------------------------------------------------------------------- letters
 

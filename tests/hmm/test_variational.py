@@ -624,6 +624,6 @@ def test_options_that_make_no_prior_are_refused_and_leave_the_model(options, mes
 
 
 def test_a_model_that_is_not_fitted_says_so():
-    with pytest.raises(NotFittedError, match="has no startprob_posterior_ yet"):
+    with pytest.raises(NotFittedError, match=r"is not fitted yet: call fit\(X\) first, or assign startprob_posterior_"):
         hmm.VariationalGaussianHMM(2).score([[1.0], [2.0]])
     assert not hasattr(hmm.VariationalCategoricalHMM(2), "startprob_")
