@@ -235,17 +235,26 @@ class VariationalGaussianHMM(VariationalHMM):
 
     @property
     def covars_(self) -> Floats:
-        """Matrices (n_components, n_features, n_features); assigning, in the shape of `scale_posterior_`, keeps dof."""
+        """Matrices (n_components, n_features, n_features); assign these, or in the shape of `scale_posterior_`."""
         law = self._normal_wishart("posterior", vars(self))
         return gaussians.as_matrices(covariances(law), self.covariance_type, *law.means.shape)
 
     @covars_.setter
     def covars_(self, value: Any) -> None:
-        covars = np.array(value, np.float64)
+        covars = self._as_stored(np.array(value, np.float64))
         n_features = 1 if self.covariance_type == "spherical" else covars.shape[-1]
         dof = vars(self).get("dof_posterior_", self._least_dof(n_features) * np.ones(self._dof_shape()))
         self.dof_posterior_ = float(dof) if np.ndim(dof) == 0 else np.asarray(dof, np.float64)
         self.scale_posterior_ = covars * np.reshape(dof, np.shape(dof) + (1,) * (covars.ndim - np.ndim(dof)))
+
+    def _as_stored(self, covars: Floats) -> Floats:
+        """Matrices (n_components, n_features, n_features) in the shape of their type, if they are of that type."""
+        kind, K = self.covariance_type, self.n_components
+        if kind == "full" or covars.ndim != 3 or len(covars) != K:
+            return covars
+        stored = gaussians.of_kind(covars, kind, 1)
+        alike = np.allclose(gaussians.as_matrices(stored, kind, K, covars.shape[-1]), covars, rtol=1e-12, atol=0)
+        return covars if not alike else np.asarray(stored[0]) if kind == "tied" else stored
 
     # ----------------------------------------------------------------------------------------- beliefs and attributes
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import integrate, stats
 from scipy.special import logsumexp
 
 from statespace import hmm, load
@@ -424,6 +424,36 @@ def test_missing_rows_and_entries_keep_the_bound_below_the_evidence(kind):
     assert evidence - 1 < bound < evidence
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_entry_that_is_missing_costs_little_of_the_evidence(kind):
+    """The evidence is the integral over all that the entry may have been."""
+    rng = np.random.default_rng(12)
+    X = rng.normal(size=(7, 2)) @ [[1.0, 0.8], [0.0, 1.0]]
+    model, prior = vectors_model(rng, 1, 2, kind)
+
+    def density(entry):
+        whole = X.copy()
+        whole[3, 1] = entry
+        return math.exp(log_evidence_of_vectors(whole, np.zeros(7, int), kind, prior))
+
+    evidence = math.log(integrate.quad(density, -60, 60, points=[-5, 0, 5], limit=200)[0])
+    X[3, 1] = np.nan
+    bound = model.fit(X).lower_bound(X)
+    assert evidence - 0.3 < bound < evidence
+
+
+def test_a_long_sequence_is_fitted_block_by_block(monkeypatch):
+    rng = np.random.default_rng(7)
+    x = np.repeat(rng.integers(3, size=60), 5)
+    whole = hmm.VariationalCategoricalHMM(3, random_state=0, n_iter=8, tol=0).fit(x)
+    monkeypatch.setattr("statespace.hmm.evidence._MOST_NUMBERS", 100)
+    monkeypatch.setattr("statespace.hmm.blocks.BLOCK", 32)
+    cut = hmm.VariationalCategoricalHMM(3, random_state=0, n_iter=8, tol=0).fit(x)
+    np.testing.assert_allclose(cut.monitor_.history, whole.monitor_.history, rtol=1e-12)
+    np.testing.assert_allclose(cut.transmat_posterior_, whole.transmat_posterior_, rtol=1e-9)
+    assert cut.lower_bound(x) == pytest.approx(whole.lower_bound(x), rel=1e-12)
+
+
 def test_what_processes_are_given_can_be_pickled():
     rng = np.random.default_rng(0)
     model, _ = vectors_model(rng, 2, 2, "full")
@@ -543,6 +573,11 @@ def test_means_by_hand_are_believed_as_strongly_as_before():
     model.transmat_ = np.full((3, 3), 1 / 3)
     np.testing.assert_allclose(model.transmat_posterior_.sum(axis=1), counts)
     np.testing.assert_allclose(model.transmat_, 1 / 3)
+    for kind in KINDS:
+        other, _ = fitted(kind)
+        shown = other.covars_
+        other.covars_ = shown
+        np.testing.assert_allclose(other.covars_, shown, rtol=1e-14)
     dof = model.dof_posterior_.copy()
     model.covars_ = np.tile(np.eye(2), (3, 1, 1))
     np.testing.assert_allclose(model.covars_, np.tile(np.eye(2), (3, 1, 1)))
