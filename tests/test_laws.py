@@ -214,6 +214,12 @@ CASES = [
     named(2, "GMMHMM", 1, 1, data=functools.partial(reals, 1)),
     named(2, "MultinomialHMM", 1, data=trials),
     named(1, "BernoulliHMM", 1, data=functools.partial(answers, 1)),
+    named(1 + 2 + 4, "VariationalCategoricalHMM", 2, data=functools.partial(sequences, 3, labels=WORDS)),
+    named(
+        2 + 6 + 6, "VariationalCategoricalHMM", 3, data=functools.partial(sequences, 3), transmat_prior=0.5, n_init=2
+    ),
+    named(5, "VariationalGaussianHMM", 1, "full", data=functools.partial(reals, 2)),
+    named(2, "VariationalGaussianHMM", 1, "tied", data=functools.partial(reals, 1)),
     chain(1, 0),
     chain(2, 0, K=3, smoothing="laplace"),
     chain(2, 1),
