@@ -41,6 +41,9 @@ LATENT_VERBS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+_FITTED: dict[tuple[str, int], Any] = {}  # by the name of the case, and the seed of its data
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A model to hold the laws against."""
@@ -61,10 +64,12 @@ class Case:
         return self.data(np.random.default_rng(seed))
 
     def fitted(self, seed: int = 0) -> Any:
-        return self.make().fit(self.sequences(seed))
+        if (self.name, seed) not in _FITTED:
+            _FITTED[self.name, seed] = self.make().fit(self.sequences(seed))
+        return copy.deepcopy(_FITTED[self.name, seed])
 
-    def with_flaw(self, flaw: Callable[[type], dict[str, Any]]) -> Case:
-        """The same case, its models of a class with some members changed."""
+    def with_flaw(self, name: str, flaw: Callable[[type], dict[str, Any]]) -> Case:
+        """The same case, its models of a class with some members changed so that a law is broken."""
 
         def make() -> Any:
             model = self.make()
@@ -72,7 +77,7 @@ class Case:
             model.__class__ = type(kind.__name__, (kind,), flaw(kind))
             return model
 
-        return dataclasses.replace(self, make=make)
+        return dataclasses.replace(self, make=make, name=f"{self.name}, which breaks {name}")
 
     def same(self, actual: Any, desired: Any) -> None:
         np.testing.assert_allclose(actual, desired, rtol=self.rtol, atol=self.rtol)
@@ -80,7 +85,7 @@ class Case:
 
 class Law(NamedTuple):
     check: Callable[[Case, Any], None]
-    """Raises AssertionError where the law is broken; takes a case and an empty folder."""
+    """Raises AssertionError where the law is broken; takes a case and a folder."""
     flaw: Callable[[type], dict[str, Any]]
     """Members of a subclass that breaks it."""
     of: str

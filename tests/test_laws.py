@@ -106,7 +106,8 @@ def starting(emission, **values):
 
 def hidden(n_parameters, n_components, emission, *, data=None, K=2, labels=None, classes=None, **options):
     return Case(
-        f"HMM({n_components}, {emission!r})" + (f", K={K}" if data is None else ""),
+        f"HMM({n_components}, {emission!r}{''.join(f', {name}={value}' for name, value in options.items())})"
+        + (f", K={K}" if data is None else ""),
         functools.partial(HMM, n_components, emission, random_state=0, tol=0.01, **options),
         data or functools.partial(sequences, K, labels=labels),
         n_parameters,
@@ -243,12 +244,21 @@ UNDER = [
 ]
 
 
-@pytest.mark.parametrize(("name", "case"), UNDER)
-def test_law(name, case, tmp_path):
-    LAWS[name].check(case, tmp_path)
+def test_cases_are_told_apart_by_their_names():
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("laws")
 
 
 @pytest.mark.parametrize(("name", "case"), UNDER)
-def test_law_notices_its_flaw(name, case, tmp_path):
+def test_law(name, case, folder):
+    LAWS[name].check(case, folder)
+
+
+@pytest.mark.parametrize(("name", "case"), UNDER)
+def test_law_notices_its_flaw(name, case, folder):
     with pytest.raises((AssertionError, pytest.fail.Exception)):
-        LAWS[name].check(case.with_flaw(LAWS[name].flaw), tmp_path)
+        LAWS[name].check(case.with_flaw(name, LAWS[name].flaw), folder)
