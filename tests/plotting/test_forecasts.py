@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from statespace import MarkovChain
-from statespace.foundations.predictive import PredictiveLaw
+from statespace.foundations.predictive import Interval, PredictiveLaw
 from statespace.plotting import forecast_fan
 
 MEAN, VARIANCE = np.linspace(20.0, 19.0, 5), np.linspace(4.0, 9.0, 5)
@@ -97,3 +97,24 @@ def test_what_makes_no_forecast_is_refused_in_words() -> None:
         forecast_fan(3, [0, 1])
     with pytest.raises(ValueError, match="levels"):
         forecast_fan(LAW, levels=[1.5])
+
+
+class WithoutMean:
+    """The law of an emission that tells bounds and no mean; `support` as of answers, yes or no, several a step."""
+
+    support, symbols, index = "categories", None, None
+
+    def __len__(self) -> int:
+        return 4
+
+    def interval(self, level: float) -> Any:
+        return Interval(np.zeros((4, 3)), np.full((4, 3), level))
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name)
+
+
+def test_a_law_that_has_no_mean_is_drawn_by_its_intervals() -> None:
+    ax = forecast_fan(WithoutMean(), np.zeros((5, 3)), ax=axes(), feature=2, levels=[0.25, 0.75])
+    assert [float(band.get_paths()[0].vertices[:, 1].max()) for band in of(ax, "interval")] == [0.75, 0.25]
+    assert not of(ax, "mean")
