@@ -58,6 +58,8 @@ class Priors(NamedTuple):
         """Up to a constant, at entries that are not zero."""
         total = 0.0
         for prior, values in zip(self, law[:2], strict=True):
+            if np.ndim(prior) == 0 and prior == 1:
+                continue
             weights = np.broadcast_to(np.asarray(prior, np.float64) - 1.0, values.shape)
             if weights.any():
                 seen = values > 0
@@ -256,6 +258,8 @@ def share(before: Floats, counts: Floats, held: Array | bool | None = None) -> F
     """Rows in proportion to `counts`, but zeros and held entries as they were; a row without counts as it was."""
     if held is True:
         return before
+    if held is None and np.minimum.reduce(counts, axis=None) > 0 and np.minimum.reduce(before, axis=None) > 0:
+        return np.asarray(counts / np.add.reduce(counts, axis=1, keepdims=True))
     free = before > 0
     if held is not None:
         free &= ~np.broadcast_to(np.asarray(held, np.bool_), before.shape)

@@ -273,6 +273,9 @@ class HMM(HiddenStates):
         made = []
         for name, shape in (("startprob_prior", (K,)), ("transmat_prior", (K, K))):
             value = np.asarray(getattr(self, name), dtype=np.float64)
+            if value.ndim == 0 and value == 1:
+                made.append(value)
+                continue
             try:
                 np.broadcast_to(value, shape)
             except ValueError:
