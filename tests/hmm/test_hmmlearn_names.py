@@ -3,6 +3,7 @@
 import copy
 import inspect
 import logging
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -21,7 +22,10 @@ KINDS = ("spherical", "diag", "full", "tied")
 SHARED = ("CategoricalHMM", "GMMHMM", "GaussianHMM", "MultinomialHMM", "PoissonHMM")
 ALL = (*SHARED, "BernoulliHMM")
 seeds = st.integers(0, 2**32 - 1)
-pytestmark = pytest.mark.filterwarnings("ignore::statespace.hmm.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::statespace.hmm.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::RuntimeWarning:hmmlearn"),  # zeros of its own
+]
 
 
 @pytest.fixture(autouse=True)
@@ -544,6 +548,20 @@ def test_models_are_cloned_saved_sorted_and_aligned(name, tmp_path):
     np.testing.assert_array_equal(turned.predict(X), 2 - states)
     np.testing.assert_allclose(turned.score(X), score, rtol=1e-12)
     np.testing.assert_array_equal(turned.align_to(X, states).predict(X), states)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_models_are_pickled_and_cross_validated(name):
+    validation = pytest.importorskip("sklearn.model_selection", reason="the test extra installs scikit-learn")
+    rng = np.random.default_rng(8)
+    X = random_data(name, rng, 60)
+    model = a_model(name, rng, init_params="", n_iter=2).fit(X)
+    assert pickle.loads(pickle.dumps(model)).score(X) == model.score(X)
+    more = random_parameters(name, rng)[0]
+    parts = [X[:20], X[20:40], X[40:]]
+    totals = validation.cross_val_score(getattr(hmm, name)(2, n_iter=2, random_state=0, **more), parts, cv=3)
+    again = getattr(hmm, name)(2, n_iter=2, random_state=0, **more).fit(parts[1:])
+    assert totals[0] == again.score(parts[0])
 
 
 @pytest.mark.parametrize("name", ALL)
