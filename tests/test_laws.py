@@ -9,13 +9,7 @@ import numpy as np
 import pytest
 
 from statespace import HMM, MarkovChain, hmm
-from statespace.hmm import (
-    CategoricalEmission,
-    GaussianEmission,
-    GaussianMixtureEmission,
-    PoissonEmission,
-    VariationalCategoricalHMM,
-)
+from statespace.hmm import CategoricalEmission, GaussianEmission, GaussianMixtureEmission, PoissonEmission
 from tests.laws import LAWS, Case
 
 WORDS = np.array(["dry", "drizzle", "wet"])
@@ -145,20 +139,8 @@ def named(n_parameters, name, n_components, *args, data, **options):
     )
 
 
-def variational(n_parameters, n_components, *, K=2, labels=None, **options):
-    return Case(
-        f"VariationalCategoricalHMM({n_components}), K={K}",
-        functools.partial(VariationalCategoricalHMM, n_components, random_state=0, tol=0.01, **options),
-        functools.partial(sequences, K, labels=labels),
-        n_parameters,
-        rtol=1e-9,
-    )
-
-
 TWO = [[-0.5, -0.5], [3.0, 3.0]]
 CASES = [
-    variational(1 + 2 + 4, 2, K=3, labels=WORDS),
-    variational(2 + 6 + 6, 3, K=3, transmat_prior=0.5, n_init=2),
     hidden(1, 1, CategoricalEmission()),
     hidden(1 + 2 + 4, 2, CategoricalEmission(), K=3, labels=WORDS),
     hidden(2 + 6 + 6, 3, CategoricalEmission(emissionprob_prior=1.5), K=3, transmat_prior=1.2, n_init=2),
@@ -214,6 +196,12 @@ CASES = [
     named(2, "GMMHMM", 1, 1, data=functools.partial(reals, 1)),
     named(2, "MultinomialHMM", 1, data=trials),
     named(1, "BernoulliHMM", 1, data=functools.partial(answers, 1)),
+    named(1 + 2 + 4, "VariationalCategoricalHMM", 2, data=functools.partial(sequences, 3, labels=WORDS)),
+    named(
+        2 + 6 + 6, "VariationalCategoricalHMM", 3, data=functools.partial(sequences, 3), transmat_prior=0.5, n_init=2
+    ),
+    named(5, "VariationalGaussianHMM", 1, "full", data=functools.partial(reals, 2)),
+    named(2, "VariationalGaussianHMM", 1, "tied", data=functools.partial(reals, 1)),
     chain(1, 0),
     chain(2, 0, K=3, smoothing="laplace"),
     chain(2, 1),

@@ -459,7 +459,7 @@ def test_what_processes_are_given_can_be_pickled():
     model, _ = vectors_model(rng, 2, 2, "full")
     X = rng.normal(size=(20, 2))
     model.fit(X)
-    evidence = read_evidence(model._emission_belief(), X, None, None, model.n_components)
+    evidence = read_evidence(model._emission_belief(), X, None, None, 2)
     fit = pickle.loads(pickle.dumps(VariationalFit(evidence, np.ones(1), "stmc")))
     belief, monitor = fit(pickle.loads(pickle.dumps((model._belief(), hmm.ConvergenceMonitor(None, 1, False)))))
     assert monitor.history[0] == model.lower_bound(X)
@@ -516,6 +516,10 @@ def test_verbs_act_on_the_means_of_the_posteriors(kind):
     again, same = plain.sample(7, random_state=0)
     np.testing.assert_array_equal(states, same)
     np.testing.assert_array_equal(drawn, again)
+    ours, theirs = model.forecast(X, 2), plain.forecast(X, 2)
+    for part in ("probabilities", "mean", "cov"):
+        if getattr(theirs, part) is not None:
+            np.testing.assert_allclose(getattr(ours, part), getattr(theirs, part), rtol=1e-10, atol=1e-12)
     assert model.n_parameters == plain.n_parameters
     assert model.support == plain.support
 

@@ -102,6 +102,18 @@ def test_without_correlations_hmmlearn_expects_other_logarithms(kind):
     assert abs(theirs.monitor_.history[-1] - lacking - ours.monitor_.history[-1]) > 0.1
 
 
+def test_with_means_held_hmmlearns_bound_falls_and_ours_does_not():
+    rng = np.random.default_rng(0)
+    given = beliefs(rng, 2, D=1, kind="full")
+    X = rng.normal(size=(40, 1)) + 3
+    ours, theirs = both("VariationalGaussianHMM", given, 2, "full", params="stc")
+    ours.fit(X)
+    theirs.fit(X)
+    assert np.diff(ours.monitor_.history).min() > -1e-10
+    assert np.diff(theirs.monitor_.history).min() < -1e-3
+    np.testing.assert_array_equal(ours.means_posterior_, given["means_posterior_"])
+
+
 def test_hmmlearns_defaults_follow_the_units_of_the_data_and_ours_do_not():
     rng = np.random.default_rng(3)
     X = np.concatenate([rng.normal(size=(60, 1)), rng.normal(size=(60, 1)) + 4])
