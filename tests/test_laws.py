@@ -9,13 +9,7 @@ import numpy as np
 import pytest
 
 from statespace import HMM, MarkovChain, hmm
-from statespace.hmm import (
-    CategoricalEmission,
-    GaussianEmission,
-    GaussianMixtureEmission,
-    PoissonEmission,
-    VariationalCategoricalHMM,
-)
+from statespace.hmm import CategoricalEmission, GaussianEmission, GaussianMixtureEmission, PoissonEmission
 from tests.laws import LAWS, Case
 
 WORDS = np.array(["dry", "drizzle", "wet"])
@@ -146,20 +140,8 @@ def named(n_parameters, name, n_components, *args, data, **options):
     )
 
 
-def variational(n_parameters, n_components, *, K=2, labels=None, **options):
-    return Case(
-        f"VariationalCategoricalHMM({n_components}), K={K}",
-        functools.partial(VariationalCategoricalHMM, n_components, random_state=0, tol=0.01, **options),
-        functools.partial(sequences, K, labels=labels),
-        n_parameters,
-        rtol=1e-9,
-    )
-
-
 TWO = [[-0.5, -0.5], [3.0, 3.0]]
 CASES = [
-    variational(1 + 2 + 4, 2, K=3, labels=WORDS),
-    variational(2 + 6 + 6, 3, K=3, transmat_prior=0.5, n_init=2),
     hidden(1, 1, CategoricalEmission()),
     hidden(1 + 2 + 4, 2, CategoricalEmission(), K=3, labels=WORDS),
     hidden(2 + 6 + 6, 3, CategoricalEmission(emissionprob_prior=1.5), K=3, transmat_prior=1.2, n_init=2),

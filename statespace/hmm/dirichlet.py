@@ -41,13 +41,12 @@ class Dirichlet(NamedTuple):
         """KL(posterior || prior), summed over rows, in nats."""
         from scipy.special import gammaln
 
-        q, p = self.posterior, self.prior
-        possible = p > 0
-        away = np.where(possible, q - p, 0.0)
-        apart = gammaln(np.where(possible, p, 1.0)) - gammaln(np.where(possible, q, 1.0))
-        slopes = np.where(possible, _log_expectation(q), 0.0)
+        q, p, slopes = self.posterior, self.prior, _log_expectation(self.posterior)
         totals = gammaln(q.sum(axis=1)) - gammaln(p.sum(axis=1))
-        return float((totals + (apart + away * slopes).sum(axis=1)).sum())
+        possible = p > 0
+        if not possible.all():
+            q, p, slopes = q[possible], p[possible], slopes[possible]
+        return float(totals.sum() + (gammaln(p) - gammaln(q) + (q - p) * slopes).sum())
 
     def after(self, counts: Floats) -> Dirichlet:
         """The same prior, after expected counts, shape (n_rows, n)."""
@@ -57,9 +56,8 @@ class Dirichlet(NamedTuple):
 def _log_expectation(concentration: Floats) -> Floats:
     from scipy.special import digamma
 
-    possible = concentration > 0
-    found = digamma(np.where(possible, concentration, 1.0)) - digamma(concentration.sum(axis=1, keepdims=True))
-    return np.where(possible, found, -np.inf)
+    found: Floats = digamma(concentration) - digamma(concentration.sum(axis=1, keepdims=True))
+    return found  # digamma(0) is -inf
 
 
 def check_prior(name: str, value: Array) -> None:
