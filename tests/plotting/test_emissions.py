@@ -93,8 +93,19 @@ def test_without_data_the_weights_are_the_stationary_law() -> None:
 
 def test_missing_observations_are_not_data() -> None:
     gaps = [2.0, None, 4.0, 2.0, np.nan]
-    heights = [bar.get_height() for bar in of(emission_densities(poisson(), gaps, axes()), "data")]
+    ax = emission_densities(poisson(), gaps, axes())
+    heights = [bar.get_height() for bar in of(ax, "data")]
     np.testing.assert_allclose(heights[:5], [0, 0, 2 / 3, 0, 1 / 3], rtol=1e-12)
+    share = poisson().predict_proba(gaps)[[0, 2, 3]].mean(axis=0)
+    np.testing.assert_allclose(
+        of(ax, "sum")[0].get_ydata(), stats.poisson.pmf(np.arange(6)[:, None], [2.0, 20.0]) @ share, rtol=1e-9
+    )
+
+
+def test_sequences_are_drawn_together() -> None:
+    one = emission_densities(poisson(), [COUNTS[:50], COUNTS[50:]], axes())
+    heights = [bar.get_height() for bar in of(one, "data")]
+    np.testing.assert_allclose(heights, np.bincount(COUNTS, minlength=len(heights)) / 107, rtol=1e-12)
 
 
 def test_two_features_are_ellipses_that_hold_what_they_say() -> None:
