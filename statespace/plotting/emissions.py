@@ -137,6 +137,9 @@ def _density(emission: Any, points: Floats, place: tuple[int, int]) -> Floats:
     """The law of one feature at `points`, the others marginalised where there are any, (n_points, n_components)."""
     d, n_features = place
     if n_features > 1 and not getattr(emission, "marginalises", False):
+        if getattr(emission, "support", "reals") == "counts" and hasattr(emission, "cdf"):
+            edges = np.append(points[:1] - 1, points)[:, None]
+            return np.diff(np.asarray(emission.cdf(edges, d)), axis=0)
         raise ValueError(
             f"{type(emission).__name__} has {n_features} features and cannot leave one out: its law of a single "
             "feature is not known"

@@ -185,6 +185,32 @@ def test_several_counts_are_drawn_by_their_means() -> None:
     assert [bar.get_height() for bar in of(ax, "data")] == [4, 3, 3.5]
 
 
+class Multinomial:
+    """Counts of three things out of ten; one of them alone is binomial."""
+
+    support, n_parameters = "counts", 4
+    shares = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
+
+    def log_likelihood(self, X: Any) -> Any:
+        return np.column_stack([stats.multinomial.logpmf(X, 10, p) for p in self.shares])
+
+    def m_step(self, X: Any, posteriors: Any) -> None:
+        pass
+
+    def sample(self, states: Any, rng: Any) -> Any:
+        return rng.multinomial(10, self.shares[states])
+
+    def cdf(self, x: Any, feature: int = 0) -> Any:
+        return stats.binom.cdf(x, 10, self.shares[:, feature])
+
+
+def test_a_count_that_cannot_be_alone_is_drawn_by_its_distribution_function() -> None:
+    ax = emission_densities(model(Multinomial()), ax=axes(), feature=2)
+    for stems, p in zip(of(ax, "state"), (0.5, 0.1), strict=True):
+        y = np.array([segment[1][1] for segment in stems.get_segments()])
+        np.testing.assert_allclose(y, stats.binom.pmf(np.arange(len(y)), 10, p), rtol=1e-9, atol=1e-15)
+
+
 class Three(Exponential):
     """Three features, of which none can be missing."""
 
