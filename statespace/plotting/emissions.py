@@ -74,9 +74,9 @@ def emission_densities(
     K = len(model.startprob_)
     labels = state_names(names, K)
     support = getattr(emission, "support", "reals")
-    data = None if X is None else _data(emission, X, support)
+    data, seen = (None, None) if X is None else _data(emission, X, support)
     weighted = X is not None if weighted is None else weighted
-    weights = _shares(model, X) if weighted else np.ones(K)
+    weights = _shares(model, X, seen) if weighted else np.ones(K)
     n_features = _n_features(emission, data)
     if n_features == 2 and feature is None and support == "reals" and hasattr(emission, "cov"):
         ax = axes_or_new(ax, (5.0, 4.4))
@@ -102,26 +102,29 @@ def emission_densities(
     return _framed(ax, title)
 
 
-def _data(emission: Any, X: Any, support: str) -> Array:
-    """Observations of all sequences with something in them, (n_samples, n_features); codes of symbols."""
+def _data(emission: Any, X: Any, support: str) -> tuple[Array, Array]:
+    """Observations with something in them, (n_seen, n_features), codes of symbols; and which steps these are."""
     read = getattr(emission, "read", None)
     if read is not None:
         found: Any = read(X, None)
-        missing = found.missing
+        values, missing = np.asarray(found.values), found.missing
+    elif support == "categories":
+        symbols = read_symbols(X)
+        values, missing = symbols.codes[:, None], symbols.codes < 0
     else:
-        found = read_symbols(X) if support == "categories" else read_observations(X)
-        missing = found.codes < 0 if support == "categories" else found.missing
-    values = np.asarray(found.codes[:, None] if hasattr(found, "codes") else found.values)
-    return values if missing is None else values[~missing]
+        found = read_observations(X)
+        values, missing = np.asarray(found.values), found.missing
+    seen = np.ones(len(values), np.bool_) if missing is None else ~missing
+    return values[seen], seen
 
 
-def _shares(model: Any, X: Any) -> Floats:
-    """The share of each state: the mean posterior probability in the data, or the stationary law, (n_components,)."""
-    if X is None:
+def _shares(model: Any, X: Any, seen: Array | None) -> Floats:
+    """The share of each state: the mean posterior probability of the steps seen, or the stationary law, (K,)."""
+    if seen is None:
         return np.asarray(model.get_stationary_distribution())
     found = model.predict_proba(X)
     posteriors = np.concatenate([np.asarray(part) for part in found]) if isinstance(found, list) else np.asarray(found)
-    shares: Floats = posteriors.mean(axis=0)
+    shares: Floats = posteriors[seen].mean(axis=0)
     return shares
 
 
@@ -134,6 +137,9 @@ def _density(emission: Any, points: Floats, place: tuple[int, int]) -> Floats:
     """The law of one feature at `points`, the others marginalised where there are any, (n_points, n_components)."""
     d, n_features = place
     if n_features > 1 and not getattr(emission, "marginalises", False):
+        if getattr(emission, "support", "reals") == "counts" and hasattr(emission, "cdf"):
+            edges = np.append(points[:1] - 1, points)[:, None]
+            return np.diff(np.asarray(emission.cdf(edges, d)), axis=0)
         raise ValueError(
             f"{type(emission).__name__} has {n_features} features and cannot leave one out: its law of a single "
             "feature is not known"

@@ -60,21 +60,25 @@ def read_series(X: Any, times: Any = None, *, support: str | None = None, symbol
 
 
 def read_times(times: Any, n: int, *, given: bool = True) -> Array:
-    """Return `n` increasing times as numbers or datetime64; 0, 1, 2, ... for an index of names."""
+    """Return `n` increasing times as numbers or datetime64; 0, 1, 2, ... for an index that is no time."""
     if times is None:
         return np.arange(n)
     if hasattr(times, "to_timestamp"):  # a PeriodIndex
         times = times.to_timestamp()
+    if getattr(times, "tz", None) is not None:
+        times = times.tz_localize(None)
     found = np.asarray(times)
-    if found.dtype.kind not in "iufM":
-        if given:
-            raise TypeError(
-                f"times are {shortly(found.ravel()[0] if found.size else times)}, expected numbers or dates"
-            )
-        return np.arange(n)
+    if found.dtype.kind in "OU":
+        try:
+            found = found.astype("datetime64[us]")
+        except (TypeError, ValueError):
+            if given:
+                raise TypeError(f"times are {shortly(times)}, expected numbers or dates, one a step") from None
+            return np.arange(n)
     if found.shape != (n,):
         raise ValueError(f"times has shape {found.shape}, expected one for each of the {n} steps")
-    if n > 1 and not (np.diff(found) > np.zeros(1, dtype=np.diff(found).dtype)).all():
+    steps = np.diff(found)
+    if not (steps > steps.dtype.type(0)).all():
         if given:
             raise ValueError("times do not increase: sort X by time")
         return np.arange(n)
@@ -83,7 +87,8 @@ def read_times(times: Any, n: int, *, given: bool = True) -> Array:
 
 def times_ahead(times: Array, steps: int) -> Array:
     """Return the `steps` times after `times`, one last distance apart."""
-    gap = times[-1] - times[-2] if len(times) > 1 else np.ones(1, dtype=np.int64)[0]
+    unit = np.timedelta64(1, "D") if times.dtype.kind == "M" else 1
+    gap = times[-1] - times[-2] if len(times) > 1 else unit
     return np.asarray(times[-1] + gap * np.arange(1, steps + 1))
 
 

@@ -93,8 +93,19 @@ def test_without_data_the_weights_are_the_stationary_law() -> None:
 
 def test_missing_observations_are_not_data() -> None:
     gaps = [2.0, None, 4.0, 2.0, np.nan]
-    heights = [bar.get_height() for bar in of(emission_densities(poisson(), gaps, axes()), "data")]
+    ax = emission_densities(poisson(), gaps, axes())
+    heights = [bar.get_height() for bar in of(ax, "data")]
     np.testing.assert_allclose(heights[:5], [0, 0, 2 / 3, 0, 1 / 3], rtol=1e-12)
+    share = poisson().predict_proba(gaps)[[0, 2, 3]].mean(axis=0)
+    np.testing.assert_allclose(
+        of(ax, "sum")[0].get_ydata(), stats.poisson.pmf(np.arange(6)[:, None], [2.0, 20.0]) @ share, rtol=1e-9
+    )
+
+
+def test_sequences_are_drawn_together() -> None:
+    one = emission_densities(poisson(), [COUNTS[:50], COUNTS[50:]], axes())
+    heights = [bar.get_height() for bar in of(one, "data")]
+    np.testing.assert_allclose(heights, np.bincount(COUNTS, minlength=len(heights)) / 107, rtol=1e-12)
 
 
 def test_two_features_are_ellipses_that_hold_what_they_say() -> None:
@@ -172,6 +183,32 @@ def test_several_counts_are_drawn_by_their_means() -> None:
     ax = emission_densities(model(emission), [[0, 2, 4], [8, 4, 3]], axes())
     assert [bar.get_height() for bar in of(ax, "state")] == [1, 2, 3, 6, 5, 4]
     assert [bar.get_height() for bar in of(ax, "data")] == [4, 3, 3.5]
+
+
+class Multinomial:
+    """Counts of three things out of ten; one of them alone is binomial."""
+
+    support, n_parameters = "counts", 4
+    shares = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
+
+    def log_likelihood(self, X: Any) -> Any:
+        return np.column_stack([stats.multinomial.logpmf(X, 10, p) for p in self.shares])
+
+    def m_step(self, X: Any, posteriors: Any) -> None:
+        pass
+
+    def sample(self, states: Any, rng: Any) -> Any:
+        return rng.multinomial(10, self.shares[states])
+
+    def cdf(self, x: Any, feature: int = 0) -> Any:
+        return stats.binom.cdf(x, 10, self.shares[:, feature])
+
+
+def test_a_count_that_cannot_be_alone_is_drawn_by_its_distribution_function() -> None:
+    ax = emission_densities(model(Multinomial()), ax=axes(), feature=2)
+    for stems, p in zip(of(ax, "state"), (0.5, 0.1), strict=True):
+        y = np.array([segment[1][1] for segment in stems.get_segments()])
+        np.testing.assert_allclose(y, stats.binom.pmf(np.arange(len(y)), 10, p), rtol=1e-9, atol=1e-15)
 
 
 class Three(Exponential):

@@ -1,5 +1,6 @@
 """Ribbons and bands of states: what is drawn where, against the probabilities and paths they stand for."""
 
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,21 @@ def test_dates_of_an_index_are_the_times(model: Any) -> None:
         assert (left, right) == (1899, 2006)
 
 
+def test_times_may_be_dates_of_any_kind() -> None:
+    pd = pytest.importorskip("pandas")
+    from matplotlib.dates import date2num
+
+    days = [date(2015, 12, 30) + timedelta(days=n) for n in range(3)]
+    ends = date2num(days[0]) - 0.5, date2num(days[-1]) + 0.5
+    stamps = pd.DatetimeIndex(days)
+    for times in (days, [str(day) for day in days], np.array(days, "M8[D]"), stamps, stamps.to_period("D")):
+        assert decoded_states([0, 0, 1], [1.0, 2.0, 3.0], axes(), times=times).get_xlim() == ends
+    series = pd.Series([1.0, 2.0, 3.0], index=stamps.tz_localize("Europe/Berlin"))
+    assert decoded_states([0, 0, 1], series, axes()).get_xlim() == ends
+    named = pd.Series([1.0, 2.0, 3.0], index=["a", "b", "c"])
+    assert decoded_states([0, 0, 1], named, axes()).get_xlim() == (-0.5, 2.5)
+
+
 def test_states_are_named_in_the_legend(model: Any) -> None:
     for draw in (state_ribbon, decoded_states):
         ax = draw(model, COUNTS, axes(), names=["quiet", "usual", "active"])
@@ -140,5 +156,7 @@ def test_what_does_not_fit_together_is_refused_in_words(model: Any) -> None:
         state_ribbon("rain", COUNTS)
     with pytest.raises(ValueError, match=r"times has shape \(2,\), expected one for each of the 107 steps"):
         state_ribbon(model, COUNTS, times=[1900, 1901])
+    with pytest.raises(TypeError, match="times are of type list, expected numbers or dates, one a step"):
+        state_ribbon([0, 0], [1.0, 2.0], times=["soon", "later"])
     with pytest.raises(ValueError, match="times do not increase"):
         state_ribbon([0, 0], [1.0, 2.0], times=[2, 1])
