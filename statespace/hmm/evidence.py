@@ -46,11 +46,15 @@ class Evidence:
         """Cut between sequences, at least PIECE steps each but the last."""
         offsets = self.observations.offsets
         found, first = [], 0
-        for s in range(1, len(offsets)):
-            if offsets[s] - offsets[first] >= PIECE or s == len(offsets) - 1:
-                found.append(Piece(first, s))
-                first = s
+        while first < len(offsets) - 1:
+            last = min(int(np.searchsorted(offsets, offsets[first] + PIECE)), len(offsets) - 1)
+            found.append(Piece(first, last))
+            first = last
         return found
+
+    def parts(self) -> list[Piece]:
+        """The pieces, or all data at once where frames take no more memory for that."""
+        return self.pieces() if self.rows is None else [Piece(0, self.observations.n_sequences)]
 
     def offsets(self, piece: Piece) -> Ints:
         """Offsets of the sequences of a piece, from 0."""

@@ -1,0 +1,235 @@
+"""Many sequences, or parts of them, a batch of lanes at a time: frames, and the recursions of `lockstep` on them."""
+
+import math
+
+import numpy as np
+
+from statespace.foundations.kernel import kernel
+from statespace.foundations.register_tile import ROWS
+from statespace.foundations.vector_math import exponentiate_in_place
+from statespace.hmm.lockstep import BLOCK, LANES, backward_lanes, forward_lanes, keep_in_range, lockstep
+from statespace.protocols import Floats, Ints
+
+_LOST = 1e-100  # of a frame, beside its largest: no state that loses so much at once matters again
+
+
+@kernel
+def exponentiate_scaled(table: Floats, first: int, last: int, E: Floats, place: int, width: int, shift: Floats) -> bool:
+    """E = exp(table - shift) for the rows first..last-1, from row `place` on, `width` numbers apart.
+
+    shift is the maximum of each row; what is below 1e-100 becomes 0, and so do the columns that table does not have.
+    False if a row is -inf throughout.
+    """
+    K = table.shape[1]
+    possible = True
+    for row in range(first, last):
+        at = (place + row - first) * width
+        m = -math.inf
+        for j in range(K):
+            m = max(m, table[row, j])
+        shift[place + row - first] = m
+        if m == -math.inf:
+            possible = False
+            m = 0.0
+        for j in range(K):
+            E[at + j] = table[row, j] - m
+        for j in range(K, width):
+            E[at + j] = -math.inf
+    values = E[place * width : (place + last - first) * width]
+    exponentiate_in_place(values)
+    for i in range(values.size):
+        values[i] = values[i] if values[i] > _LOST else 0.0
+    return possible
+
+
+@kernel
+def starts_are_possible(startprob: Floats, table: Floats, rows: Ints, offsets: Ints) -> bool:
+    """Whether some state can both begin each sequence and explain its first step."""
+    for s in range(offsets.size - 1):
+        r = rows[offsets[s]] if rows.size else offsets[s]
+        found = False
+        for j in range(startprob.size):
+            if startprob[j] > 0.0 and table[r, j] > -math.inf:
+                found = True
+                break
+        if not found:
+            return False
+    return True
+
+
+@kernel
+def score_batches(
+    startprob: Floats,
+    panels: Floats,
+    table: Floats,
+    rows: Ints,
+    E: Floats,
+    shift: Floats,
+    width: int,
+    warm: int,
+    begin: Ints,
+    length: Ints,
+    before: Ints,
+    after: Ints,
+    first: int,
+    last: int,
+    entries: Floats,
+    ends: Floats,
+    totals: Floats,
+) -> bool:
+    """Forward recursion of the lanes first..last-1, a batch at a time; see `forward_lanes`.
+
+    Without `rows`, E and shift are empty. False, and nothing of use, if a step is impossible in all states.
+    """
+    alpha, scaled = np.zeros(4 * LANES * width), np.zeros(length[first] // 8 + 1, np.int64)
+    n_steps = length[first] + 2 * warm
+    batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, n_steps)
+    for a in range(first, last, LANES):
+        z = min(a + LANES, last)
+        if not _read_batch(
+            table, rows, width, warm, begin, length, before, after, a, z, frames, scales, base, first_row
+        ):
+            return False
+        forward_lanes(
+            startprob, panels, table, batch_rows, frames, scales, width, warm, base, length[a:z], before[a:z],
+            first_row, alpha, scaled, 1, entries[a:z], ends[a:z], totals[a:z],
+        )  # fmt: skip
+    return True
+
+
+@kernel
+def smooth_batches(
+    startprob: Floats,
+    panels: Floats,
+    panels_back: Floats,
+    table: Floats,
+    rows: Ints,
+    E: Floats,
+    shift: Floats,
+    width: int,
+    warm: int,
+    begin: Ints,
+    length: Ints,
+    before: Ints,
+    after: Ints,
+    weights: Floats,
+    first: int,
+    last: int,
+    entries: Floats,
+    ends: Floats,
+    heads: Floats,
+    exits: Floats,
+    totals: Floats,
+    start: Floats,
+    transitions: Floats,
+    by_row: Floats,
+    posteriors: Floats,
+) -> bool:
+    """Both recursions of the lanes first..last-1; see `score_batches` and `backward_lanes`."""
+    step = LANES * width
+    scaled = np.zeros(length[first] // 8 + 1, np.int64)
+    alpha, w_block = np.zeros((length[first] + 2) * step), np.zeros((BLOCK + 1) * step)
+    gamma = np.zeros(BLOCK * step)
+    n_steps = length[first] + 2 * warm
+    batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, n_steps)
+    for a in range(first, last, LANES):
+        z = min(a + LANES, last)
+        if not _read_batch(
+            table, rows, width, warm, begin, length, before, after, a, z, frames, scales, base, first_row
+        ):
+            return False
+        forward_lanes(
+            startprob, panels, table, batch_rows, frames, scales, width, warm, base, length[a:z], before[a:z],
+            first_row, alpha, scaled, -1, entries[a:z], ends[a:z], totals[a:z],
+        )  # fmt: skip
+        backward_lanes(
+            panels_back, batch_rows, frames, width, warm, base, length[a:z], before[a:z], after[a:z], weights[a:z],
+            alpha, scaled, w_block, gamma, heads[a:z], exits[a:z], start, transitions, by_row, posteriors, begin[a:z],
+        )  # fmt: skip
+    return True
+
+
+@kernel
+def _frames_of_a_batch(
+    rows: Ints, E: Floats, shift: Floats, width: int, n_steps: int
+) -> tuple[Ints, Floats, Floats, Ints, Ints]:
+    """Rows, E and shift as they are, or room for those of a batch; and room for where its lanes begin in them."""
+    base, first_row = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
+    if rows.size:
+        return rows, E, shift, base, first_row
+    n = LANES * n_steps
+    return np.arange(n), np.zeros(n * width), np.zeros(n), base, first_row
+
+
+@kernel
+def _read_batch(
+    table: Floats,
+    rows: Ints,
+    width: int,
+    warm: int,
+    begin: Ints,
+    length: Ints,
+    before: Ints,
+    after: Ints,
+    first: int,
+    last: int,
+    frames: Floats,
+    scales: Floats,
+    base: Ints,
+    first_row: Ints,
+) -> bool:
+    """Where the lanes of a batch begin; without rows, exponentiate their steps, and those that they come in over."""
+    possible = True
+    n = length[first] + 2 * warm
+    for w in range(last - first):
+        t = begin[first + w]
+        if rows.size:
+            base[w], first_row[w] = t, rows[t]
+        else:
+            base[w], first_row[w] = w * n + warm, t
+            a, z = t - warm * before[first + w], t + length[first + w] + warm * after[first + w]
+            place = base[w] - warm * before[first + w]
+            possible &= exponentiate_scaled(table, a, z, frames, place, width, scales)
+    return possible
+
+
+@kernel
+def forgetting_time(
+    panels: Floats, table: Floats, rows: Ints, E: Floats, shift: Floats, width: int, begin: int, end: int, most: int
+) -> int:
+    """How many steps make two filters agree that begin with different laws, at the slowest of four places.
+
+    The sequence is that of the steps begin..end-1; `most` + 1 where they do not agree after so many.
+    """
+    K = table.shape[1]
+    padded = (K + 3) // 4 * 4
+    x = np.zeros(2 * ROWS * width)
+    ones, logs, sums, places = np.ones(padded), np.zeros(ROWS), np.empty(ROWS), np.zeros(ROWS, np.int64)
+    frames, scales = E, shift
+    if not rows.size:
+        frames, scales = np.zeros(ROWS // 2 * width), np.zeros(ROWS // 2)
+    for w in range(ROWS):
+        for j in range(K):
+            x[w * width + j] = 1.0 / K if w & 1 else 1.0 / (1.0 + j * j)
+    source = 0
+    for n in range(1, most + 1):
+        for p in range(ROWS // 2):
+            t = begin + (end - begin - most) * p // (ROWS // 2) + n - 1
+            if rows.size:
+                places[2 * p] = places[2 * p + 1] = rows[t] * width
+            else:
+                exponentiate_scaled(table, t, t + 1, frames, p, width, scales)
+                places[2 * p] = places[2 * p + 1] = p * width
+        target = ROWS * width - source
+        lockstep(panels, K, width, frames, places, ROWS, x, source, x, target)
+        source = target
+        if n % 8 == 0:
+            keep_in_range(x, source, width, padded, ones, ROWS, math.inf, logs, sums)
+            agree = True
+            for p in range(ROWS // 2):
+                for j in range(K):
+                    a, b = x[source + 2 * p * width + j], x[source + (2 * p + 1) * width + j]
+                    agree &= abs(a - b) <= 4e-15 * a + 1e-40
+            if agree:
+                return n
+    return most + 1
