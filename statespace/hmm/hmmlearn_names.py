@@ -127,6 +127,8 @@ class CategoricalHMM(NamedHMM):
 class MultinomialHMM(NamedHMM):
     """Counts of categories: how often each of n_features came in n_trials.
 
+    Likelihoods are given the totals of the rows: they do not compare with those of a law of the counts themselves.
+
     Parameters
     ----------
     n_components : int

@@ -19,6 +19,8 @@ from statespace.protocols import Array, Floats, Ints
 class MultinomialEmission(ProbabilityTable):
     """How often each of several categories occurred in a number of trials.
 
+    Likelihoods are given the totals of the rows: they do not compare with those of a law of the counts themselves.
+
     Parameters
     ----------
     n_trials : int or (n_samples,), optional
