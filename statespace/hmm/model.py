@@ -21,14 +21,14 @@ from statespace.foundations.estimator import NotFittedError, unchanged_on_failur
 from statespace.foundations.executors import map_pieces
 from statespace.foundations.probability import generator
 from statespace.foundations.stationary_start import unique_stationary_law
-from statespace.foundations.stochastic_matrix import check_law, check_stochastic_matrix
+from statespace.foundations.stochastic_matrix import check_stochastic_matrix
 from statespace.foundations.validation import check_choice, check_integer, check_sample_weight
 from statespace.hmm.baum_welch import Law, Priors
 from statespace.hmm.evidence import Evidence, read_evidence
 from statespace.hmm.gradient_fit import check_differentiable
 from statespace.hmm.restarts import Fit
 from statespace.hmm.saving import from_archive, to_archive
-from statespace.hmm.starts import known_rows, most_promising
+from statespace.hmm.starts import Start, checked_laws
 from statespace.hmm.state_order import align_states, order_by, reorder_laws
 from statespace.hmm.verbs import HiddenStates
 from statespace.protocols import Array, Floats, Ints
@@ -205,7 +205,8 @@ class HMM(HiddenStates):
             executor=within,
         )
         with blas_on_one_thread():
-            starts = [self._start(prepared, fit, np.random.default_rng(seed), i) for i, seed in enumerate(seeds)]
+            start = Start(K, prepared, self._given_laws(), self._given_fixed(), fit)
+            starts = [start(np.random.default_rng(seed), number) for number, seed in enumerate(seeds)]
             begun = [(start, self._new_monitor(evidence, i)) for i, start in enumerate(starts)]
             fitted = map_pieces(fit, begun, None if n_init == 1 else executor)
         monitors = [found.monitor for found in fitted]
@@ -301,43 +302,6 @@ class HMM(HiddenStates):
             raise ValueError(f"fixed names {sorted(others)}, which {type(self.emission).__name__} cannot hold")
         return held
 
-    def _start(self, prepared: Any, fit: Fit, rng: np.random.Generator, number: int) -> Law:
-        """Where a fit begins: states that tend to last, or in every other fit any, and the emission's own start.
-
-        Of several starts that the emission has, the first fit takes the most promising, and the others take turns.
-        """
-        K = self.n_components
-        given = self._given_laws()
-        unknown = given.keys() - {"startprob", "transmat"}
-        if unknown:
-            raise ValueError(f"init names {sorted(unknown)}, expected startprob or transmat; an emission has its own")
-        startprob = given.get("startprob", np.full(K, 1 / K))
-        stay = 0.0 if number % 2 else 0.5
-        transmat = given.get("transmat", stay * np.eye(K) + (1.0 - stay) * rng.dirichlet(np.ones(K), size=K))
-        startprob, transmat = _checked_laws(startprob, transmat, K, "init: startprob", "init: transmat")
-        emission = copy.deepcopy(prepared)
-        if hasattr(emission, "fixed"):
-            emission.fixed = {
-                name: mask
-                for name, mask in self._given_fixed().items()
-                if name not in ("startprob", "transmat", "emission")
-            }
-        emissions = [emission]
-        if hasattr(emission, "initialize"):
-            values, offsets, by_row = known_rows(fit.evidence, fit.weights)
-            if hasattr(emission, "rivals"):
-                emissions += emission.rivals(values, offsets, K, rng, by_row)
-            emission.initialize(values, K, rng, by_row)
-        for candidate in emissions:
-            if hasattr(candidate, "check"):
-                candidate.check(K)
-        if self.start == "stationary":
-            startprob = unique_stationary_law(transmat, "start")
-        laws = [Law(startprob, transmat, candidate) for candidate in emissions]
-        if len(laws) > 1 and number == 0:
-            return most_promising(laws, fit)
-        return laws[(number - 1) % len(laws)]
-
     def _learn(self, law: Law) -> None:
         self.startprob_, self.transmat_, self.emission_ = law
 
@@ -373,7 +337,7 @@ class HMM(HiddenStates):
             if not hasattr(self, name):
                 raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X) first")
         K = check_integer("n_components", self.n_components, 1)
-        startprob, transmat = _checked_laws(self.startprob_, self.transmat_, K, "startprob_", "transmat_")
+        startprob, transmat = checked_laws(self.startprob_, self.transmat_, K, "startprob_", "transmat_")
         emission = self.emission_
         if hasattr(emission, "check"):
             emission.check(K)
@@ -454,7 +418,3 @@ class HMM(HiddenStates):
             model._n_free = n_free
         model._law()
         return model
-
-
-def _checked_laws(startprob: Any, transmat: Any, K: int, start_name: str, name: str) -> tuple[Floats, Floats]:
-    return check_law(start_name, startprob, K), check_stochastic_matrix(name, transmat, shape=(K, K))

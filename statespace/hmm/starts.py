@@ -1,4 +1,4 @@
-"""Which of several starts a fit takes: a few iterations tell, on part of the data if they are long.
+"""Where a fit begins; which of several starts it takes, a few iterations tell, on part of the data if they are long.
 
 Clusters of the values miss states that differ in their variance only, and clusters by the distance from the mean those
 that differ in their means; EM seldom finds the way from one to the other.
@@ -7,12 +7,16 @@ that differ in their means; EM seldom finds the way from one to the other.
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
+from typing import Any
 
 import numpy as np
 
 from statespace.foundations.em import ConvergenceMonitor
 from statespace.foundations.observations import Observations
+from statespace.foundations.stationary_start import unique_stationary_law
+from statespace.foundations.stochastic_matrix import check_law, check_stochastic_matrix
 from statespace.hmm.baum_welch import Law
 from statespace.hmm.evidence import Evidence
 from statespace.hmm.restarts import Fit
@@ -21,6 +25,70 @@ from statespace.protocols import Array, Floats, Ints
 _ITERATIONS = 5  # after which the better start is ahead
 _MOST = 20_000  # steps on which they are tried
 _CUT = 1_000  # steps of a part of a longer sequence
+
+
+class Start:
+    """Where fits begin: states that tend to last, or in every other fit any, and the emission's own start.
+
+    Of several starts that the emission has, the first fit takes the most promising, and the others take turns.
+
+    Parameters
+    ----------
+    n_components : int
+    emission : object
+        As it was handed over; it stays as it is.
+    given : dict
+        "startprob" and "transmat" where they are given by hand.
+    fixed : dict
+        What is held; what is neither law nor the whole emission is the emission's.
+    fit : Fit
+
+    """
+
+    def __init__(
+        self, n_components: int, emission: Any, given: dict[str, Any], fixed: dict[str, Any], fit: Fit
+    ) -> None:
+        unknown = given.keys() - {"startprob", "transmat"}
+        if unknown:
+            raise ValueError(f"init names {sorted(unknown)}, expected startprob or transmat; an emission has its own")
+        self.n_components, self.emission, self.given, self.fit = n_components, emission, given, fit
+        self.fixed = {name: mask for name, mask in fixed.items() if name not in ("startprob", "transmat", "emission")}
+
+    def __call__(self, rng: np.random.Generator, number: int) -> Law:
+        """The start of a fit."""
+        K, given = self.n_components, self.given
+        startprob = given.get("startprob", np.full(K, 1 / K))
+        stay = 0.0 if number % 2 else 0.5
+        transmat = given.get("transmat", stay * np.eye(K) + (1.0 - stay) * rng.dirichlet(np.ones(K), size=K))
+        startprob, transmat = checked_laws(startprob, transmat, K, "init: startprob", "init: transmat")
+        emissions = self._emissions(rng)
+        if self.fit.stationary:
+            startprob = unique_stationary_law(transmat, "start")
+        laws = [Law(startprob, transmat, emission) for emission in emissions]
+        if len(laws) > 1 and number == 0:
+            return most_promising(laws, self.fit)
+        return laws[(number - 1) % len(laws)]
+
+    def _emissions(self, rng: np.random.Generator) -> list[Any]:
+        K = self.n_components
+        emission = copy.deepcopy(self.emission)
+        if hasattr(emission, "fixed"):
+            emission.fixed = dict(self.fixed)
+        found = [emission]
+        if hasattr(emission, "initialize"):
+            values, offsets, by_row = known_rows(self.fit.evidence, self.fit.weights)
+            if hasattr(emission, "rivals"):
+                found += emission.rivals(values, offsets, K, rng, by_row)
+            emission.initialize(values, K, rng, by_row)
+        for one in found:
+            if hasattr(one, "check"):
+                one.check(K)
+        return found
+
+
+def checked_laws(startprob: Any, transmat: Any, K: int, start_name: str, name: str) -> tuple[Floats, Floats]:
+    """Both laws as arrays; refused under these names where they are none."""
+    return check_law(start_name, startprob, K), check_stochastic_matrix(name, transmat, shape=(K, K))
 
 
 def known_rows(evidence: Evidence, weights: Floats) -> tuple[Array, Ints, Floats]:

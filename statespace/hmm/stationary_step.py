@@ -107,8 +107,9 @@ def _grown(rows: Floats, pulled: Floats, space: FreeRows) -> Floats:
     added = np.where(least < 0, (_LEAST * mean - least) / (1 - _LEAST), 0.0)
     total = mean + added
     factor = np.divide(G + added, total, out=np.ones(rows.shape), where=space.free & (total > 0))
-    grown: Floats = rows * factor
-    return grown
+    grown: Floats = np.where(space.free, rows * factor, 0.0)
+    totals = grown.sum(axis=1, keepdims=True)  # the room, but for what rounding makes of very small shares
+    return np.where(space.free & (totals > 0), grown * (space.room / np.where(totals > 0, totals, 1.0)), rows)
 
 
 def _climb_expected(objective: _Expected, rows: Floats, held: Array | bool | None) -> tuple[Floats, float]:
