@@ -41,11 +41,12 @@ class Evidence:
     """States that are known, -1 where not, (n_samples,); None where none is."""
 
     def pieces(self) -> list[Piece]:
-        """Cut between sequences, at least PIECE steps each but the last."""
+        """Cut between sequences, at least PIECE steps each but the last; four times as many where frames have rows."""
+        size = PIECE if self.rows is None else 4 * PIECE
         offsets = self.observations.offsets
         found, first = [], 0
         while first < len(offsets) - 1:
-            last = min(int(np.searchsorted(offsets, offsets[first] + PIECE)), len(offsets) - 1)
+            last = min(int(np.searchsorted(offsets, offsets[first] + size)), len(offsets) - 1)
             found.append(Piece(first, last))
             first = last
         return found
