@@ -226,10 +226,11 @@ class HMM(HiddenStates):
                 f"emission is {self.emission!r}: hand over an object such as CategoricalEmission(), or your own with "
                 "log_likelihood, m_step, sample and n_parameters"
             )
+        kind, own = type(self.emission), getattr(self.emission, "__dict__", {})
         lacking = [
             name
             for name in ("log_likelihood", "m_step", "sample", "n_parameters")
-            if name not in dir(self.emission)  # a property may have nothing to say before the fit
+            if not (hasattr(kind, name) or name in own)  # a property may have nothing to say before the fit
         ]
         if lacking:
             raise TypeError(f"{type(self.emission).__name__} is no emission: it lacks {', '.join(lacking)}")

@@ -57,9 +57,12 @@ class Start:
     def __call__(self, rng: np.random.Generator, number: int) -> Law:
         """The start of a fit."""
         K, given = self.n_components, self.given
-        startprob = given.get("startprob", np.full(K, 1 / K))
-        stay = 0.0 if number % 2 else 0.5
-        transmat = given.get("transmat", stay * np.eye(K) + (1.0 - stay) * rng.dirichlet(np.ones(K), size=K))
+        startprob = given["startprob"] if "startprob" in given else np.full(K, 1 / K)
+        if "transmat" in given:
+            transmat = given["transmat"]
+        else:
+            stay = 0.0 if number % 2 else 0.5
+            transmat = stay * np.eye(K) + (1.0 - stay) * rng.dirichlet(np.ones(K), size=K)
         startprob, transmat = checked_laws(startprob, transmat, K, "init: startprob", "init: transmat")
         emissions = self._emissions(rng)
         if self.fit.stationary:
@@ -76,7 +79,10 @@ class Start:
             emission.fixed = dict(self.fixed)
         found = [emission]
         if hasattr(emission, "initialize"):
-            values, offsets, by_row = known_rows(self.fit.evidence, self.fit.weights)
+            observations, weights = self.fit.evidence.observations, self.fit.weights
+            values, offsets, by_row = observations.values, observations.offsets, None
+            if observations.missing is not None or (weights != 1).any():
+                values, offsets, by_row = known_rows(self.fit.evidence, weights)
             if hasattr(emission, "rivals"):
                 found += emission.rivals(values, offsets, K, rng, by_row)
             emission.initialize(values, K, rng, by_row)

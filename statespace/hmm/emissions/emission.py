@@ -71,8 +71,11 @@ class ByValue:
     ) -> Any:  # every fit and every iteration makes one: several times as fast as copy's
         made = type(self).__new__(type(self))
         for name, value in vars(self).items():
-            simple = value is None or isinstance(value, str | int | float)
-            setattr(made, name, value if simple else copy.deepcopy(value, memo))
+            if isinstance(value, np.ndarray) and value.dtype != object:
+                value = value.copy()
+            elif not (value is None or isinstance(value, str | int | float)):
+                value = copy.deepcopy(value, memo)
+            setattr(made, name, value)
         return made
 
 
