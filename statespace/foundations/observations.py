@@ -24,7 +24,7 @@ class Observations:
     """Rows laid end to end."""
 
     values: Array
-    """Observations, shape (n_samples, n_features), float64 (NaN where missing) or int64. To be read only: it may be
+    """Observations, shape (n_samples, n_features), float64 (NaN where missing) or integers. To be read only: it may be
     the caller's own array."""
     offsets: Ints
     """Sequence s is values[offsets[s]:offsets[s + 1]], shape (n_sequences + 1,)."""

@@ -36,7 +36,7 @@ class Evidence:
     distinct: Array | None
     """Where observations are small whole numbers, all that can occur, (n_rows, 1)."""
     rows: Ints | None
-    """Then the row of each observation, n_rows where it is missing, (n_samples,)."""
+    """Then the row of each observation, n_rows where it is missing, (n_samples,); many may be narrow integers."""
     states: Ints | None
     """States that are known, -1 where not, (n_samples,); None where none is."""
     n_components: int
@@ -95,7 +95,9 @@ class Evidence:
         """Log-likelihoods of some steps in each state."""
         if self.rows is not None:
             rows = self.rows[steps]
-            return Frames(self.table(emission), rows if rows.flags.writeable else rows.copy())
+            if rows.dtype != np.int64 or not rows.flags.writeable:
+                rows = rows.astype(np.int64)
+            return Frames(self.table(emission), rows)
         values, seen = self.known(steps)
         if not len(values):
             table = np.zeros((steps.stop - steps.start, self.n_components or int(emission.n_components)))
@@ -145,7 +147,7 @@ def read_evidence(emission: Any, X: Any, lengths: Any, states: Any = None, n_com
     labels = None if states is None else _read_states(states, observations, n_components)
     values = observations.values
     distinct = rows = None
-    if values.dtype == np.int64 and values.shape[1] == 1 and labels is None:
+    if values.dtype.kind in "iu" and values.shape[1] == 1 and labels is None:
         n_rows = getattr(emission, "n_distinct", None) or int(values.max(initial=0)) + 1
         if n_rows <= _MOST_DISTINCT:
             distinct = np.arange(n_rows, dtype=np.int64)[:, None]

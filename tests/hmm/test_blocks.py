@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from statespace import HMM, ConvergenceWarning
 from statespace.hmm import CategoricalEmission, GaussianEmission, PoissonEmission, blocks, evidence
+from statespace.hmm.emissions import categorical
 from statespace.hmm.frames import Frames
 from statespace.hmm.recursions import expectations, log_likelihoods
 from tests import naive_hmm
@@ -129,3 +130,31 @@ def test_what_cannot_be_cut_is_done_as_a_whole(monkeypatch):
     model = HMM(2, CategoricalEmission(), random_state=0).fit(x)
     model.emission_.emissionprob = np.array([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0]])
     assert model.score(x) == -math.inf
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64])
+def test_symbols_of_a_mapped_file_stay_as_narrow_as_they_are(dtype, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 3, size=500).astype(dtype)
+    x.tofile(tmp_path / "symbols")
+    mapped = np.memmap(tmp_path / "symbols", dtype, "r")
+    emission = CategoricalEmission(n_features=3)
+    whole = HMM(2, emission, random_state=0, tol=0.1).fit(x)
+    monkeypatch.setattr(categorical, "_MANY", 10)
+    monkeypatch.setattr(categorical, "_ROWS", 64)
+    monkeypatch.setattr(blocks, "BLOCK", 32)
+    monkeypatch.setattr(evidence, "_MOST_NUMBERS", 100)
+    cut = HMM(2, emission, random_state=0, tol=0.1).fit(mapped)
+    assert cut.score(mapped) == pytest.approx(whole.score(x), rel=1e-9)
+    read = evidence.read_evidence(cut.emission_, mapped, None, None, 2)
+    assert read.rows.dtype == dtype
+    assert read.rows.base is not None
+    np.testing.assert_array_equal(cut.predict(mapped), whole.predict(x))
+
+
+@pytest.mark.parametrize(("wrong", "message"), [([0, 3, 1], r"X\[1\] is 3"), ([0, -1, 1], r"X\[1\] is -1")])
+def test_symbols_beyond_the_known_are_refused_whatever_the_container(wrong, message):
+    model = HMM(2, CategoricalEmission(n_features=3), random_state=0).fit([0, 1, 2, 0, 0, 1])
+    for container in (np.array(wrong), np.array(wrong, np.int8), np.array(wrong)[:, None], wrong):
+        with pytest.raises(ValueError, match=message):
+            model.score(container)

@@ -11,10 +11,13 @@ import numpy as np
 
 from statespace.foundations.observations import Observations
 from statespace.foundations.predictive import PredictiveLaw
-from statespace.foundations.sequences import read_symbols
+from statespace.foundations.sequences import Layout, read_symbols
 from statespace.foundations.validation import check_integer
 from statespace.hmm.emissions.probability_table import ProbabilityTable
-from statespace.protocols import Floats, Ints
+from statespace.protocols import Array, Floats, Ints
+
+_MANY = 1 << 23  # numbers that stay as narrow as they came, since a mapped file of them would not fit otherwise
+_ROWS = 1 << 20  # that are counted at once
 
 
 class CategoricalEmission(ProbabilityTable):
@@ -64,6 +67,10 @@ class CategoricalEmission(ProbabilityTable):
             symbols = np.arange(check_integer("n_features", self.n_features, 1))
         elif symbols is None and self.emissionprob is not None:
             symbols = np.arange(np.shape(self.emissionprob)[1])
+        if lengths is None and symbols is not None and _are_codes(X, np.asarray(symbols)):
+            self.symbols = np.asarray(symbols)
+            codes = X if X.itemsize < 8 and X.size > _MANY else X.astype(np.int64, copy=False)
+            return Observations(codes.reshape(-1, 1), np.array([0, X.size]), Layout("single", (None,)))
         found = read_symbols(X, lengths, symbols)
         codes = found.codes
         if symbols is None and found.symbols.dtype.kind in "iu":  # whole numbers count from 0, also those not seen
@@ -77,7 +84,10 @@ class CategoricalEmission(ProbabilityTable):
     def initialize(self, X: Ints, n_components: int, rng: np.random.Generator, weights: Floats | None = None) -> None:
         """Frequencies of the symbols, moved at random so that the states differ."""
         if self.emissionprob is None:
-            counts = np.bincount(X[:, 0], weights, minlength=len(self.symbols)) + 0.5
+            n_symbols = len(self.symbols)
+            counts = np.full(n_symbols, 0.5)
+            for part in (slice(a, a + _ROWS) for a in range(0, len(X), _ROWS)):
+                counts += np.bincount(X[part, 0], None if weights is None else weights[part], n_symbols)
             moved = counts * rng.gamma(2.0, size=(n_components, len(counts)))
             self.emissionprob = moved / moved.sum(axis=1, keepdims=True)
 
@@ -117,6 +127,18 @@ class CategoricalEmission(ProbabilityTable):
         """The law of the symbol when the states have the probabilities `weights` (n, n_components)."""
         symbols = np.arange(self.emissionprob.shape[1]) if self.symbols is None else self.symbols
         return PredictiveLaw(weights @ self.emissionprob, symbols, index=index)
+
+
+def _are_codes(X: Any, symbols: Array) -> bool:
+    """Whether `X` is one sequence of whole numbers, each its own place among the symbols."""
+    if not isinstance(X, np.ndarray) or isinstance(X, np.ma.MaskedArray) or X.dtype.kind not in "iu" or not X.size:
+        return False
+    if X.ndim > 2 or X.size != len(X) or (X.dtype.kind == "u" and X.itemsize == 8):
+        return False
+    n = len(symbols)
+    if symbols.dtype.kind not in "iu" or symbols[-1] != n - 1 or not np.array_equal(symbols, np.arange(n)):
+        return False
+    return bool(np.minimum.reduce(X, axis=None) >= 0 and np.maximum.reduce(X, axis=None) < n)
 
 
 def _flattened(X: Any) -> Any:
