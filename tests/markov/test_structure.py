@@ -246,7 +246,7 @@ def test_each_kernel_is_compiled_for_one_type():
         for function in EVERY_FUNCTION:
             function(given_as(np.array([[0.5, 0.5], [0.0, 1.0]])))
     for kernel in (
-        stochastic_matrix._reduce_states,
+        stochastic_matrix.reduce_states,
         passage_times._eliminate,
         passage_times._substitute,
         passage_times._add_predecessors,
