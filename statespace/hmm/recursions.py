@@ -36,6 +36,7 @@ from statespace.hmm.forward_pass import (
     score_sequences,
 )
 from statespace.hmm.frames import Frames
+from statespace.hmm.lanes import side_by_side
 from statespace.hmm.path_sampling import sample_backwards
 from statespace.hmm.viterbi_path import FEW, few_state_paths, two_state_paths, viterbi_sequences
 from statespace.protocols import Floats, Ints
@@ -93,6 +94,10 @@ class _Arrays(NamedTuple):
 
 def log_likelihoods(startprob: Floats, transmat: Floats, frames: Frames, offsets: Ints) -> Floats:
     """Log-likelihood of each sequence, shape (n_sequences,)."""
+    lanes = side_by_side(startprob, transmat, frames, offsets)
+    found = None if lanes is None else lanes.score()
+    if found is not None:
+        return found
     arrays = _arrays(startprob, transmat, frames, keep=False)
     totals = np.empty(len(offsets) - 1)
     score_sequences(*arrays, offsets, totals)
@@ -128,10 +133,14 @@ def filter_states(startprob: Floats, transmat: Floats, frames: Frames, offsets: 
 
 def smooth_states(startprob: Floats, transmat: Floats, frames: Frames, offsets: Ints) -> Smoothed:
     """Posterior probabilities of the states, and the log-likelihood of each sequence."""
+    weights = np.ones(len(offsets) - 1)
+    lanes = side_by_side(startprob, transmat, frames, offsets)
+    found = None if lanes is None else lanes.smooth(weights, summed=False)
+    if found is not None:
+        return Smoothed(found.posteriors, found.log_likelihood)
     arrays = _arrays(startprob, transmat, frames, keep=True)
     K = len(startprob)
-    posteriors = np.empty((frames.n_samples, K))
-    totals, weights = np.empty(len(offsets) - 1), np.ones(len(offsets) - 1)
+    posteriors, totals = np.empty((frames.n_samples, K)), np.empty(len(offsets) - 1)
     nothing = np.empty((0, K))
     smooth_sequences(*arrays, offsets, weights, posteriors, np.zeros(K), np.empty((0, 0)), nothing, totals)
     for s, redone in _lost_sequences(arrays, offsets, totals):
@@ -142,6 +151,10 @@ def smooth_states(startprob: Floats, transmat: Floats, frames: Frames, offsets: 
 
 def expectations(startprob: Floats, transmat: Floats, frames: Frames, offsets: Ints, weights: Floats) -> Expectations:
     """All that Baum-Welch needs, with `weights` (n_sequences,); what it says of impossible sequences is zeros."""
+    lanes = side_by_side(startprob, transmat, frames, offsets)
+    found = None if lanes is None else lanes.smooth(weights, summed=True)
+    if found is not None:
+        return Expectations(found.log_likelihood, found.start, found.transitions * transmat, found.posteriors)
     arrays = _arrays(startprob, transmat, frames, keep=True)
     K = len(startprob)
     totals, start, transitions = np.empty(len(offsets) - 1), np.zeros(K), np.zeros((K, K))

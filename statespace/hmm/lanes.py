@@ -1,0 +1,221 @@
+"""Which stretches of the data are taken side by side, and whether what they say of each other agrees.
+
+A long sequence is cut into lanes that come in over some steps more, `warm` of them, at both ends. How many are needed
+depends on the data: filters with two different starts are followed at four places of the sequence until they agree to
+the last digits, and some steps are added. That is a guess. What makes the result right is that each lane's first and
+last laws are then compared with those of its neighbours. Neither filter nor backward pass ever moves two positive
+vectors further apart in Hilbert's projective metric, so that where all borders agree to 1e-13, nothing that follows
+from them is off by more. Where one does not, there are more steps to come in over, or the work is done without cutting.
+
+Birkhoff (1957), Extensions of Jentzsch's theorem; Atar and Zeitouni (1997), Exponential stability for nonlinear
+filtering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from statespace.foundations.executors import map_pieces, sum_in_order
+from statespace.foundations.register_tile import pack_panels
+from statespace.hmm.frames import Frames
+from statespace.hmm.lane_batches import (
+    exponentiate_scaled,
+    forgetting_time,
+    score_batches,
+    smooth_batches,
+    starts_are_possible,
+)
+from statespace.hmm.lockstep import LANES
+from statespace.protocols import Floats, Ints
+
+R = TypeVar("R")
+
+_LEAST_WORK = 4000  # n_samples * (n_components + 8); below, the plain recursions are as fast
+_SMALLEST_ENTRY = 1e-24  # of A, so that eight steps stay in range
+_STEPS = 1024  # of a lane, so that what it stores stays in the cache
+_AGREE, _NOTICED = 1e-13, 1e-40  # relative to a probability, and to all of them
+_PIECE = 2e6  # nanoseconds of work, about, from which another thread pays
+_NO_ROWS: Ints = np.empty(0, np.int64)
+
+
+class Lanes(NamedTuple):
+    """Stretches of the data in order of falling length."""
+
+    begin: Ints
+    """First step, shape (n_lanes,), as all but the last."""
+    length: Ints
+    """Number of steps."""
+    before: Ints
+    """1 where the lane goes on from another."""
+    after: Ints
+    """1 where another goes on from it."""
+    sequence: Ints
+    """The sequence it is part of."""
+    place: Ints
+    """Where the lane is that comes n-th in the data."""
+    warm: int
+    """Steps to come in over."""
+
+    def pieces(self, nanoseconds: float) -> list[slice]:
+        """Whole batches, with work enough to pay for a thread, at so many nanoseconds a step."""
+        heads = np.arange(0, len(self.length), LANES)
+        work = np.cumsum(np.add.reduceat(self.length, heads)) * nanoseconds // _PIECE
+        firsts = [0, *heads[1:][np.diff(work) > 0].tolist(), len(self.length)]
+        return [slice(a, z) for a, z in zip(firsts[:-1], firsts[1:], strict=True)]
+
+    def agree(self, left: Floats, right: Floats) -> bool:
+        """Whether `left` of each lane that goes on is `right` of the lane that it goes on from."""
+        if not self.warm:
+            return True
+        number = np.flatnonzero(self.before[self.place])
+        a, b = left[self.place[number]], right[self.place[number - 1]]
+        return bool((np.abs(a - b) <= _AGREE * a + _NOTICED).all())
+
+    def by_sequence(self, totals: Floats, n_sequences: int) -> Floats:
+        """Sums over the lanes of each sequence."""
+        ordered = totals[self.place]
+        if len(totals) == n_sequences:
+            return ordered
+        return np.bincount(self.sequence[self.place], ordered, n_sequences)
+
+
+class Sums(NamedTuple):
+    """What the lanes say together; see `recursions.Expectations`."""
+
+    log_likelihood: Floats
+    start: Floats
+    transitions: Floats
+    """Without the factor A."""
+    posteriors: Floats
+
+
+class SideBySide:
+    """The recursions on lanes, for one call."""
+
+    def __init__(self, startprob: Floats, transmat: Floats, frames: Frames, offsets: Ints) -> None:
+        self.startprob, self.table, self.offsets = startprob, frames.table, offsets
+        n_rows, self.K = frames.table.shape
+        self.n_samples = frames.n_samples
+        self.padded = (self.K + 3) // 4 * 4
+        self.width = self.padded + (8 if self.padded % 64 == 0 else 0)  # neighbours at different places of the cache
+        self.panels, self.panels_back = np.empty(self.K * self.padded), np.empty(self.K * self.padded)
+        pack_panels(transmat, self.panels)
+        pack_panels(np.ascontiguousarray(transmat.T), self.panels_back)
+        self.rows, self.E, self.shift = _NO_ROWS, np.empty(0), np.empty(0)
+        self.possible = True
+        if frames.rows is not None:
+            self.rows, self.E, self.shift = frames.rows, np.zeros(n_rows * self.width), np.empty(n_rows)
+            if not exponentiate_scaled(frames.table, 0, n_rows, self.E, 0, self.width, self.shift):
+                self.possible = not (self.shift == -np.inf)[frames.rows].any()
+        self.possible = self.possible and starts_are_possible(startprob, frames.table, self.rows, offsets)
+
+    def score(self) -> Floats | None:
+        """Log-likelihood of each sequence; None where it has to be found otherwise."""
+        return self._attempt(self._score)
+
+    def smooth(self, weights: Floats, *, summed: bool) -> Sums | None:
+        """All that Baum-Welch needs, or without `summed` the posteriors alone; None as in `score`."""
+        return self._attempt(lambda lanes: self._smooth(lanes, weights, summed))
+
+    def _attempt(self, solve: Callable[[Lanes], tuple[R, bool] | None]) -> R | None:
+        lanes = self._lanes(0) if self.possible else None
+        while lanes is not None:
+            found = solve(lanes)
+            if found is None or found[1]:
+                return None if found is None else found[0]
+            lanes = self._lanes(4 * lanes.warm)
+        return None
+
+    def _lanes(self, least_warm: int) -> Lanes | None:
+        """Lanes with at least so many steps to come in over; None where there are too few of them."""
+        offsets, lengths = self.offsets, np.diff(self.offsets)
+        total, longest = int(offsets[-1]), int(lengths.max())
+        steps, warm = max(min(_STEPS, total // LANES), 1), 0
+        s = int(lengths.argmax())
+        if longest > 1.5 * steps:
+            warm = max(least_warm, self._warm(int(offsets[s]), int(offsets[s + 1])))
+            steps = max(steps, 8 * warm)
+        if longest > 1.5 * steps:
+            parts = -(-lengths // steps)
+            if longest > total // 2:  # full batches
+                parts[s] = min(-(-parts[s] // LANES) * LANES, longest // (4 * warm))
+        else:
+            parts, warm = np.ones(len(lengths), np.int64), 0
+        n_lanes = int(parts.sum())
+        if n_lanes < LANES // 4 or (warm == 0 and longest * LANES > 4 * total):
+            return None
+        if n_lanes == len(lengths):
+            begin, length = offsets[:-1], lengths
+            before = after = np.zeros(n_lanes, np.int64)
+            sequence = np.arange(n_lanes)
+        else:
+            sequence = np.repeat(np.arange(len(lengths)), parts)
+            number, of = np.arange(n_lanes) - np.repeat(np.cumsum(parts) - parts, parts), parts[sequence]
+            begin = offsets[sequence] + lengths[sequence] * number // of
+            length = offsets[sequence] + lengths[sequence] * (number + 1) // of - begin
+            before, after = (number > 0).astype(np.int64), (number + 1 < of).astype(np.int64)
+        if length.min() == longest:
+            return Lanes(begin, length, before, after, sequence, sequence, warm)
+        order = np.argsort(-length, kind="stable")
+        place = np.empty(n_lanes, np.int64)
+        place[order] = np.arange(n_lanes)
+        return Lanes(begin[order], length[order], before[order], after[order], sequence[order], place, warm)
+
+    def _warm(self, begin: int, end: int) -> int:
+        frames = self.table, self.rows, self.E, self.shift, self.width
+        return 5 * forgetting_time(self.panels, *frames, begin, end, (end - begin) // 32) // 4
+
+    def _score(self, lanes: Lanes) -> tuple[Floats, bool] | None:
+        totals = np.empty(len(lanes.begin))
+        entries, ends = (np.empty((len(totals), self.K)) for _ in range(2))
+
+        def run(part: slice) -> bool:
+            return score_batches(
+                *(self.startprob, self.panels, self.table, self.rows, self.E, self.shift, self.width),
+                *(lanes.warm, lanes.begin, lanes.length, lanes.before, lanes.after, part.start, part.stop),
+                *(entries, ends, totals),
+            )
+
+        if not all(map_pieces(run, lanes.pieces(5.0 + 0.03 * self.K**2))):
+            return None
+        return lanes.by_sequence(totals, len(self.offsets) - 1), lanes.agree(entries, ends)
+
+    def _smooth(self, lanes: Lanes, weights: Floats, summed: bool) -> tuple[Sums, bool] | None:
+        K = self.K
+        totals = np.empty(len(lanes.begin))
+        entries, ends, heads, exits = (np.empty((len(totals), K)) for _ in range(4))
+        by_row = summed and self.rows.size > 0
+        posteriors = np.empty((0 if by_row else self.n_samples, K))
+        lane_weights = weights[lanes.sequence]
+
+        def run(part: slice) -> tuple[bool, Floats, Floats, Floats]:
+            start = np.zeros(K)
+            transitions = np.zeros(((K + 7) // 8 * 8, self.width) if summed else (0, 0))
+            rows = np.zeros(self.E.size if by_row else 0)
+            done = smooth_batches(
+                *(self.startprob, self.panels, self.panels_back, self.table, self.rows, self.E, self.shift),
+                *(self.width, lanes.warm, lanes.begin, lanes.length, lanes.before, lanes.after, lane_weights),
+                *(part.start, part.stop, entries, ends, heads, exits, totals),
+                *(start, transitions, rows, posteriors),
+            )
+            return done, start, transitions, rows
+
+        found = map_pieces(run, lanes.pieces(15.0 + 0.12 * K**2))
+        if not all(done for done, *_ in found):
+            return None
+        _, start, transitions, rows = sum_in_order(found)
+        if by_row:
+            posteriors = np.ascontiguousarray(rows.reshape(-1, self.width)[:, :K])
+        sums = Sums(lanes.by_sequence(totals, len(self.offsets) - 1), start, transitions[:K, :K], posteriors)
+        return sums, lanes.agree(entries, ends) and lanes.agree(heads, exits)
+
+
+def side_by_side(startprob: Floats, transmat: Floats, frames: Frames, offsets: Ints) -> SideBySide | None:
+    """Return the recursions on lanes, where these are faster: enough work, and A constant and without zeros."""
+    K = len(startprob)
+    if transmat.ndim != 2 or frames.n_samples * (K + 8) < _LEAST_WORK or not transmat.min() >= _SMALLEST_ENTRY:
+        return None
+    return SideBySide(startprob, transmat, frames, offsets)

@@ -1,0 +1,419 @@
+r"""Forward and backward recursions of many stretches of data side by side, where A is constant and has no zeros.
+
+Sixteen stretches, the lanes, take their n-th step together, so that one step of all is a product of matrices,
+
+    alpha_t = (alpha_{t-1} A) o e_t        w_t = e_t o (A w_{t+1})        gamma_t = alpha_t o (A w_{t+1})
+
+with a row for each lane. A lane is a sequence, or a part of a long one. Such a part has to know what is before and
+after it: both recursions come in over `warm` steps more, starting from an even law, whose traces fade as A has no
+zeros. How far they faded is not assumed but returned: `entries` and `exits` are what a lane began with, `ends` and
+`heads` what its neighbours arrived at, and the caller compares them.
+
+alpha is divided by its sum every eighth step if that is below 1e-30. With entries of A of 1e-24 and more, and the
+largest of each e_t being 1, it cannot come down to 1e-230 in between, and what is lost by 1e-100 beside the largest
+cannot matter later (see `forward_pass`). beta is brought back to alpha . beta = weight at the same steps.
+
+Lanes of a batch lie in order of falling length, and come from row 0 on; the rows of a batch that no lane uses hold
+zeros or what an earlier lane left there. States are padded with zeros to a multiple of 4.
+"""
+
+import math
+
+import numpy as np
+
+from statespace.foundations.kernel import kernel
+from statespace.foundations.register_tile import ROWS, add_tile, dot, weigh_and_pair_tile, weigh_tile
+from statespace.protocols import Floats, Ints
+
+LANES = 16
+BLOCK = 16
+"""Steps whose transitions are summed at a time."""
+SMALL = 1e-30
+
+
+@kernel
+def _start(startprob: Floats, table: Floats, row: int, E: Floats, e_at: int, m: float, alpha: Floats, at: int) -> float:
+    """Write alpha_1, of sum 1, and return log p(x_1)."""
+    K = startprob.size
+    c = 0.0
+    for j in range(K):
+        a = startprob[j] * E[e_at + j]
+        alpha[at + j] = a
+        c += a
+    if c < 1e-40:
+        # The likeliest state may be one that no sequence starts in
+        m = -math.inf
+        for j in range(K):
+            if startprob[j] > 0.0:
+                m = max(m, math.log(startprob[j]) + table[row, j])
+        c = 0.0
+        for j in range(K):
+            a = math.exp(math.log(startprob[j]) + table[row, j] - m) if startprob[j] > 0.0 else 0.0
+            alpha[at + j] = a
+            c += a
+    for j in range(K):
+        alpha[at + j] /= c
+    return m + math.log(c)
+
+
+@kernel
+def lockstep(
+    panels: Floats, K: int, width: int, E: Floats, places: Ints, n_rows: int, x: Floats, x_at: int, out: Floats, to: int
+) -> None:
+    """out = e o (x times the matrix of the panels), in rows 0..n_rows-1."""
+    padded = (K + 3) // 4 * 4
+    for c in range(0, padded - 7, 8):
+        for r in range(0, n_rows, ROWS):
+            weigh_tile(8, K, x, x_at + r * width, width, panels, c * K, E, c, places, r, out, to + r * width + c, width)
+    if padded & 4:
+        c = padded - 4
+        for r in range(0, n_rows, ROWS):
+            weigh_tile(4, K, x, x_at + r * width, width, panels, c * K, E, c, places, r, out, to + r * width + c, width)
+
+
+@kernel
+def _scale(x: Floats, at: int, padded: int, factor: float) -> None:
+    for j in range(padded):
+        x[at + j] *= factor
+
+
+@kernel
+def keep_in_range(
+    x: Floats, at: int, width: int, padded: int, ones: Floats, n_rows: int, threshold: float, logs: Floats
+) -> None:
+    """Divide rows by their sum where it is below the threshold, and add its logarithm to logs."""
+    for w in range(n_rows):
+        c = dot(padded, x, at + w * width, ones, 0)
+        if 0.0 < c < threshold:
+            _scale(x, at + w * width, padded, 1.0 / c)
+            logs[w] += math.log(c)
+
+
+@kernel
+def _look_up(rows: Ints, v: int, begin: Ints, base: Ints, width: int, first: int, last: int, places: Ints) -> None:
+    """Places in E of the step v of the lanes first..last-1."""
+    if rows.size:
+        for w in range(first, last):
+            places[w] = rows[begin[w] + v] * width
+    else:
+        for w in range(first, last):
+            places[w] = (base[w] + v) * width
+
+
+@kernel
+def forward_lanes(
+    startprob: Floats,
+    panels: Floats,
+    table: Floats,
+    rows: Ints,
+    E: Floats,
+    shift: Floats,
+    width: int,
+    warm: int,
+    begin: Ints,
+    length: Ints,
+    base: Ints,
+    before: Ints,
+    alpha: Floats,
+    mask: int,
+    entries: Floats,
+    ends: Floats,
+    totals: Floats,
+) -> None:
+    """Forward recursion of one batch.
+
+    Parameters
+    ----------
+    startprob : (K,)
+        pi.
+    panels : (K * padded,)
+        A, by `pack_panels`.
+    table : (n_rows, K)
+        Log-likelihoods.
+    rows : (n_samples,)
+        The row of each step; empty where step t has row t, and E has what the lanes need.
+    E, shift : (n_frames * width,), (n_frames,)
+        By `exponentiate_scaled`.
+    width : int
+        Numbers from one row to the next in E and in alpha.
+    warm : int
+        Steps to come in over.
+    begin, length, base, before : (n_lanes,)
+        The first step of each lane, its steps, its frame of the first step, and whether it goes on from another.
+    alpha : ((n_steps or 2, and 2) * LANES * width,)
+        Filled with alpha: step v in row block `v & mask`; the last two blocks are scratch.
+    mask : int
+        -1, or 1 where only two steps are kept.
+    entries, ends : (n_lanes, K)
+        Filled with the law before the first step of a lane that goes on, and at the last.
+    totals : (n_lanes,)
+        Filled with the log-probability of the lane given what is before it.
+
+    """
+    K, n_lanes = startprob.size, begin.size
+    padded = (K + 3) // 4 * 4
+    step = LANES * width
+    spare = alpha.size - 2 * step
+    ones = np.ones(padded)
+    places = np.zeros(LANES, np.int64)
+    logs, shifts = np.zeros(LANES), np.zeros(LANES)
+    n_rows = (n_lanes + ROWS - 1) // ROWS * ROWS
+    goes_on = before.max() > 0
+    source = spare
+
+    # Coming in
+    if goes_on:
+        for w in range(n_lanes):
+            for j in range(K):
+                alpha[spare + w * width + j] = 1.0 / K
+        for v in range(-warm, 0):
+            for w in range(n_lanes):
+                if before[w]:
+                    _look_up(rows, v, begin, base, width, w, w + 1, places)
+            target = spare + step if source == spare else spare
+            lockstep(panels, K, width, E, places, n_rows, alpha, source, alpha, target)
+            source = target
+            if v & 7 == 7:
+                keep_in_range(alpha, source, width, padded, ones, n_rows, SMALL, logs)
+        keep_in_range(alpha, source, width, padded, ones, n_rows, math.inf, logs)
+        for w in range(n_lanes):
+            logs[w] = 0.0
+            for j in range(K):
+                entries[w, j] = alpha[source + w * width + j]
+
+    # The steps of the lanes
+    active = n_lanes
+    longest = length[0]
+    for v in range(longest + 1):
+        last = ((v - 1) & mask) * step
+        while active and length[active - 1] == v:
+            active -= 1
+            c = dot(padded, alpha, last + active * width, ones, 0)
+            totals[active] = shifts[active] + (logs[active] + math.log(c))
+            for j in range(K):
+                ends[active, j] = alpha[last + active * width + j] / c
+        if v == longest:
+            break
+        here = (v & mask) * step
+        n_rows = (active + ROWS - 1) // ROWS * ROWS
+        if rows.size:
+            for w in range(active):
+                r = rows[begin[w] + v]
+                places[w] = r * width
+                shifts[w] += shift[r]
+        else:
+            for w in range(active):
+                r = base[w] + v
+                places[w] = r * width
+                shifts[w] += shift[r]
+        if v or goes_on:
+            lockstep(panels, K, width, E, places, n_rows, alpha, last if v else source, alpha, here)
+        if v == 0:
+            for w in range(n_lanes):
+                if not before[w]:
+                    row = rows[begin[w]] if rows.size else begin[w]
+                    shifts[w] = _start(startprob, table, row, E, places[w], shifts[w], alpha, here + w * width)
+        if v & 7 == 7:
+            keep_in_range(alpha, here, width, padded, ones, n_rows, SMALL, logs)
+
+
+@kernel
+def backward_lanes(
+    panels: Floats,
+    rows: Ints,
+    E: Floats,
+    width: int,
+    warm: int,
+    begin: Ints,
+    length: Ints,
+    base: Ints,
+    before: Ints,
+    after: Ints,
+    weights: Floats,
+    alpha: Floats,
+    w_block: Floats,
+    gamma: Floats,
+    heads: Floats,
+    exits: Floats,
+    start: Floats,
+    transitions: Floats,
+    by_row: Floats,
+    posteriors: Floats,
+) -> None:
+    """Backward recursion of a batch that `forward_lanes` has gone through with mask = -1.
+
+    Parameters
+    ----------
+    panels : (K * padded,)
+        The transpose of A, by `pack_panels`.
+    rows, E, width, warm, begin, length, base, before, alpha
+        As in `forward_lanes`.
+    after, weights : (n_lanes,)
+        Whether another lane goes on from this one; the weight of its sequence.
+    w_block : ((BLOCK + 1) * LANES * width,)
+        Scratch.
+    gamma : (BLOCK * LANES * width,)
+        Scratch where there is no by_row.
+    heads, exits : (n_lanes, K)
+        Filled with beta, of sum 1, at the step before a lane that goes on, and at the last of one that is gone on from.
+    start : (K,)
+        gamma at the first step of sequences is added.
+    transitions : (rounded up to 8, width), or (0, 0)
+        The sum of alpha_t(i) w_{t+1}(j) is added.
+    by_row : (E.size,) or (0,)
+        gamma of each step is added to the step's row.
+    posteriors : (n_samples, K) or (0, 0)
+        Filled with gamma.
+
+    """
+    K, n_lanes = start.size, begin.size
+    padded = (K + 3) // 4 * 4
+    step = LANES * width
+    spare = alpha.size - 2 * step
+    ones = np.ones(padded)
+    places = np.zeros(LANES, np.int64)
+    unread = np.zeros(LANES)
+    b = np.zeros(step)
+    unweighted, still = np.ones(padded), np.zeros(LANES, np.int64)
+    all_rows = (n_lanes + ROWS - 1) // ROWS * ROWS
+
+    # Coming in
+    source = spare
+    if after.max() > 0:
+        for w in range(n_lanes):
+            for j in range(K):
+                alpha[spare + w * width + j] = 1.0 / K if after[w] else 0.0
+        for y in range(warm - 1, -1, -1):
+            for w in range(n_lanes):
+                if after[w]:
+                    _look_up(rows, length[w] + y, begin, base, width, w, w + 1, places)
+            if y == warm - 1:
+                for w in range(n_lanes):
+                    for j in range(padded):
+                        alpha[source + w * width + j] *= E[places[w] + j]
+            else:
+                target = spare + step if source == spare else spare
+                lockstep(panels, K, width, E, places, all_rows, alpha, source, alpha, target)
+                source = target
+            if y & 7 == 0:
+                keep_in_range(alpha, source, width, padded, ones, all_rows, SMALL, unread)
+
+    # The steps of the lanes
+    longest = length[0]
+    active = 0
+    for i in range(w_block.size):
+        w_block[i] = 0.0
+    for u in range(longest - 1, -1, -1):
+        q = u % BLOCK
+        if q == BLOCK - 1 or u == longest - 1:
+            # w of the step after the block
+            for i in range(step):
+                w_block[(q + 1) * step + i] = w_block[i] if u < longest - 1 else 0.0
+            for i in range((q + 1) * step):
+                w_block[i] = 0.0
+        joined = active
+        while active < n_lanes and length[active] == u + 1:
+            if after[active]:
+                for j in range(padded):
+                    w_block[(q + 1) * step + active * width + j] = alpha[source + active * width + j]
+            active += 1
+        n_rows = (active + ROWS - 1) // ROWS * ROWS
+        _look_up(rows, u, begin, base, width, 0, active, places)
+        here, there = u * step, (q + 1) * step
+        if active > joined or u % 8 == 6 or u == 0:
+            lockstep(panels, K, width, unweighted, still, n_rows, w_block, there, b, 0)
+            for w in range(active):
+                row, at = w * width, here + w * width
+                if w >= joined:
+                    if after[w]:
+                        c = dot(padded, b, row, ones, 0)
+                        for j in range(K):
+                            exits[w, j] = b[row + j] / c
+                    else:
+                        for j in range(padded):
+                            b[row + j] = 1.0
+                g = dot(padded, alpha, at, b, row)
+                f = weights[w] / g if weights[w] > 0.0 else 0.0
+                for j in range(padded):
+                    w_block[there + row + j] *= f
+                    pair = alpha[at + j] * (b[row + j] * f)
+                    if by_row.size:
+                        by_row[places[w] + j] += pair
+                    else:
+                        gamma[q * step + row + j] = pair
+                    if j < K and u == 0 and not before[w]:
+                        start[j] += pair
+                    w_block[q * step + row + j] = E[places[w] + j] * (b[row + j] * f)
+        else:
+            _paired_step(
+                panels, K, width, E, places, n_rows, w_block, there, q * step, alpha, here, by_row, gamma, q * step
+            )
+        if q == 0:
+            if transitions.size:
+                n = min(BLOCK, longest - u) * LANES
+                for i in range(0, K, 8):
+                    for j in range(0, padded - 7, 8):
+                        add_tile(
+                            8, n, alpha, here + i, 1, width, w_block, step + j, width, transitions, i * width + j, width
+                        )
+                    if padded & 4:
+                        j = padded - 4
+                        add_tile(
+                            4, n, alpha, here + i, 1, width, w_block, step + j, width, transitions, i * width + j, width
+                        )
+            if posteriors.size:
+                for w in range(n_lanes):
+                    for s in range(min(BLOCK, length[w] - u)):
+                        at = s * step + w * width
+                        target = posteriors[begin[w] + u + s]
+                        for j in range(K):
+                            target[j] = gamma[at + j]
+    if before.max() > 0:
+        lockstep(panels, K, width, unweighted, still, all_rows, w_block, 0, b, 0)
+        for w in range(n_lanes):
+            c = dot(padded, b, w * width, ones, 0)
+            for j in range(K):
+                heads[w, j] = b[w * width + j] / c
+
+
+@kernel
+def _paired_step(
+    panels: Floats,
+    K: int,
+    width: int,
+    E: Floats,
+    places: Ints,
+    n_rows: int,
+    w_block: Floats,
+    there: int,
+    here: int,
+    alpha: Floats,
+    at: int,
+    by_row: Floats,
+    gamma: Floats,
+    to: int,
+) -> None:
+    """w and gamma from the w of the step after; gamma is added to by_row, or stored where there is none."""
+    padded = (K + 3) // 4 * 4
+    for c in range(0, padded - 3, 8):
+        wide = padded - c >= 8
+        for r in range(0, n_rows, ROWS):
+            d = r * width
+            x, o, y, p = there + d, here + d + c, at + d + c, to + d + c
+            if by_row.size:
+                if wide:
+                    weigh_and_pair_tile(
+                        8, 1, K, w_block, x, width, panels, c * K, E, c, places, r, w_block, o, alpha, y, by_row, 0
+                    )
+                else:
+                    weigh_and_pair_tile(
+                        4, 1, K, w_block, x, width, panels, c * K, E, c, places, r, w_block, o, alpha, y, by_row, 0
+                    )
+            elif wide:
+                weigh_and_pair_tile(
+                    8, 0, K, w_block, x, width, panels, c * K, E, c, places, r, w_block, o, alpha, y, gamma, p
+                )
+            else:
+                weigh_and_pair_tile(
+                    4, 0, K, w_block, x, width, panels, c * K, E, c, places, r, w_block, o, alpha, y, gamma, p
+                )
