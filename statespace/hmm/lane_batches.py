@@ -75,15 +75,13 @@ def score_batches(
     Without `rows`, E and shift are empty. False, and nothing of use, if a step is impossible in all states.
     """
     alpha = np.zeros(4 * LANES * width)
-    frames, scales, base = _room_for_frames(rows, E, shift, width, warm, length[first])
+    batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, warm, begin, length, first)
     for a in range(first, last, LANES):
         z = min(a + LANES, last)
-        if not rows.size and not _read_frames(
-            table, width, warm, begin, length, before, after, a, z, frames, scales, base
-        ):
+        if not _read_batch(table, rows, width, warm, begin, length, before, after, a, z, frames, scales, base, first_row):
             return False
         forward_lanes(
-            startprob, panels, table, rows, frames, scales, width, warm, begin[a:z], length[a:z], base, before[a:z],
+            startprob, panels, table, batch_rows, frames, scales, width, warm, base, length[a:z], before[a:z], first_row,
             alpha, 1, entries[a:z], ends[a:z], totals[a:z],
         )  # fmt: skip
     return True
@@ -119,44 +117,39 @@ def smooth_batches(
 ) -> bool:
     """Both recursions of the lanes first..last-1; see `score_batches` and `backward_lanes`."""
     step = LANES * width
-    alpha = np.zeros((length[first] + 2) * step)
-    w_block = np.zeros((BLOCK + 1) * step)
-    gamma = np.zeros(BLOCK * step)
-    frames, scales, base = _room_for_frames(rows, E, shift, width, warm, length[first])
+    alpha, w_block, gamma = np.zeros((length[first] + 2) * step), np.zeros((BLOCK + 1) * step), np.zeros(BLOCK * step)
+    batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, warm, begin, length, first)
     for a in range(first, last, LANES):
         z = min(a + LANES, last)
-        if not rows.size and not _read_frames(
-            table, width, warm, begin, length, before, after, a, z, frames, scales, base
-        ):
+        if not _read_batch(table, rows, width, warm, begin, length, before, after, a, z, frames, scales, base, first_row):
             return False
         forward_lanes(
-            startprob, panels, table, rows, frames, scales, width, warm, begin[a:z], length[a:z], base, before[a:z],
+            startprob, panels, table, batch_rows, frames, scales, width, warm, base, length[a:z], before[a:z], first_row,
             alpha, -1, entries[a:z], ends[a:z], totals[a:z],
         )  # fmt: skip
         backward_lanes(
-            panels_back, rows, frames, width, warm, begin[a:z], length[a:z], base, before[a:z], after[a:z],
-            weights[a:z], alpha, w_block, gamma, heads[a:z], exits[a:z], start, transitions, by_row, posteriors,
+            panels_back, batch_rows, frames, width, warm, base, length[a:z], before[a:z], after[a:z], weights[a:z],
+            alpha, w_block, gamma, heads[a:z], exits[a:z], start, transitions, by_row, posteriors, begin[a:z],
         )  # fmt: skip
     return True
 
 
 @kernel
-def _room_for_frames(
-    rows: Ints, E: Floats, shift: Floats, width: int, warm: int, longest: int
-) -> tuple[Floats, Floats, Ints]:
-    """E and shift as they are, or room for those of a batch; and the frame at which each lane begins."""
-    n = longest + 2 * warm
-    base = np.empty(LANES, np.int64)
-    for w in range(LANES):
-        base[w] = w * n + warm
+def _frames_of_a_batch(
+    rows: Ints, E: Floats, shift: Floats, width: int, warm: int, begin: Ints, length: Ints, first: int
+) -> tuple[Ints, Floats, Floats, Ints, Ints]:
+    """Rows, E and shift as they are, or room for those of a batch; and room for where its lanes begin in them."""
+    base, first_row = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
     if rows.size:
-        return E, shift, base
-    return np.zeros(LANES * n * width), np.zeros(LANES * n), base
+        return rows, E, shift, base, first_row
+    n = LANES * (length[first] + 2 * warm)
+    return np.arange(n), np.zeros(n * width), np.zeros(n), base, first_row
 
 
 @kernel
-def _read_frames(
+def _read_batch(
     table: Floats,
+    rows: Ints,
     width: int,
     warm: int,
     begin: Ints,
@@ -168,13 +161,20 @@ def _read_frames(
     frames: Floats,
     scales: Floats,
     base: Ints,
+    first_row: Ints,
 ) -> bool:
-    """Exponentiate the steps of a batch, and those that its lanes come in over."""
+    """Where the lanes of a batch begin; without rows, exponentiate their steps, and those that they come in over."""
     possible = True
-    for w in range(first, last):
-        a, z = begin[w] - warm * before[w], begin[w] + length[w] + warm * after[w]
-        place = base[w - first] - warm * before[w]
-        possible &= exponentiate_scaled(table, a, z, frames, place, width, scales)
+    n = length[first] + 2 * warm
+    for w in range(last - first):
+        t = begin[first + w]
+        if rows.size:
+            base[w], first_row[w] = t, rows[t]
+        else:
+            base[w], first_row[w] = w * n + warm, t
+            a, z = t - warm * before[first + w], t + length[first + w] + warm * after[first + w]
+            place = base[w] - warm * before[first + w]
+            possible &= exponentiate_scaled(table, a, z, frames, place, width, scales)
     return possible
 
 
@@ -190,7 +190,9 @@ def forgetting_time(
     padded = (K + 3) // 4 * 4
     x = np.zeros(2 * ROWS * width)
     ones, logs, places = np.ones(padded), np.zeros(ROWS), np.zeros(ROWS, np.int64)
-    frame, scale = (np.empty(0), np.empty(0)) if rows.size else (np.zeros(ROWS // 2 * width), np.empty(ROWS // 2))
+    frames, scales = E, shift
+    if not rows.size:
+        frames, scales = np.zeros(ROWS // 2 * width), np.zeros(ROWS // 2)
     for w in range(ROWS):
         for j in range(K):
             x[w * width + j] = 1.0 / K if w & 1 else 1.0 / (1.0 + j * j)
@@ -201,10 +203,10 @@ def forgetting_time(
             if rows.size:
                 places[2 * p] = places[2 * p + 1] = rows[t] * width
             else:
-                exponentiate_scaled(table, t, t + 1, frame, p, width, scale)
+                exponentiate_scaled(table, t, t + 1, frames, p, width, scales)
                 places[2 * p] = places[2 * p + 1] = p * width
         target = ROWS * width - source
-        lockstep(panels, K, width, E if rows.size else frame, places, ROWS, x, source, x, target)
+        lockstep(panels, K, width, frames, places, ROWS, x, source, x, target)
         source = target
         if n % 8 == 0:
             keep_in_range(x, source, width, padded, ones, ROWS, math.inf, logs)

@@ -72,12 +72,6 @@ def lockstep(
 
 
 @kernel
-def _scale(x: Floats, at: int, padded: int, factor: float) -> None:
-    for j in range(padded):
-        x[at + j] *= factor
-
-
-@kernel
 def keep_in_range(
     x: Floats, at: int, width: int, padded: int, ones: Floats, n_rows: int, threshold: float, logs: Floats
 ) -> None:
@@ -85,19 +79,16 @@ def keep_in_range(
     for w in range(n_rows):
         c = dot(padded, x, at + w * width, ones, 0)
         if 0.0 < c < threshold:
-            _scale(x, at + w * width, padded, 1.0 / c)
+            for j in range(padded):
+                x[at + w * width + j] *= 1.0 / c
             logs[w] += math.log(c)
 
 
 @kernel
-def _look_up(rows: Ints, v: int, begin: Ints, base: Ints, width: int, first: int, last: int, places: Ints) -> None:
+def _look_up(rows: Ints, v: int, begin: Ints, width: int, first: int, last: int, places: Ints) -> None:
     """Places in E of the step v of the lanes first..last-1."""
-    if rows.size:
-        for w in range(first, last):
-            places[w] = rows[begin[w] + v] * width
-    else:
-        for w in range(first, last):
-            places[w] = (base[w] + v) * width
+    for w in range(first, last):
+        places[w] = rows[begin[w] + v] * width
 
 
 @kernel
@@ -112,8 +103,8 @@ def forward_lanes(
     warm: int,
     begin: Ints,
     length: Ints,
-    base: Ints,
     before: Ints,
+    first_row: Ints,
     alpha: Floats,
     mask: int,
     entries: Floats,
@@ -130,16 +121,16 @@ def forward_lanes(
         A, by `pack_panels`.
     table : (n_rows, K)
         Log-likelihoods.
-    rows : (n_samples,)
-        The row of each step; empty where step t has row t, and E has what the lanes need.
+    rows : (n_steps,)
+        The row of E for each step.
     E, shift : (n_frames * width,), (n_frames,)
         By `exponentiate_scaled`.
     width : int
         Numbers from one row to the next in E and in alpha.
     warm : int
         Steps to come in over.
-    begin, length, base, before : (n_lanes,)
-        The first step of each lane, its steps, its frame of the first step, and whether it goes on from another.
+    begin, length, before, first_row : (n_lanes,)
+        The first step of each lane, its number of steps, whether it goes on from another, and its first row of table.
     alpha : ((n_steps or 2, and 2) * LANES * width,)
         Filled with alpha: step v in row block `v & mask`; the last two blocks are scratch.
     mask : int
@@ -150,7 +141,7 @@ def forward_lanes(
         Filled with the log-probability of the lane given what is before it.
 
     """
-    K, n_lanes = startprob.size, begin.size
+    K, n_lanes = startprob.size, length.size
     padded = (K + 3) // 4 * 4
     step = LANES * width
     spare = alpha.size - 2 * step
@@ -169,7 +160,7 @@ def forward_lanes(
         for v in range(-warm, 0):
             for w in range(n_lanes):
                 if before[w]:
-                    _look_up(rows, v, begin, base, width, w, w + 1, places)
+                    _look_up(rows, v, begin, width, w, w + 1, places)
             target = spare + step if source == spare else spare
             lockstep(panels, K, width, E, places, n_rows, alpha, source, alpha, target)
             source = target
@@ -196,23 +187,17 @@ def forward_lanes(
             break
         here = (v & mask) * step
         n_rows = (active + ROWS - 1) // ROWS * ROWS
-        if rows.size:
-            for w in range(active):
-                r = rows[begin[w] + v]
-                places[w] = r * width
-                shifts[w] += shift[r]
-        else:
-            for w in range(active):
-                r = base[w] + v
-                places[w] = r * width
-                shifts[w] += shift[r]
+        for w in range(active):
+            r = rows[begin[w] + v]
+            places[w] = r * width
+            shifts[w] += shift[r]
         if v or goes_on:
-            lockstep(panels, K, width, E, places, n_rows, alpha, last if v else source, alpha, here)
+            from_here = last if v else source
+            lockstep(panels, K, width, E, places, n_rows, alpha, from_here, alpha, here)
         if v == 0:
             for w in range(n_lanes):
                 if not before[w]:
-                    row = rows[begin[w]] if rows.size else begin[w]
-                    shifts[w] = _start(startprob, table, row, E, places[w], shifts[w], alpha, here + w * width)
+                    shifts[w] = _start(startprob, table, first_row[w], E, places[w], shifts[w], alpha, here + w * width)
         if v & 7 == 7:
             keep_in_range(alpha, here, width, padded, ones, n_rows, SMALL, logs)
 
@@ -226,7 +211,6 @@ def backward_lanes(
     warm: int,
     begin: Ints,
     length: Ints,
-    base: Ints,
     before: Ints,
     after: Ints,
     weights: Floats,
@@ -239,6 +223,7 @@ def backward_lanes(
     transitions: Floats,
     by_row: Floats,
     posteriors: Floats,
+    place: Ints,
 ) -> None:
     """Backward recursion of a batch that `forward_lanes` has gone through with mask = -1.
 
@@ -246,7 +231,7 @@ def backward_lanes(
     ----------
     panels : (K * padded,)
         The transpose of A, by `pack_panels`.
-    rows, E, width, warm, begin, length, base, before, alpha
+    rows, E, width, warm, begin, length, before, alpha
         As in `forward_lanes`.
     after, weights : (n_lanes,)
         Whether another lane goes on from this one; the weight of its sequence.
@@ -262,11 +247,11 @@ def backward_lanes(
         The sum of alpha_t(i) w_{t+1}(j) is added.
     by_row : (E.size,) or (0,)
         gamma of each step is added to the step's row.
-    posteriors : (n_samples, K) or (0, 0)
-        Filled with gamma.
+    posteriors, place : (n_samples, K) or (0, K), (n_lanes,)
+        Filled with gamma, from row `place` on for each lane.
 
     """
-    K, n_lanes = start.size, begin.size
+    K, n_lanes = start.size, length.size
     padded = (K + 3) // 4 * 4
     step = LANES * width
     spare = alpha.size - 2 * step
@@ -286,7 +271,7 @@ def backward_lanes(
         for y in range(warm - 1, -1, -1):
             for w in range(n_lanes):
                 if after[w]:
-                    _look_up(rows, length[w] + y, begin, base, width, w, w + 1, places)
+                    _look_up(rows, length[w] + y, begin, width, w, w + 1, places)
             if y == warm - 1:
                 for w in range(n_lanes):
                     for j in range(padded):
@@ -318,7 +303,7 @@ def backward_lanes(
                     w_block[(q + 1) * step + active * width + j] = alpha[source + active * width + j]
             active += 1
         n_rows = (active + ROWS - 1) // ROWS * ROWS
-        _look_up(rows, u, begin, base, width, 0, active, places)
+        _look_up(rows, u, begin, width, 0, active, places)
         here, there = u * step, (q + 1) * step
         if active > joined or u % 8 == 6 or u == 0:
             lockstep(panels, K, width, unweighted, still, n_rows, w_block, there, b, 0)
@@ -365,7 +350,7 @@ def backward_lanes(
                 for w in range(n_lanes):
                     for s in range(min(BLOCK, length[w] - u)):
                         at = s * step + w * width
-                        target = posteriors[begin[w] + u + s]
+                        target = posteriors[place[w] + u + s]
                         for j in range(K):
                             target[j] = gamma[at + j]
     if before.max() > 0:
