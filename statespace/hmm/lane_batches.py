@@ -74,7 +74,7 @@ def score_batches(
 
     Without `rows`, E and shift are empty. False, and nothing of use, if a step is impossible in all states.
     """
-    alpha = np.zeros(4 * LANES * width)
+    alpha, scaled = np.zeros(4 * LANES * width), np.zeros(length[first] // 8 + 1, np.int64)
     batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, warm, begin, length, first)
     for a in range(first, last, LANES):
         z = min(a + LANES, last)
@@ -82,7 +82,7 @@ def score_batches(
             return False
         forward_lanes(
             startprob, panels, table, batch_rows, frames, scales, width, warm, base, length[a:z], before[a:z], first_row,
-            alpha, 1, entries[a:z], ends[a:z], totals[a:z],
+            alpha, scaled, 1, entries[a:z], ends[a:z], totals[a:z],
         )  # fmt: skip
     return True
 
@@ -117,6 +117,7 @@ def smooth_batches(
 ) -> bool:
     """Both recursions of the lanes first..last-1; see `score_batches` and `backward_lanes`."""
     step = LANES * width
+    scaled = np.zeros(length[first] // 8 + 1, np.int64)
     alpha, w_block, gamma = np.zeros((length[first] + 2) * step), np.zeros((BLOCK + 1) * step), np.zeros(BLOCK * step)
     batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, warm, begin, length, first)
     for a in range(first, last, LANES):
@@ -125,11 +126,11 @@ def smooth_batches(
             return False
         forward_lanes(
             startprob, panels, table, batch_rows, frames, scales, width, warm, base, length[a:z], before[a:z], first_row,
-            alpha, -1, entries[a:z], ends[a:z], totals[a:z],
+            alpha, scaled, -1, entries[a:z], ends[a:z], totals[a:z],
         )  # fmt: skip
         backward_lanes(
             panels_back, batch_rows, frames, width, warm, base, length[a:z], before[a:z], after[a:z], weights[a:z],
-            alpha, w_block, gamma, heads[a:z], exits[a:z], start, transitions, by_row, posteriors, begin[a:z],
+            alpha, scaled, w_block, gamma, heads[a:z], exits[a:z], start, transitions, by_row, posteriors, begin[a:z],
         )  # fmt: skip
     return True
 
@@ -189,7 +190,7 @@ def forgetting_time(
     K = table.shape[1]
     padded = (K + 3) // 4 * 4
     x = np.zeros(2 * ROWS * width)
-    ones, logs, places = np.ones(padded), np.zeros(ROWS), np.zeros(ROWS, np.int64)
+    ones, logs, sums, places = np.ones(padded), np.zeros(ROWS), np.empty(ROWS), np.zeros(ROWS, np.int64)
     frames, scales = E, shift
     if not rows.size:
         frames, scales = np.zeros(ROWS // 2 * width), np.zeros(ROWS // 2)
@@ -209,7 +210,7 @@ def forgetting_time(
         lockstep(panels, K, width, frames, places, ROWS, x, source, x, target)
         source = target
         if n % 8 == 0:
-            keep_in_range(x, source, width, padded, ones, ROWS, math.inf, logs)
+            keep_in_range(x, source, width, padded, ones, ROWS, math.inf, logs, sums)
             agree = True
             for p in range(ROWS // 2):
                 for j in range(K):

@@ -73,15 +73,21 @@ def lockstep(
 
 @kernel
 def keep_in_range(
-    x: Floats, at: int, width: int, padded: int, ones: Floats, n_rows: int, threshold: float, logs: Floats
-) -> None:
-    """Divide rows by their sum where it is below the threshold, and add its logarithm to logs."""
+    x: Floats, at: int, width: int, padded: int, ones: Floats, n_rows: int, threshold: float, logs: Floats, sums: Floats
+) -> bool:
+    """Divide all rows by their sums where one of these is below the threshold, and add their logarithms to logs."""
+    small = False
     for w in range(n_rows):
-        c = dot(padded, x, at + w * width, ones, 0)
-        if 0.0 < c < threshold:
-            for j in range(padded):
-                x[at + w * width + j] *= 1.0 / c
-            logs[w] += math.log(c)
+        sums[w] = dot(padded, x, at + w * width, ones, 0)
+        small |= 0.0 < sums[w] < threshold
+    if small:
+        for w in range(n_rows):
+            if sums[w] > 0.0:
+                logs[w] += math.log(sums[w])
+                factor = 1.0 / sums[w]
+                for j in range(padded):
+                    x[at + w * width + j] *= factor
+    return small
 
 
 @kernel
@@ -106,6 +112,7 @@ def forward_lanes(
     before: Ints,
     first_row: Ints,
     alpha: Floats,
+    scaled: Ints,
     mask: int,
     entries: Floats,
     ends: Floats,
@@ -133,6 +140,8 @@ def forward_lanes(
         The first step of each lane, its number of steps, whether it goes on from another, and its first row of table.
     alpha : ((n_steps or 2, and 2) * LANES * width,)
         Filled with alpha: step v in row block `v & mask`; the last two blocks are scratch.
+    scaled : (at least n_steps / 8,)
+        Filled with whether alpha was divided in each eight steps.
     mask : int
         -1, or 1 where only two steps are kept.
     entries, ends : (n_lanes, K)
@@ -147,7 +156,7 @@ def forward_lanes(
     spare = alpha.size - 2 * step
     ones = np.ones(padded)
     places = np.zeros(LANES, np.int64)
-    logs, shifts = np.zeros(LANES), np.zeros(LANES)
+    logs, shifts, sums = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
     n_rows = (n_lanes + ROWS - 1) // ROWS * ROWS
     goes_on = before.max() > 0
     source = spare
@@ -165,8 +174,8 @@ def forward_lanes(
             lockstep(panels, K, width, E, places, n_rows, alpha, source, alpha, target)
             source = target
             if v & 7 == 7:
-                keep_in_range(alpha, source, width, padded, ones, n_rows, SMALL, logs)
-        keep_in_range(alpha, source, width, padded, ones, n_rows, math.inf, logs)
+                keep_in_range(alpha, source, width, padded, ones, n_rows, SMALL, logs, sums)
+        keep_in_range(alpha, source, width, padded, ones, n_rows, math.inf, logs, sums)
         for w in range(n_lanes):
             logs[w] = 0.0
             for j in range(K):
@@ -199,7 +208,7 @@ def forward_lanes(
                 if not before[w]:
                     shifts[w] = _start(startprob, table, first_row[w], E, places[w], shifts[w], alpha, here + w * width)
         if v & 7 == 7:
-            keep_in_range(alpha, here, width, padded, ones, n_rows, SMALL, logs)
+            scaled[v >> 3] = keep_in_range(alpha, here, width, padded, ones, n_rows, SMALL, logs, sums)
 
 
 @kernel
@@ -215,6 +224,7 @@ def backward_lanes(
     after: Ints,
     weights: Floats,
     alpha: Floats,
+    scaled: Ints,
     w_block: Floats,
     gamma: Floats,
     heads: Floats,
@@ -231,7 +241,7 @@ def backward_lanes(
     ----------
     panels : (K * padded,)
         The transpose of A, by `pack_panels`.
-    rows, E, width, warm, begin, length, before, alpha
+    rows, E, width, warm, begin, length, before, alpha, scaled
         As in `forward_lanes`.
     after, weights : (n_lanes,)
         Whether another lane goes on from this one; the weight of its sequence.
@@ -257,7 +267,7 @@ def backward_lanes(
     spare = alpha.size - 2 * step
     ones = np.ones(padded)
     places = np.zeros(LANES, np.int64)
-    unread = np.zeros(LANES)
+    unread, sums = np.zeros(LANES), np.zeros(LANES)
     b = np.zeros(step)
     unweighted, still = np.ones(padded), np.zeros(LANES, np.int64)
     all_rows = (n_lanes + ROWS - 1) // ROWS * ROWS
@@ -281,7 +291,7 @@ def backward_lanes(
                 lockstep(panels, K, width, E, places, all_rows, alpha, source, alpha, target)
                 source = target
             if y & 7 == 0:
-                keep_in_range(alpha, source, width, padded, ones, all_rows, SMALL, unread)
+                keep_in_range(alpha, source, width, padded, ones, all_rows, SMALL, unread, sums)
 
     # The steps of the lanes
     longest = length[0]
@@ -305,7 +315,8 @@ def backward_lanes(
         n_rows = (active + ROWS - 1) // ROWS * ROWS
         _look_up(rows, u, begin, width, 0, active, places)
         here, there = u * step, (q + 1) * step
-        if active > joined or u % 8 == 6 or u == 0:
+        fitted = u % 64 == 62 or (u % 8 == 6 and u + 1 < longest and scaled[(u + 1) >> 3])
+        if fitted or active > joined or u == 0:
             lockstep(panels, K, width, unweighted, still, n_rows, w_block, there, b, 0)
             for w in range(active):
                 row, at = w * width, here + w * width
