@@ -109,6 +109,8 @@ def read_symbols(X: Any, lengths: Any = None, symbols: Any = None) -> SymbolSequ
 
 def check_calendars(layout: Layout, offsets: Ints, names: list[str]) -> None:
     """Look at the dates of each sequence by itself: the next one may begin before this one ends."""
+    if all(index is None for index in layout.indexes):
+        return
     for s, (a, b) in enumerate(pairwise(offsets.tolist())):
         index = layout.indexes[0] if layout.form == "flat" else layout.indexes[s]
         if type(index).__name__ in ("DatetimeIndex", "PeriodIndex"):

@@ -46,10 +46,10 @@ class Evidence:
         """Cut between sequences, at least PIECE steps each but the last."""
         offsets = self.observations.offsets
         found, first = [], 0
-        for s in range(1, len(offsets)):
-            if offsets[s] - offsets[first] >= PIECE or s == len(offsets) - 1:
-                found.append(Piece(first, s))
-                first = s
+        while first < len(offsets) - 1:
+            last = min(int(np.searchsorted(offsets, offsets[first] + PIECE)), len(offsets) - 1)
+            found.append(Piece(first, last))
+            first = last
         return found
 
     def offsets(self, piece: Piece) -> Ints:

@@ -6,6 +6,7 @@ import numpy as np
 
 from statespace.foundations.kernel import kernel
 from statespace.foundations.register_tile import ROWS
+from statespace.foundations.vector_math import exponentiate_in_place
 from statespace.hmm.lockstep import BLOCK, LANES, SMALL, backward_lanes, forward_lanes, keep_in_range, lockstep
 from statespace.protocols import Floats, Ints
 
@@ -16,22 +17,28 @@ _LOST = 1e-100  # of a frame, beside its largest: no state that loses so much at
 def exponentiate_scaled(table: Floats, first: int, last: int, E: Floats, place: int, width: int, shift: Floats) -> bool:
     """E = exp(table - shift) for the rows first..last-1, from row `place` on, `width` numbers apart.
 
-    shift is the maximum of each row; what is below 1e-100 becomes 0. False if a row is -inf throughout.
+    shift is the maximum of each row; what is below 1e-100 becomes 0, and so do the columns that table does not have.
+    False if a row is -inf throughout.
     """
     K = table.shape[1]
     possible = True
     for row in range(first, last):
+        at = (place + row - first) * width
         m = -math.inf
         for j in range(K):
             m = max(m, table[row, j])
-        shift[place] = m
+        shift[place + row - first] = m
         if m == -math.inf:
             possible = False
             m = 0.0
         for j in range(K):
-            e = math.exp(table[row, j] - m)
-            E[place * width + j] = e if e > _LOST else 0.0
-        place += 1
+            E[at + j] = table[row, j] - m
+        for j in range(K, width):
+            E[at + j] = -math.inf
+    values = E[place * width : (place + last - first) * width]
+    exponentiate_in_place(values)
+    for i in range(values.size):
+        values[i] = values[i] if values[i] > _LOST else 0.0
     return possible
 
 
@@ -78,7 +85,9 @@ def score_batches(
     batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, warm, begin, length, first)
     for a in range(first, last, LANES):
         z = min(a + LANES, last)
-        if not _read_batch(table, rows, width, warm, begin, length, before, after, a, z, frames, scales, base, first_row):
+        if not _read_batch(
+            table, rows, width, warm, begin, length, before, after, a, z, frames, scales, base, first_row
+        ):
             return False
         forward_lanes(
             startprob, panels, table, batch_rows, frames, scales, width, warm, base, length[a:z], before[a:z], first_row,
@@ -122,7 +131,9 @@ def smooth_batches(
     batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, warm, begin, length, first)
     for a in range(first, last, LANES):
         z = min(a + LANES, last)
-        if not _read_batch(table, rows, width, warm, begin, length, before, after, a, z, frames, scales, base, first_row):
+        if not _read_batch(
+            table, rows, width, warm, begin, length, before, after, a, z, frames, scales, base, first_row
+        ):
             return False
         forward_lanes(
             startprob, panels, table, batch_rows, frames, scales, width, warm, base, length[a:z], before[a:z], first_row,

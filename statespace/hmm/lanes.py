@@ -38,6 +38,7 @@ _SMALLEST_ENTRY = 1e-24  # of A, so that eight steps stay in range
 _STEPS = 1024  # of a lane, so that what it stores stays in the cache
 _AGREE, _NOTICED = 1e-13, 1e-40  # relative to a probability, and to all of them
 _PIECE = 2e6  # nanoseconds of work, about, from which another thread pays
+_MOST_NUMBERS = 1 << 24  # of all lanes of a batch: what is longer takes less memory by itself
 _NO_ROWS: Ints = np.empty(0, np.int64)
 
 
@@ -82,6 +83,15 @@ class Lanes(NamedTuple):
         return np.bincount(self.sequence[self.place], ordered, n_sequences)
 
 
+class Scored(NamedTuple):
+    """What the forward recursion finds."""
+
+    log_likelihood: Floats
+    """Of each sequence, shape (n_sequences,)."""
+    final: Floats
+    """p(z_T | x_1..x_T) of the last sequence, shape (n_components,)."""
+
+
 class Sums(NamedTuple):
     """What the lanes say together; see `recursions.Expectations`."""
 
@@ -112,8 +122,8 @@ class SideBySide:
                 self.possible = not (self.shift == -np.inf)[frames.rows].any()
         self.possible = self.possible and starts_are_possible(startprob, frames.table, self.rows, offsets)
 
-    def score(self) -> Floats | None:
-        """Log-likelihood of each sequence; None where it has to be found otherwise."""
+    def score(self) -> Scored | None:
+        """Log-likelihoods; None where they have to be found otherwise."""
         return self._attempt(self._score)
 
     def smooth(self, weights: Floats, *, summed: bool) -> Sums | None:
@@ -133,19 +143,23 @@ class SideBySide:
         """Lanes with at least so many steps to come in over; None where there are too few of them."""
         offsets, lengths = self.offsets, np.diff(self.offsets)
         total, longest = int(offsets[-1]), int(lengths.max())
-        steps, warm = max(min(_STEPS, total // LANES), 1), 0
-        s = int(lengths.argmax())
+        parts, warm = np.ones(len(lengths), np.int64), 0
+        steps = min(_STEPS, total // LANES)
         if longest > 1.5 * steps:
+            s = int(lengths.argmax())
             warm = max(least_warm, self._warm(int(offsets[s]), int(offsets[s + 1])))
             steps = max(steps, 8 * warm)
-        if longest > 1.5 * steps:
-            parts = -(-lengths // steps)
-            if longest > total // 2:  # full batches
-                parts[s] = min(-(-parts[s] // LANES) * LANES, longest // (4 * warm))
-        else:
-            parts, warm = np.ones(len(lengths), np.int64), 0
+            if warm and longest > 1.5 * steps:
+                parts = -(-lengths // steps)
+                if longest > total // 2:  # full batches
+                    batches = max((int(parts[s]) + LANES // 2) // LANES, 1)
+                    parts[s] = min(batches * LANES, longest // (4 * warm))
+            else:
+                warm = 0
         n_lanes = int(parts.sum())
-        if n_lanes < LANES // 4 or (warm == 0 and longest * LANES > 4 * total):
+        if n_lanes < LANES // 4:
+            return None
+        if warm == 0 and (longest * LANES > 4 * total or longest * LANES * self.width > _MOST_NUMBERS):
             return None
         if n_lanes == len(lengths):
             begin, length = offsets[:-1], lengths
@@ -165,10 +179,13 @@ class SideBySide:
         return Lanes(begin[order], length[order], before[order], after[order], sequence[order], place, warm)
 
     def _warm(self, begin: int, end: int) -> int:
+        """Steps to come in over, by what a few places of a sequence say; 0 where it is better not cut."""
+        most = (end - begin) // 32
         frames = self.table, self.rows, self.E, self.shift, self.width
-        return 5 * forgetting_time(self.panels, *frames, begin, end, (end - begin) // 32) // 4
+        found = forgetting_time(self.panels, *frames, begin, end, most)
+        return 5 * found // 4 if found <= most else 0
 
-    def _score(self, lanes: Lanes) -> tuple[Floats, bool] | None:
+    def _score(self, lanes: Lanes) -> tuple[Scored, bool] | None:
         totals = np.empty(len(lanes.begin))
         entries, ends = (np.empty((len(totals), self.K)) for _ in range(2))
 
@@ -181,7 +198,8 @@ class SideBySide:
 
         if not all(map_pieces(run, lanes.pieces(5.0 + 0.03 * self.K**2))):
             return None
-        return lanes.by_sequence(totals, len(self.offsets) - 1), lanes.agree(entries, ends)
+        scored = Scored(lanes.by_sequence(totals, len(self.offsets) - 1), ends[lanes.place[-1]])
+        return scored, lanes.agree(entries, ends)
 
     def _smooth(self, lanes: Lanes, weights: Floats, summed: bool) -> tuple[Sums, bool] | None:
         K = self.K

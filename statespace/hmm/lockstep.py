@@ -80,13 +80,13 @@ def keep_in_range(
     for w in range(n_rows):
         sums[w] = dot(padded, x, at + w * width, ones, 0)
         small |= 0.0 < sums[w] < threshold
-    if small:
-        for w in range(n_rows):
-            if sums[w] > 0.0:
-                logs[w] += math.log(sums[w])
-                factor = 1.0 / sums[w]
-                for j in range(padded):
-                    x[at + w * width + j] *= factor
+    divided = n_rows if small else 0
+    for w in range(divided):
+        if sums[w] > 0.0:
+            logs[w] += math.log(sums[w])
+            factor = 1.0 / sums[w]
+            for j in range(padded):
+                x[at + w * width + j] *= factor
     return small
 
 

@@ -97,7 +97,7 @@ def log_likelihoods(startprob: Floats, transmat: Floats, frames: Frames, offsets
     lanes = side_by_side(startprob, transmat, frames, offsets)
     found = None if lanes is None else lanes.score()
     if found is not None:
-        return found
+        return found.log_likelihood
     arrays = _arrays(startprob, transmat, frames, keep=False)
     totals = np.empty(len(offsets) - 1)
     score_sequences(*arrays, offsets, totals)
@@ -111,8 +111,12 @@ def final_state(startprob: Floats, transmat: Floats, frames: Frames) -> tuple[fl
 
     NaN, and anything, where scaled numbers do not suffice.
     """
-    arrays = _arrays(startprob, transmat, frames, keep=False)
     n, K = frames.n_samples, len(startprob)
+    lanes = side_by_side(startprob, transmat, frames, np.array([0, n]))
+    found = None if lanes is None else lanes.score()
+    if found is not None:
+        return float(found.log_likelihood[0]), found.final
+    arrays = _arrays(startprob, transmat, frames, keep=False)
     alpha = np.empty((2, K))
     total = forward_pass(*arrays, 0, n, alpha, -1, np.empty((1, K)), np.empty(0))
     return total, alpha[(n - 1) % 2]
