@@ -96,6 +96,7 @@ def run() -> dict[str, np.ndarray]:
         results["loaded sample"] = load(Path(folder) / "chain").sample(50, random_state=0)
     results.update(_sparse())
     results.update(_hidden())
+    results.update(_side_by_side())
     return results
 
 
@@ -162,6 +163,31 @@ def _hidden() -> dict[str, np.ndarray]:
                 results[f"{key} both"] = forward_backward(startprob, A, table, lengths=[15, 25]).posteriors
                 results[f"{key} path"] = viterbi(startprob, A, table).states
                 results[f"{key} draws"] = sample_posterior(startprob, A, table, n_draws=2, random_state=0)
+    return results
+
+
+def _side_by_side() -> dict[str, np.ndarray]:
+    """Enough data for lanes: many sequences, and one that is cut."""
+    from statespace.hmm import recursions
+    from statespace.hmm.frames import Frames
+
+    rng = np.random.default_rng(1)
+    results = {}
+    for K in (3, 9):
+        startprob, transmat = rng.dirichlet(np.ones(K)), rng.dirichlet(np.full(K, 3.0), size=K)
+        for name, lengths in (("many", rng.integers(1, 60, 40)), ("long", np.array([2500]))):
+            offsets = np.concatenate([[0], np.cumsum(lengths)])
+            n = int(offsets[-1])
+            for kind, frames in (
+                ("rows", Frames(rng.normal(size=(5, K)), rng.integers(0, 5, n))),
+                ("steps", Frames(rng.normal(size=(n, K)))),
+            ):
+                key = f"lanes {K} {name} {kind}"
+                arguments = startprob, transmat, frames, offsets
+                results[f"{key} score"] = recursions.log_likelihoods(*arguments)
+                results[f"{key} posteriors"] = recursions.smooth_states(*arguments).posteriors
+                found = recursions.expectations(*arguments, np.ones(len(lengths)))
+                results[f"{key} transitions"], results[f"{key} sums"] = found.transitions, found.posteriors
     return results
 
 

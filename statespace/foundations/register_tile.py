@@ -10,6 +10,8 @@ that x may as well be transposed, and a be a panel, the columns of a matrix copi
 What the places say is trusted: nothing checks them. There must be room for all rows and columns of the tile.
 """
 
+# ruff: noqa: ARG001  # an intrinsic names all its arguments, and types some of them only
+
 from collections.abc import Callable
 from typing import Any
 
@@ -112,8 +114,8 @@ def _tile(
             finish(row, result)
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def add_tile(typing_context, width, n, x, x_at, x_row, x_k, a, a_at, a_k, out, out_at, out_row):  # type: ignore[no-untyped-def]
+@intrinsic(prefer_literal=True)
+def add_tile(_, width, n, x, x_at, x_row, x_k, a, a_at, a_k, out, out_at, out_row):  # type: ignore[no-untyped-def]
     """out_rc += sum_{k < n} x_rk a_kc.
 
     width : a literal 8 or 4, the columns; x_at, a_at, out_at : places of the first elements; x_row, out_row : distances
@@ -135,8 +137,8 @@ def add_tile(typing_context, width, n, x, x_at, x_row, x_k, a, a_at, a_k, out, o
     return types.void(width, i8, x, i8, i8, i8, a, i8, i8, out, i8, i8), generate
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def weigh_tile(typing_context, width, n, x, x_at, x_row, a, a_at, e, e_at, places, first, out, out_at, out_row):  # type: ignore[no-untyped-def]
+@intrinsic(prefer_literal=True)
+def weigh_tile(_, width, n, x, x_at, x_row, a, a_at, e, e_at, places, first, out, out_at, out_row):  # type: ignore[no-untyped-def]
     """out_rc = e[places[first + r] + e_at + c] sum_{k < n} x_rk a_kc; along k, x is contiguous and a `width` apart."""
     columns = width.literal_value
 
@@ -157,9 +159,9 @@ def weigh_tile(typing_context, width, n, x, x_at, x_row, a, a_at, e, e_at, place
     return types.void(width, i8, x, i8, i8, a, i8, e, i8, places, i8, out, i8, i8), generate
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+@intrinsic(prefer_literal=True)
 def weigh_and_pair_tile(  # type: ignore[no-untyped-def]
-    typing_context,
+    _,
     width,
     summed,
     n,
@@ -177,18 +179,18 @@ def weigh_and_pair_tile(  # type: ignore[no-untyped-def]
     y,
     y_at,
     pairs,
-    pairs_at,
+    targets,
 ):
     """As weigh_tile, and beside it y_rc sum_{k < n} x_rk a_kc.
 
     With `summed`, a literal 1, that is added to pairs[places[first + r] + e_at + c], which is laid out as e is; with 0
-    it is stored as row r from pairs_at on. All rows are x_row apart.
+    it is stored at pairs[targets[first + r] + e_at + c]. All rows are x_row apart.
     """
     columns, adds = width.literal_value, bool(summed.literal_value)
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        x_data, a_data, e_data, place_data, out_data, y_data, pair_data = (
-            _data(context, builder, signature, values, i) for i in (3, 6, 8, 10, 12, 14, 16)
+        x_data, a_data, e_data, place_data, out_data, y_data, pair_data, target_data = (
+            _data(context, builder, signature, values, i) for i in (3, 6, 8, 10, 12, 14, 16, 17)
         )
 
         def finish(row: int, result: Any) -> None:
@@ -199,7 +201,7 @@ def weigh_and_pair_tile(  # type: ignore[no-untyped-def]
             if adds:
                 pair = builder.fadd(pair, _load(builder, pair_data, place, columns))
             else:
-                place = _row(builder, values[17], values[5], row)
+                place = _looked_up(builder, target_data, values[11], row, values[9])
             _store(builder, pair, pair_data, place)
 
         one, apart = ir.Constant(_INDEX, 1), ir.Constant(_INDEX, columns)
@@ -207,12 +209,12 @@ def weigh_and_pair_tile(  # type: ignore[no-untyped-def]
         return context.get_dummy_value()
 
     i8 = types.int64
-    kinds = (width, summed, i8, x, i8, i8, a, i8, e, i8, places, i8, out, i8, y, i8, pairs, i8)
+    kinds = (width, summed, i8, x, i8, i8, a, i8, e, i8, places, i8, out, i8, y, i8, pairs, targets)
     return types.void(*kinds), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def dot(typing_context, n, x, x_at, y, y_at):  # type: ignore[no-untyped-def]
+@intrinsic
+def dot(_, n, x, x_at, y, y_at):  # type: ignore[no-untyped-def]
     """sum_{k < n} x[x_at + k] y[y_at + k]; n is a multiple of 4, and not 0."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:

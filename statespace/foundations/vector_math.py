@@ -22,20 +22,20 @@ _LEAST, _MOST = -746.0, 710.0  # beyond, the result is 0, or infinite
 
 
 @intrinsic
-def _bits(typing_context, x):  # type: ignore[no-untyped-def]
+def _bits(_, _x):  # type: ignore[no-untyped-def]
     """The bits of a float64 as a whole number."""
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         return builder.bitcast(values[0], ir.IntType(64))
 
     return types.int64(types.float64), generate
 
 
 @intrinsic
-def _from_bits(typing_context, n):  # type: ignore[no-untyped-def]
+def _from_bits(_, _n):  # type: ignore[no-untyped-def]
     """The float64 of these bits."""
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         return builder.bitcast(values[0], ir.DoubleType())
 
     return types.float64(types.int64), generate

@@ -52,6 +52,10 @@ class Evidence:
             first = last
         return found
 
+    def parts(self) -> list[Piece]:
+        """The pieces, or all data at once where frames take no more memory for that."""
+        return self.pieces() if self.rows is None else [Piece(0, self.observations.n_sequences)]
+
     def offsets(self, piece: Piece) -> Ints:
         """Offsets of the sequences of a piece, from 0."""
         part = self.observations.offsets[piece.first : piece.last + 1]

@@ -14,6 +14,7 @@ filtering.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -65,7 +66,7 @@ class Lanes(NamedTuple):
         heads = np.arange(0, len(self.length), LANES)
         work = np.cumsum(np.add.reduceat(self.length, heads)) * nanoseconds // _PIECE
         firsts = [0, *heads[1:][np.diff(work) > 0].tolist(), len(self.length)]
-        return [slice(a, z) for a, z in zip(firsts[:-1], firsts[1:], strict=True)]
+        return [slice(a, z) for a, z in pairwise(firsts)]
 
     def agree(self, left: Floats, right: Floats) -> bool:
         """Whether `left` of each lane that goes on is `right` of the lane that it goes on from."""
@@ -80,7 +81,9 @@ class Lanes(NamedTuple):
         ordered = totals[self.place]
         if len(totals) == n_sequences:
             return ordered
-        return np.bincount(self.sequence[self.place], ordered, n_sequences)
+        summed = np.zeros(n_sequences)
+        np.add.at(summed, self.sequence[self.place], ordered)
+        return summed
 
 
 class Scored(NamedTuple):
@@ -206,7 +209,7 @@ class SideBySide:
         totals = np.empty(len(lanes.begin))
         entries, ends, heads, exits = (np.empty((len(totals), K)) for _ in range(4))
         by_row = summed and self.rows.size > 0
-        posteriors = np.empty((0 if by_row else self.n_samples, K))
+        posteriors = np.empty(0 if by_row else self.n_samples * self.padded)
         lane_weights = weights[lanes.sequence]
 
         def run(part: slice) -> tuple[bool, Floats, Floats, Floats]:
@@ -225,9 +228,14 @@ class SideBySide:
         if not all(done for done, *_ in found):
             return None
         _, start, transitions, rows = sum_in_order(found)
-        if by_row:
-            posteriors = np.ascontiguousarray(rows.reshape(-1, self.width)[:, :K])
-        sums = Sums(lanes.by_sequence(totals, len(self.offsets) - 1), start, transitions[:K, :K], posteriors)
+        heads[lane_weights == 0] = exits[lane_weights == 0] = 0.0  # nothing was followed
+        table = rows.reshape(-1, self.width) if by_row else posteriors.reshape(-1, self.padded)
+        sums = Sums(
+            lanes.by_sequence(totals, len(self.offsets) - 1),
+            start,
+            transitions[:K, :K],
+            np.ascontiguousarray(table[:, :K]),
+        )
         return sums, lanes.agree(entries, ends) and lanes.agree(heads, exits)
 
 

@@ -60,7 +60,7 @@ def _start(startprob: Floats, table: Floats, row: int, E: Floats, e_at: int, m: 
 def lockstep(
     panels: Floats, K: int, width: int, E: Floats, places: Ints, n_rows: int, x: Floats, x_at: int, out: Floats, to: int
 ) -> None:
-    """out = e o (x times the matrix of the panels), in rows 0..n_rows-1."""
+    """Set out = e o (x times the matrix of the panels), in rows 0..n_rows-1."""
     padded = (K + 3) // 4 * 4
     for c in range(0, padded - 7, 8):
         for r in range(0, n_rows, ROWS):
@@ -226,7 +226,6 @@ def backward_lanes(
     alpha: Floats,
     scaled: Ints,
     w_block: Floats,
-    gamma: Floats,
     heads: Floats,
     exits: Floats,
     start: Floats,
@@ -247,8 +246,6 @@ def backward_lanes(
         Whether another lane goes on from this one; the weight of its sequence.
     w_block : ((BLOCK + 1) * LANES * width,)
         Scratch.
-    gamma : (BLOCK * LANES * width,)
-        Scratch where there is no by_row.
     heads, exits : (n_lanes, K)
         Filled with beta, of sum 1, at the step before a lane that goes on, and at the last of one that is gone on from.
     start : (K,)
@@ -257,8 +254,8 @@ def backward_lanes(
         The sum of alpha_t(i) w_{t+1}(j) is added.
     by_row : (E.size,) or (0,)
         gamma of each step is added to the step's row.
-    posteriors, place : (n_samples, K) or (0, K), (n_lanes,)
-        Filled with gamma, from row `place` on for each lane.
+    posteriors, place : (n_samples * padded,), (n_lanes,)
+        Where there is no by_row, filled with gamma, from row `place` on for each lane.
 
     """
     K, n_lanes = start.size, length.size
@@ -267,7 +264,7 @@ def backward_lanes(
     spare = alpha.size - 2 * step
     ones = np.ones(padded)
     places = np.zeros(LANES, np.int64)
-    unread, sums = np.zeros(LANES), np.zeros(LANES)
+    unread, sums, targets = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES, np.int64)
     b = np.zeros(step)
     unweighted, still = np.ones(padded), np.zeros(LANES, np.int64)
     all_rows = (n_lanes + ROWS - 1) // ROWS * ROWS
@@ -314,6 +311,12 @@ def backward_lanes(
             active += 1
         n_rows = (active + ROWS - 1) // ROWS * ROWS
         _look_up(rows, u, begin, width, 0, active, places)
+        if by_row.size == 0:
+            # Rows of the tile that are not those of a lane yet write where something else will be written
+            for w in range(n_rows):
+                lane = w if w < n_lanes else 0
+                v = u if w < active else min(length[lane] - 1, max(u - 1, 0))
+                targets[w] = (place[lane] + v) * padded
         here, there = u * step, (q + 1) * step
         fitted = u % 64 == 62 or (u % 8 == 6 and u + 1 < longest and scaled[(u + 1) >> 3])
         if fitted or active > joined or u == 0:
@@ -336,34 +339,26 @@ def backward_lanes(
                     if by_row.size:
                         by_row[places[w] + j] += pair
                     else:
-                        gamma[q * step + row + j] = pair
+                        posteriors[targets[w] + j] = pair
                     if j < K and u == 0 and not before[w]:
                         start[j] += pair
                     w_block[q * step + row + j] = E[places[w] + j] * (b[row + j] * f)
         else:
             _paired_step(
-                panels, K, width, E, places, n_rows, w_block, there, q * step, alpha, here, by_row, gamma, q * step
+                panels, K, width, E, places, n_rows, w_block, there, q * step, alpha, here, by_row, posteriors, targets
             )
-        if q == 0:
-            if transitions.size:
-                n = min(BLOCK, longest - u) * LANES
-                for i in range(0, K, 8):
-                    for j in range(0, padded - 7, 8):
-                        add_tile(
-                            8, n, alpha, here + i, 1, width, w_block, step + j, width, transitions, i * width + j, width
-                        )
-                    if padded & 4:
-                        j = padded - 4
-                        add_tile(
-                            4, n, alpha, here + i, 1, width, w_block, step + j, width, transitions, i * width + j, width
-                        )
-            if posteriors.size:
-                for w in range(n_lanes):
-                    for s in range(min(BLOCK, length[w] - u)):
-                        at = s * step + w * width
-                        target = posteriors[place[w] + u + s]
-                        for j in range(K):
-                            target[j] = gamma[at + j]
+        if q == 0 and transitions.size:
+            n = min(BLOCK, longest - u) * LANES
+            for i in range(0, K, 8):
+                for j in range(0, padded - 7, 8):
+                    add_tile(
+                        8, n, alpha, here + i, 1, width, w_block, step + j, width, transitions, i * width + j, width
+                    )
+                if padded & 4:
+                    j = padded - 4
+                    add_tile(
+                        4, n, alpha, here + i, 1, width, w_block, step + j, width, transitions, i * width + j, width
+                    )
     if before.max() > 0:
         lockstep(panels, K, width, unweighted, still, all_rows, w_block, 0, b, 0)
         for w in range(n_lanes):
@@ -386,30 +381,64 @@ def _paired_step(
     alpha: Floats,
     at: int,
     by_row: Floats,
-    gamma: Floats,
-    to: int,
+    posteriors: Floats,
+    targets: Ints,
 ) -> None:
-    """w and gamma from the w of the step after; gamma is added to by_row, or stored where there is none."""
+    """Find w and gamma from the w of the step after; gamma is added to by_row, or stored where there is none."""
     padded = (K + 3) // 4 * 4
-    for c in range(0, padded - 3, 8):
+    summed = by_row.size > 0
+    for c in range(0, padded, 8):
         wide = padded - c >= 8
         for r in range(0, n_rows, ROWS):
             d = r * width
-            x, o, y, p = there + d, here + d + c, at + d + c, to + d + c
-            if by_row.size:
-                if wide:
-                    weigh_and_pair_tile(
-                        8, 1, K, w_block, x, width, panels, c * K, E, c, places, r, w_block, o, alpha, y, by_row, 0
-                    )
-                else:
-                    weigh_and_pair_tile(
-                        4, 1, K, w_block, x, width, panels, c * K, E, c, places, r, w_block, o, alpha, y, by_row, 0
-                    )
+            x, o, y = there + d, here + d + c, at + d + c
+            if summed and wide:
+                weigh_and_pair_tile(
+                    8, 1, K, w_block, x, width, panels, c * K, E, c, places, r, w_block, o, alpha, y, by_row, targets
+                )
+            elif summed:
+                weigh_and_pair_tile(
+                    4, 1, K, w_block, x, width, panels, c * K, E, c, places, r, w_block, o, alpha, y, by_row, targets
+                )
             elif wide:
                 weigh_and_pair_tile(
-                    8, 0, K, w_block, x, width, panels, c * K, E, c, places, r, w_block, o, alpha, y, gamma, p
+                    8,
+                    0,
+                    K,
+                    w_block,
+                    x,
+                    width,
+                    panels,
+                    c * K,
+                    E,
+                    c,
+                    places,
+                    r,
+                    w_block,
+                    o,
+                    alpha,
+                    y,
+                    posteriors,
+                    targets,
                 )
             else:
                 weigh_and_pair_tile(
-                    4, 0, K, w_block, x, width, panels, c * K, E, c, places, r, w_block, o, alpha, y, gamma, p
+                    4,
+                    0,
+                    K,
+                    w_block,
+                    x,
+                    width,
+                    panels,
+                    c * K,
+                    E,
+                    c,
+                    places,
+                    r,
+                    w_block,
+                    o,
+                    alpha,
+                    y,
+                    posteriors,
+                    targets,
                 )

@@ -67,7 +67,7 @@ class HiddenStates(SequenceModel):
             if evidence.observations.missing is not None:
                 steps[evidence.observations.missing] = np.nan
             return by_step(steps, evidence.observations)
-        totals = np.concatenate([self._totals(law, evidence, piece) for piece in evidence.pieces()])
+        totals = np.concatenate([self._totals(law, evidence, piece) for piece in evidence.parts()])
         return totals if by == "sequence" else float(math.fsum(totals) if (totals > -math.inf).all() else -math.inf)
 
     def _totals(self, law: Law, evidence: Evidence, piece: Piece) -> Floats:
@@ -108,7 +108,7 @@ class HiddenStates(SequenceModel):
         evidence = self._read(law, X, lengths)
         found = [
             smooth_states(law.startprob, law.transmat, evidence.frames(law.emission, piece), evidence.offsets(piece))
-            for piece in evidence.pieces()
+            for piece in evidence.parts()
         ]
         posteriors = found[0].posteriors if len(found) == 1 else np.concatenate([part.posteriors for part in found])
         total = float(sum(part.log_likelihood.sum() for part in found))
