@@ -129,6 +129,7 @@ def smooth_batches(
     step = LANES * width
     scaled = np.zeros(length[first] // 8 + 1, np.int64)
     alpha, w_block = np.zeros((length[first] + 2) * step), np.zeros((BLOCK + 1) * step)
+    gamma = np.zeros(BLOCK * step)
     n_steps = length[first] + 2 * warm
     batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, n_steps)
     for a in range(first, last, LANES):
@@ -143,7 +144,7 @@ def smooth_batches(
         )  # fmt: skip
         backward_lanes(
             panels_back, batch_rows, frames, width, warm, base, length[a:z], before[a:z], after[a:z], weights[a:z],
-            alpha, scaled, w_block, heads[a:z], exits[a:z], start, transitions, by_row, posteriors, begin[a:z],
+            alpha, scaled, w_block, gamma, heads[a:z], exits[a:z], start, transitions, by_row, posteriors, begin[a:z],
         )  # fmt: skip
     return True
 

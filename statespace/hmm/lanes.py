@@ -199,7 +199,7 @@ class SideBySide:
                 *(entries, ends, totals),
             )
 
-        if not all(map_pieces(run, lanes.pieces(5.0 + 0.03 * self.K**2))):
+        if not all(map_pieces(run, lanes.pieces(2.5 + 0.03 * self.K**2))):
             return None
         scored = Scored(lanes.by_sequence(totals, len(self.offsets) - 1), ends[lanes.place[-1]])
         return scored, lanes.agree(entries, ends)
@@ -209,7 +209,7 @@ class SideBySide:
         totals = np.empty(len(lanes.begin))
         entries, ends, heads, exits = (np.empty((len(totals), K)) for _ in range(4))
         by_row = summed and self.rows.size > 0
-        posteriors = np.empty(0 if by_row else self.n_samples * self.padded)
+        posteriors = np.empty(0 if by_row else self.n_samples * K)
         lane_weights = weights[lanes.sequence]
 
         def run(part: slice) -> tuple[bool, Floats, Floats, Floats]:
@@ -224,12 +224,12 @@ class SideBySide:
             )
             return done, start, transitions, rows
 
-        found = map_pieces(run, lanes.pieces(15.0 + 0.12 * K**2))
+        found = map_pieces(run, lanes.pieces(8.0 + 0.11 * K**2))
         if not all(done for done, *_ in found):
             return None
         _, start, transitions, rows = sum_in_order(found)
         heads[lane_weights == 0] = exits[lane_weights == 0] = 0.0  # nothing was followed
-        table = rows.reshape(-1, self.width) if by_row else posteriors.reshape(-1, self.padded)
+        table = rows.reshape(-1, self.width) if by_row else posteriors.reshape(-1, K)
         sums = Sums(
             lanes.by_sequence(totals, len(self.offsets) - 1),
             start,

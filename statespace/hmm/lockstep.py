@@ -10,7 +10,7 @@ zeros. How far they faded is not assumed but returned: `entries` and `exits` are
 `heads` what its neighbours arrived at, and the caller compares them.
 
 alpha is divided by its sum every eighth step if that is below 1e-30. With entries of A of 1e-24 and more, and the
-largest of each e_t being 1, it cannot come down to 1e-230 in between, and what is lost by 1e-100 beside the largest
+largest of each e_t being 1, it cannot come down to 1e-240 in between, and what is lost by 1e-100 beside the largest
 cannot matter later (see `forward_pass`). beta is brought back to alpha . beta = weight at the same steps.
 
 Lanes of a batch lie in order of falling length, and come from row 0 on; the rows of a batch that no lane uses hold
@@ -32,28 +32,26 @@ SMALL = 1e-30
 
 
 @kernel
-def _start(startprob: Floats, table: Floats, row: int, E: Floats, e_at: int, m: float, alpha: Floats, at: int) -> float:
-    """Write alpha_1, of sum 1, and return log p(x_1)."""
-    K = startprob.size
+def _start(startprob: Floats, E: Floats, e_at: int, alpha: Floats, at: int) -> float:
+    """Write pi o e_1, and return its sum."""
     c = 0.0
-    for j in range(K):
+    for j in range(startprob.size):
         a = startprob[j] * E[e_at + j]
         alpha[at + j] = a
         c += a
-    if c < 1e-40:
-        # The likeliest state may be one that no sequence starts in
-        m = -math.inf
-        for j in range(K):
-            if startprob[j] > 0.0:
-                m = max(m, math.log(startprob[j]) + table[row, j])
-        c = 0.0
-        for j in range(K):
-            a = math.exp(math.log(startprob[j]) + table[row, j] - m) if startprob[j] > 0.0 else 0.0
-            alpha[at + j] = a
-            c += a
-    for j in range(K):
-        alpha[at + j] /= c
-    return m + math.log(c)
+    return c
+
+
+@kernel
+def _start_from_logarithms(startprob: Floats, table: Floats, row: int, alpha: Floats, at: int) -> float:
+    """Write pi o exp(l_1 - m), where the largest is 1, and return m."""
+    m = -math.inf
+    for j in range(startprob.size):
+        if startprob[j] > 0.0:
+            m = max(m, math.log(startprob[j]) + table[row, j])
+    for j in range(startprob.size):
+        alpha[at + j] = math.exp(math.log(startprob[j]) + table[row, j] - m) if startprob[j] > 0.0 else 0.0
+    return m
 
 
 @kernel
@@ -190,8 +188,9 @@ def forward_lanes(
             active -= 1
             c = dot(padded, alpha, last + active * width, ones, 0)
             totals[active] = shifts[active] + (logs[active] + math.log(c))
+            inverse = 1.0 / c
             for j in range(K):
-                ends[active, j] = alpha[last + active * width + j] / c
+                ends[active, j] = alpha[last + active * width + j] * inverse
         if v == longest:
             break
         here = (v & mask) * step
@@ -205,8 +204,9 @@ def forward_lanes(
             lockstep(panels, K, width, E, places, n_rows, alpha, from_here, alpha, here)
         if v == 0:
             for w in range(n_lanes):
-                if not before[w]:
-                    shifts[w] = _start(startprob, table, first_row[w], E, places[w], shifts[w], alpha, here + w * width)
+                # The likeliest state may be one that no sequence starts in
+                if not before[w] and _start(startprob, E, places[w], alpha, here + w * width) < 1e-40:
+                    shifts[w] = _start_from_logarithms(startprob, table, first_row[w], alpha, here + w * width)
         if v & 7 == 7:
             scaled[v >> 3] = keep_in_range(alpha, here, width, padded, ones, n_rows, SMALL, logs, sums)
 
@@ -226,6 +226,7 @@ def backward_lanes(
     alpha: Floats,
     scaled: Ints,
     w_block: Floats,
+    gamma: Floats,
     heads: Floats,
     exits: Floats,
     start: Floats,
@@ -246,6 +247,8 @@ def backward_lanes(
         Whether another lane goes on from this one; the weight of its sequence.
     w_block : ((BLOCK + 1) * LANES * width,)
         Scratch.
+    gamma : (BLOCK * LANES * padded,)
+        Scratch, lane after lane.
     heads, exits : (n_lanes, K)
         Filled with beta, of sum 1, at the step before a lane that goes on, and at the last of one that is gone on from.
     start : (K,)
@@ -254,7 +257,7 @@ def backward_lanes(
         The sum of alpha_t(i) w_{t+1}(j) is added.
     by_row : (E.size,) or (0,)
         gamma of each step is added to the step's row.
-    posteriors, place : (n_samples * padded,), (n_lanes,)
+    posteriors, place : (n_samples * K,), (n_lanes,)
         Where there is no by_row, filled with gamma, from row `place` on for each lane.
 
     """
@@ -311,12 +314,8 @@ def backward_lanes(
             active += 1
         n_rows = (active + ROWS - 1) // ROWS * ROWS
         _look_up(rows, u, begin, width, 0, active, places)
-        if by_row.size == 0:
-            # Rows of the tile that are not those of a lane yet write where something else will be written
-            for w in range(n_rows):
-                lane = w if w < n_lanes else 0
-                v = u if w < active else min(length[lane] - 1, max(u - 1, 0))
-                targets[w] = (place[lane] + v) * padded
+        for w in range(n_rows):
+            targets[w] = (w * BLOCK + q) * padded
         here, there = u * step, (q + 1) * step
         fitted = u % 64 == 62 or (u % 8 == 6 and u + 1 < longest and scaled[(u + 1) >> 3])
         if fitted or active > joined or u == 0:
@@ -339,13 +338,13 @@ def backward_lanes(
                     if by_row.size:
                         by_row[places[w] + j] += pair
                     else:
-                        posteriors[targets[w] + j] = pair
+                        gamma[targets[w] + j] = pair
                     if j < K and u == 0 and not before[w]:
                         start[j] += pair
                     w_block[q * step + row + j] = E[places[w] + j] * (b[row + j] * f)
         else:
             _paired_step(
-                panels, K, width, E, places, n_rows, w_block, there, q * step, alpha, here, by_row, posteriors, targets
+                panels, K, width, E, places, n_rows, w_block, there, q * step, alpha, here, by_row, gamma, targets
             )
         if q == 0 and transitions.size:
             n = min(BLOCK, longest - u) * LANES
@@ -359,12 +358,29 @@ def backward_lanes(
                     add_tile(
                         4, n, alpha, here + i, 1, width, w_block, step + j, width, transitions, i * width + j, width
                     )
+        if q == 0 and by_row.size == 0:
+            for w in range(n_lanes):
+                n = min(BLOCK, length[w] - u)
+                _copy_rows(gamma, w * BLOCK * padded, padded, posteriors, (place[w] + u) * K, K, n)
     if before.max() > 0:
         lockstep(panels, K, width, unweighted, still, all_rows, w_block, 0, b, 0)
         for w in range(n_lanes):
             c = dot(padded, b, w * width, ones, 0)
             for j in range(K):
                 heads[w, j] = b[w * width + j] / c
+
+
+@kernel
+def _copy_rows(x: Floats, x_at: int, padded: int, out: Floats, out_at: int, K: int, n: int) -> None:
+    """Copy the first K numbers of n rows."""
+    if n <= 0:
+        return
+    if padded == K:
+        out[out_at : out_at + n * K] = x[x_at : x_at + n * K]
+    else:
+        for i in range(n):
+            for j in range(K):
+                out[out_at + i * K + j] = x[x_at + i * padded + j]
 
 
 @kernel
@@ -381,7 +397,7 @@ def _paired_step(
     alpha: Floats,
     at: int,
     by_row: Floats,
-    posteriors: Floats,
+    gamma: Floats,
     targets: Ints,
 ) -> None:
     """Find w and gamma from the w of the step after; gamma is added to by_row, or stored where there is none."""
@@ -418,7 +434,7 @@ def _paired_step(
                     o,
                     alpha,
                     y,
-                    posteriors,
+                    gamma,
                     targets,
                 )
             else:
@@ -439,6 +455,6 @@ def _paired_step(
                     o,
                     alpha,
                     y,
-                    posteriors,
+                    gamma,
                     targets,
                 )
