@@ -43,11 +43,12 @@ class Evidence:
     """How many states there are; 0: as the emission says."""
 
     def pieces(self) -> list[Piece]:
-        """Cut between sequences, at least PIECE steps each but the last."""
+        """Cut between sequences, at least PIECE steps each but the last; four times as many where frames have rows."""
+        size = PIECE if self.rows is None else 4 * PIECE
         offsets = self.observations.offsets
         found, first = [], 0
         while first < len(offsets) - 1:
-            last = min(int(np.searchsorted(offsets, offsets[first] + PIECE)), len(offsets) - 1)
+            last = min(int(np.searchsorted(offsets, offsets[first] + size)), len(offsets) - 1)
             found.append(Piece(first, last))
             first = last
         return found
