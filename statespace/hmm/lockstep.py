@@ -96,6 +96,29 @@ def _look_up(rows: Ints, v: int, begin: Ints, width: int, first: int, last: int,
 
 
 @kernel
+def _finish(
+    alpha: Floats,
+    at: int,
+    width: int,
+    K: int,
+    ones: Floats,
+    first: int,
+    last: int,
+    shifts: Floats,
+    logs: Floats,
+    ends: Floats,
+    totals: Floats,
+) -> None:
+    """Log-probabilities and last laws of the lanes first..last-1, whose last alpha is at `at`."""
+    for w in range(first, last):
+        c = dot(ones.size, alpha, at + w * width, ones, 0)
+        totals[w] = shifts[w] + (logs[w] + math.log(c))
+        inverse = 1.0 / c
+        for j in range(K):
+            ends[w, j] = alpha[at + w * width + j] * inverse
+
+
+@kernel
 def forward_lanes(
     startprob: Floats,
     panels: Floats,
@@ -182,17 +205,12 @@ def forward_lanes(
     # The steps of the lanes
     active = n_lanes
     longest = length[0]
-    for v in range(longest + 1):
+    for v in range(longest):
         last = ((v - 1) & mask) * step
-        while active and length[active - 1] == v:
+        shorter = active
+        while length[active - 1] == v:
             active -= 1
-            c = dot(padded, alpha, last + active * width, ones, 0)
-            totals[active] = shifts[active] + (logs[active] + math.log(c))
-            inverse = 1.0 / c
-            for j in range(K):
-                ends[active, j] = alpha[last + active * width + j] * inverse
-        if v == longest:
-            break
+        _finish(alpha, last, width, K, ones, active, shorter, shifts, logs, ends, totals)
         here = (v & mask) * step
         n_rows = (active + ROWS - 1) // ROWS * ROWS
         for w in range(active):
@@ -209,6 +227,7 @@ def forward_lanes(
                     shifts[w] = _start_from_logarithms(startprob, table, first_row[w], alpha, here + w * width)
         if v & 7 == 7:
             scaled[v >> 3] = keep_in_range(alpha, here, width, padded, ones, n_rows, SMALL, logs, sums)
+    _finish(alpha, ((longest - 1) & mask) * step, width, K, ones, 0, active, shifts, logs, ends, totals)
 
 
 @kernel
@@ -362,12 +381,12 @@ def backward_lanes(
             for w in range(n_lanes):
                 n = min(BLOCK, length[w] - u)
                 _copy_rows(gamma, w * BLOCK * padded, padded, posteriors, (place[w] + u) * K, K, n)
-    if before.max() > 0:
-        lockstep(panels, K, width, unweighted, still, all_rows, w_block, 0, b, 0)
-        for w in range(n_lanes):
-            c = dot(padded, b, w * width, ones, 0)
-            for j in range(K):
-                heads[w, j] = b[w * width + j] / c
+    going_on = n_lanes if before.max() > 0 else 0
+    lockstep(panels, K, width, unweighted, still, going_on, w_block, 0, b, 0)
+    for w in range(going_on):
+        c = dot(padded, b, w * width, ones, 0)
+        for j in range(K):
+            heads[w, j] = b[w * width + j] / c
 
 
 @kernel
