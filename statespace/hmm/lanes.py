@@ -13,6 +13,8 @@ filtering.
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
@@ -20,7 +22,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from statespace.foundations.executors import map_pieces, sum_in_order
-from statespace.foundations.register_tile import pack_panels
+from statespace.foundations.register_tile import ROWS, pack_panels
 from statespace.hmm.frames import Frames
 from statespace.hmm.lane_batches import (
     exponentiate_scaled,
@@ -29,10 +31,12 @@ from statespace.hmm.lane_batches import (
     smooth_batches,
     starts_are_possible,
 )
-from statespace.hmm.lockstep import LANES
+from statespace.hmm.lockstep import LANES, lockstep
 from statespace.protocols import Floats, Ints
 
 R = TypeVar("R")
+
+_log = logging.getLogger("statespace")
 
 _LEAST_WORK = 4000  # n_samples * (n_components + 8); below, the plain recursions are as fast
 _SMALLEST_ENTRY = 1e-24  # of A, so that eight steps stay in range
@@ -244,4 +248,16 @@ def side_by_side(startprob: Floats, transmat: Floats, frames: Frames, offsets: I
     K = len(startprob)
     if transmat.ndim != 2 or frames.n_samples * (K + 8) < _LEAST_WORK or not transmat.min() >= _SMALLEST_ENTRY:
         return None
-    return SideBySide(startprob, transmat, frames, offsets)
+    return SideBySide(startprob, transmat, frames, offsets) if _tiles_can_be_built() else None
+
+
+@functools.cache
+def _tiles_can_be_built() -> bool:
+    """Whether this version of the compiler takes the instructions of `register_tile`; the kernel is needed anyway."""
+    x = np.ones(2 * ROWS * 4)
+    try:
+        lockstep(np.ones(4), 1, 4, np.ones(4), np.zeros(ROWS, np.int64), ROWS, x, 0, x, ROWS * 4)
+    except Exception as failure:  # whatever a compiler raises: the plain recursions serve too
+        _log.warning("Recursions are done one sequence at a time, which is slower: %s", failure)
+        return False
+    return True

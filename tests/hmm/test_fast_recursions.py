@@ -288,6 +288,22 @@ def test_any_number_of_threads_gives_the_same_bits(small, monkeypatch):
             np.testing.assert_array_equal(a, b)
 
 
+def test_a_compiler_that_cannot_build_tiles_is_survived(small, monkeypatch, caplog):
+    def fails(*_):
+        raise RuntimeError("no such instruction")
+
+    case = make(np.random.default_rng(3), 3, [50] * 20)
+    expected = recursions.log_likelihoods(*case.arguments)
+    monkeypatch.setattr(lanes, "lockstep", fails)
+    lanes._tiles_can_be_built.cache_clear()
+    try:
+        assert lanes.side_by_side(*case.arguments) is None
+        np.testing.assert_allclose(recursions.log_likelihoods(*case.arguments), expected, rtol=1e-13)
+    finally:
+        lanes._tiles_can_be_built.cache_clear()
+    assert "no such instruction" in caplog.text
+
+
 def test_little_work_and_changing_or_impossible_transitions_are_done_as_before():
     rng = np.random.default_rng(0)
     case = make(rng, 3, [100])
