@@ -7,7 +7,8 @@ import numpy as np
 from statespace.foundations.kernel import kernel
 from statespace.foundations.register_tile import ROWS
 from statespace.foundations.vector_math import exponentiate_in_place
-from statespace.hmm.lockstep import BLOCK, LANES, backward_lanes, forward_lanes, keep_in_range, lockstep
+from statespace.hmm.lockstep import LANES, forward_lanes, keep_in_range, lockstep
+from statespace.hmm.lockstep_backward import BLOCK, backward_lanes
 from statespace.protocols import Floats, Ints
 
 _LOST = 1e-100  # of a frame, beside its largest: no state that loses so much at once matters again
