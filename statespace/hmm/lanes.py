@@ -17,7 +17,7 @@ import functools
 import logging
 from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -41,9 +41,10 @@ _log = logging.getLogger("statespace")
 _LEAST_WORK = 4000  # n_samples * (n_components + 8); below, the plain recursions are as fast
 _SMALLEST_ENTRY = 1e-24  # of A, so that eight steps stay in range
 _STEPS = 1024  # of a lane, so that what it stores stays in the cache
+_SHORT = 256
 _AGREE, _NOTICED = 1e-13, 1e-40  # relative to a probability, and to all of them
 _PIECE = 2e6  # nanoseconds of work, about, from which another thread pays
-_MOST_NUMBERS = 1 << 24  # of all lanes of a batch: what is longer takes less memory by itself
+_MOST_NUMBERS = 1 << 24  # of all lanes of a batch; what is longer takes less memory by itself
 _NO_ROWS: Ints = np.empty(0, np.int64)
 
 
@@ -65,9 +66,19 @@ class Lanes(NamedTuple):
     warm: int
     """Steps to come in over."""
 
+    @property
+    def batch(self) -> int:
+        """Lanes that are taken together: more of short ones."""
+        return LANES * max(min(_SHORT // int(self.length[0]), 4), 1)
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """What kernels ask for in common."""
+        return self.batch, self.warm, self.begin, self.length, self.before, self.after
+
     def pieces(self, nanoseconds: float) -> list[slice]:
         """Whole batches, with work enough to pay for a thread, at so many nanoseconds a step."""
-        heads = np.arange(0, len(self.length), LANES)
+        heads = np.arange(0, len(self.length), self.batch)
         work = np.cumsum(np.add.reduceat(self.length, heads)) * nanoseconds // _PIECE
         firsts = [0, *heads[1:][np.diff(work) > 0].tolist(), len(self.length)]
         return [slice(a, z) for a, z in pairwise(firsts)]
@@ -199,7 +210,7 @@ class SideBySide:
         def run(part: slice) -> bool:
             return score_batches(
                 *(self.startprob, self.panels, self.table, self.rows, self.E, self.shift, self.width),
-                *(lanes.warm, lanes.begin, lanes.length, lanes.before, lanes.after, part.start, part.stop),
+                *(*lanes.arguments, part.start, part.stop),
                 *(entries, ends, totals),
             )
 
@@ -222,7 +233,16 @@ class SideBySide:
             rows = np.zeros(self.E.size if by_row else 0)
             done = smooth_batches(
                 *(self.startprob, self.panels, self.panels_back, self.table, self.rows, self.E, self.shift),
-                *(self.width, lanes.warm, lanes.begin, lanes.length, lanes.before, lanes.after, lane_weights),
+                *(
+                    self.width,
+                    lanes.batch,
+                    lanes.warm,
+                    lanes.begin,
+                    lanes.length,
+                    lanes.before,
+                    lanes.after,
+                    lane_weights,
+                ),
                 *(part.start, part.stop, entries, ends, heads, exits, totals),
                 *(start, transitions, rows, posteriors),
             )

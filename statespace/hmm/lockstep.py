@@ -1,6 +1,6 @@
 r"""Forward and backward recursions of many stretches of data side by side, where A is constant and has no zeros.
 
-Sixteen stretches, the lanes, take their n-th step together, so that one step of all is a product of matrices,
+Sixteen stretches or more, the lanes, take their n-th step together, so that one step of all is a product of matrices,
 
     alpha_t = (alpha_{t-1} A) o e_t        w_t = e_t o (A w_{t+1})        gamma_t = alpha_t o (A w_{t+1})
 
@@ -26,7 +26,7 @@ from statespace.foundations.register_tile import ROWS, dot, weigh_tile
 from statespace.protocols import Floats, Ints
 
 LANES = 16
-"""Stretches in a batch."""
+"""Stretches in a batch of long ones; there are a few times as many in one of short ones."""
 SMALL = 1e-30
 """What a sum is not left below."""
 
@@ -127,6 +127,7 @@ def forward_lanes(
     E: Floats,
     shift: Floats,
     width: int,
+    batch: int,
     warm: int,
     begin: Ints,
     length: Ints,
@@ -155,11 +156,13 @@ def forward_lanes(
         By `exponentiate_scaled`.
     width : int
         Numbers from one row to the next in E and in alpha.
+    batch : int
+        Lanes there is room for, a multiple of 8.
     warm : int
         Steps to come in over.
     begin, length, before, first_row : (n_lanes,)
         The first step of each lane, its number of steps, whether it goes on from another, and its first row of table.
-    alpha : ((n_steps or 2, and 2) * LANES * width,)
+    alpha : ((n_steps or 2, and 2) * batch * width,)
         Filled with alpha: step v in row block `v & mask`; the last two blocks are scratch.
     scaled : (at least n_steps / 8,)
         Filled with whether alpha was divided in each eight steps.
@@ -173,11 +176,11 @@ def forward_lanes(
     """
     K, n_lanes = startprob.size, length.size
     padded = (K + 3) // 4 * 4
-    step = LANES * width
+    step = batch * width
     spare = alpha.size - 2 * step
     ones = np.ones(padded)
-    places = np.zeros(LANES, np.int64)
-    logs, shifts, sums = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
+    places = np.zeros(batch, np.int64)
+    logs, shifts, sums = np.zeros(batch), np.zeros(batch), np.zeros(batch)
     n_rows = (n_lanes + ROWS - 1) // ROWS * ROWS
     goes_on = before.max() > 0
     source = spare

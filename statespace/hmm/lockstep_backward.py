@@ -11,7 +11,7 @@ import numpy as np
 
 from statespace.foundations.kernel import kernel
 from statespace.foundations.register_tile import ROWS, add_tile, dot, weigh_and_pair_tile
-from statespace.hmm.lockstep import LANES, SMALL, keep_in_range, lockstep, look_up
+from statespace.hmm.lockstep import SMALL, keep_in_range, lockstep, look_up
 from statespace.protocols import Floats, Ints
 
 BLOCK = 16
@@ -24,6 +24,7 @@ def backward_lanes(
     rows: Ints,
     E: Floats,
     width: int,
+    batch: int,
     warm: int,
     begin: Ints,
     length: Ints,
@@ -48,13 +49,13 @@ def backward_lanes(
     ----------
     panels : (K * padded,)
         The transpose of A, by `pack_panels`.
-    rows, E, width, warm, begin, length, before, alpha, scaled
+    rows, E, width, batch, warm, begin, length, before, alpha, scaled
         As in `forward_lanes`.
     after, weights : (n_lanes,)
         Whether another lane goes on from this one; the weight of its sequence.
-    w_block : ((BLOCK + 1) * LANES * width,)
+    w_block : ((BLOCK + 1) * batch * width,)
         Scratch.
-    gamma : (BLOCK * LANES * padded,)
+    gamma : (BLOCK * batch * padded,)
         Scratch, lane after lane.
     heads, exits : (n_lanes, K)
         Filled with beta, of sum 1, at the step before a lane that goes on, and at the last of one that is gone on from.
@@ -70,13 +71,13 @@ def backward_lanes(
     """
     K, n_lanes = start.size, length.size
     padded = (K + 3) // 4 * 4
-    step = LANES * width
+    step = batch * width
     spare = alpha.size - 2 * step
     ones = np.ones(padded)
-    places = np.zeros(LANES, np.int64)
-    unread, sums, targets = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES, np.int64)
+    places = np.zeros(batch, np.int64)
+    unread, sums, targets = np.zeros(batch), np.zeros(batch), np.zeros(batch, np.int64)
     b = np.zeros(step)
-    unweighted, still = np.ones(padded), np.zeros(LANES, np.int64)
+    unweighted, still = np.ones(padded), np.zeros(batch, np.int64)
     all_rows = (n_lanes + ROWS - 1) // ROWS * ROWS
 
     # Coming in
@@ -154,7 +155,7 @@ def backward_lanes(
                 panels, K, width, E, places, n_rows, w_block, there, q * step, alpha, here, by_row, gamma, targets
             )
         if q == 0 and transitions.size:
-            n = min(BLOCK, longest - u) * LANES
+            n = min(BLOCK, longest - u) * batch
             for i in range(0, K, 8):
                 for j in range(0, padded - 7, 8):
                     add_tile(

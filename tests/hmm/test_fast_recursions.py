@@ -64,7 +64,7 @@ def make(rng, K, lengths, *, scale=1.0, with_rows=False, stay=0.0, holes=0.0):
 def cases(draw, most=12):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     K = draw(st.sampled_from([1, 2, 3, 4, 5, 7, 8, 9, 17]))
-    lengths = draw(st.lists(st.integers(1, most), min_size=4, max_size=37))
+    lengths = draw(st.lists(st.integers(1, most), min_size=4, max_size=37)) * draw(st.sampled_from([1, 1, 4]))
     lengths = [min(length, 4 * sum(lengths) // lanes.LANES + 1) for length in lengths]
     return make(
         rng,
