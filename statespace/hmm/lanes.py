@@ -231,21 +231,12 @@ class SideBySide:
             start = np.zeros(K)
             transitions = np.zeros(((K + 7) // 8 * 8, self.width) if summed else (0, 0))
             rows = np.zeros(self.E.size if by_row else 0)
-            done = smooth_batches(
+            arguments: tuple[Any, ...] = (
                 *(self.startprob, self.panels, self.panels_back, self.table, self.rows, self.E, self.shift),
-                *(
-                    self.width,
-                    lanes.batch,
-                    lanes.warm,
-                    lanes.begin,
-                    lanes.length,
-                    lanes.before,
-                    lanes.after,
-                    lane_weights,
-                ),
-                *(part.start, part.stop, entries, ends, heads, exits, totals),
-                *(start, transitions, rows, posteriors),
+                *(self.width, *lanes.arguments, lane_weights, part.start, part.stop),
+                *(entries, ends, heads, exits, totals, start, transitions, rows, posteriors),
             )
+            done = smooth_batches(*arguments)
             return done, start, transitions, rows
 
         found = map_pieces(run, lanes.pieces(8.0 + 0.11 * K**2))

@@ -76,10 +76,11 @@ class CategoricalEmission(ProbabilityTable):
 
     def initialize(self, X: Ints, n_components: int, rng: np.random.Generator, weights: Floats | None = None) -> None:
         """Frequencies of the symbols, moved at random so that the states differ."""
+        if self.emissionprob is not None:
+            return
         counts = np.bincount(X[:, 0], weights, minlength=len(self.symbols)) + 0.5
-        if self.emissionprob is None:
-            moved = counts * rng.gamma(2.0, size=(n_components, len(counts)))
-            self.emissionprob = moved / moved.sum(axis=1, keepdims=True)
+        moved = counts * rng.gamma(2.0, size=(n_components, len(counts)))
+        self.emissionprob = moved / moved.sum(axis=1, keepdims=True)
 
     def check(self, n_components: int) -> None:
         """Refuse an emissionprob that is no law over the symbols in each row."""
