@@ -7,7 +7,8 @@ import numpy as np
 from statespace.foundations.kernel import kernel
 from statespace.foundations.register_tile import ROWS
 from statespace.foundations.vector_math import exponentiate_in_place
-from statespace.hmm.lockstep import BLOCK, LANES, backward_lanes, forward_lanes, keep_in_range, lockstep
+from statespace.hmm.lockstep import forward_lanes, keep_in_range, lockstep
+from statespace.hmm.lockstep_backward import BLOCK, backward_lanes
 from statespace.protocols import Floats, Ints
 
 _LOST = 1e-100  # of a frame, beside its largest: no state that loses so much at once matters again
@@ -66,6 +67,7 @@ def score_batches(
     E: Floats,
     shift: Floats,
     width: int,
+    batch: int,
     warm: int,
     begin: Ints,
     length: Ints,
@@ -81,17 +83,17 @@ def score_batches(
 
     Without `rows`, E and shift are empty. False, and nothing of use, if a step is impossible in all states.
     """
-    alpha, scaled = np.zeros(4 * LANES * width), np.zeros(length[first] // 8 + 1, np.int64)
+    alpha, scaled = np.zeros(4 * batch * width), np.zeros(length[first] // 8 + 1, np.int64)
     n_steps = length[first] + 2 * warm
-    batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, n_steps)
-    for a in range(first, last, LANES):
-        z = min(a + LANES, last)
+    batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, batch, n_steps)
+    for a in range(first, last, batch):
+        z = min(a + batch, last)
         if not _read_batch(
             table, rows, width, warm, begin, length, before, after, a, z, frames, scales, base, first_row
         ):
             return False
         forward_lanes(
-            startprob, panels, table, batch_rows, frames, scales, width, warm, base, length[a:z], before[a:z],
+            startprob, panels, table, batch_rows, frames, scales, width, batch, warm, base, length[a:z], before[a:z],
             first_row, alpha, scaled, 1, entries[a:z], ends[a:z], totals[a:z],
         )  # fmt: skip
     return True
@@ -107,6 +109,7 @@ def smooth_batches(
     E: Floats,
     shift: Floats,
     width: int,
+    batch: int,
     warm: int,
     begin: Ints,
     length: Ints,
@@ -126,38 +129,39 @@ def smooth_batches(
     posteriors: Floats,
 ) -> bool:
     """Both recursions of the lanes first..last-1; see `score_batches` and `backward_lanes`."""
-    step = LANES * width
+    step = batch * width
     scaled = np.zeros(length[first] // 8 + 1, np.int64)
     alpha, w_block = np.zeros((length[first] + 2) * step), np.zeros((BLOCK + 1) * step)
     gamma = np.zeros(BLOCK * step)
     n_steps = length[first] + 2 * warm
-    batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, n_steps)
-    for a in range(first, last, LANES):
-        z = min(a + LANES, last)
+    batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, batch, n_steps)
+    for a in range(first, last, batch):
+        z = min(a + batch, last)
         if not _read_batch(
             table, rows, width, warm, begin, length, before, after, a, z, frames, scales, base, first_row
         ):
             return False
         forward_lanes(
-            startprob, panels, table, batch_rows, frames, scales, width, warm, base, length[a:z], before[a:z],
+            startprob, panels, table, batch_rows, frames, scales, width, batch, warm, base, length[a:z], before[a:z],
             first_row, alpha, scaled, -1, entries[a:z], ends[a:z], totals[a:z],
         )  # fmt: skip
         backward_lanes(
-            panels_back, batch_rows, frames, width, warm, base, length[a:z], before[a:z], after[a:z], weights[a:z],
-            alpha, scaled, w_block, gamma, heads[a:z], exits[a:z], start, transitions, by_row, posteriors, begin[a:z],
+            panels_back, batch_rows, frames, width, batch, warm, base, length[a:z], before[a:z], after[a:z],
+            weights[a:z], alpha, scaled, w_block, gamma, heads[a:z], exits[a:z], start, transitions, by_row, posteriors,
+            begin[a:z],
         )  # fmt: skip
     return True
 
 
 @kernel
 def _frames_of_a_batch(
-    rows: Ints, E: Floats, shift: Floats, width: int, n_steps: int
+    rows: Ints, E: Floats, shift: Floats, width: int, batch: int, n_steps: int
 ) -> tuple[Ints, Floats, Floats, Ints, Ints]:
     """Rows, E and shift as they are, or room for those of a batch; and room for where its lanes begin in them."""
-    base, first_row = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
+    base, first_row = np.empty(batch, np.int64), np.empty(batch, np.int64)
     if rows.size:
         return rows, E, shift, base, first_row
-    n = LANES * n_steps
+    n = batch * n_steps
     return np.arange(n), np.zeros(n * width), np.zeros(n), base, first_row
 
 

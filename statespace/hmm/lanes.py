@@ -13,14 +13,16 @@ filtering.
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from statespace.foundations.executors import map_pieces, sum_in_order
-from statespace.foundations.register_tile import pack_panels
+from statespace.foundations.register_tile import ROWS, pack_panels
 from statespace.hmm.frames import Frames
 from statespace.hmm.lane_batches import (
     exponentiate_scaled,
@@ -29,19 +31,20 @@ from statespace.hmm.lane_batches import (
     smooth_batches,
     starts_are_possible,
 )
-from statespace.hmm.lockstep import LANES
+from statespace.hmm.lockstep import LANES, lockstep
 from statespace.protocols import Floats, Ints
 
 R = TypeVar("R")
 
-_LEAST_WORK = (
-    40_000  # n_samples * (n_components + 8); below, the plain recursions are about as fast and sooner compiled
-)
+_log = logging.getLogger("statespace")
+
+_LEAST_WORK = 40_000  # n_samples * (n_components + 8); below, the plain recursions are about as fast and sooner compiled
 _SMALLEST_ENTRY = 1e-24  # of A, so that eight steps stay in range
 _STEPS = 1024  # of a lane, so that what it stores stays in the cache
+_SHORT = 256
 _AGREE, _NOTICED = 1e-13, 1e-40  # relative to a probability, and to all of them
 _PIECE = 2e6  # nanoseconds of work, about, from which another thread pays
-_MOST_NUMBERS = 1 << 24  # of all lanes of a batch: what is longer takes less memory by itself
+_MOST_NUMBERS = 1 << 24  # of all lanes of a batch; what is longer takes less memory by itself
 _NO_ROWS: Ints = np.empty(0, np.int64)
 
 
@@ -63,9 +66,19 @@ class Lanes(NamedTuple):
     warm: int
     """Steps to come in over."""
 
+    @property
+    def batch(self) -> int:
+        """Lanes that are taken together: more of short ones."""
+        return LANES * max(min(_SHORT // int(self.length[0]), 4), 1)
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """What kernels ask for in common."""
+        return self.batch, self.warm, self.begin, self.length, self.before, self.after
+
     def pieces(self, nanoseconds: float) -> list[slice]:
         """Whole batches, with work enough to pay for a thread, at so many nanoseconds a step."""
-        heads = np.arange(0, len(self.length), LANES)
+        heads = np.arange(0, len(self.length), self.batch)
         work = np.cumsum(np.add.reduceat(self.length, heads)) * nanoseconds // _PIECE
         firsts = [0, *heads[1:][np.diff(work) > 0].tolist(), len(self.length)]
         return [slice(a, z) for a, z in pairwise(firsts)]
@@ -197,7 +210,7 @@ class SideBySide:
         def run(part: slice) -> bool:
             return score_batches(
                 *(self.startprob, self.panels, self.table, self.rows, self.E, self.shift, self.width),
-                *(lanes.warm, lanes.begin, lanes.length, lanes.before, lanes.after, part.start, part.stop),
+                *(*lanes.arguments, part.start, part.stop),
                 *(entries, ends, totals),
             )
 
@@ -218,12 +231,12 @@ class SideBySide:
             start = np.zeros(K)
             transitions = np.zeros(((K + 7) // 8 * 8, self.width) if summed else (0, 0))
             rows = np.zeros(self.E.size if by_row else 0)
-            done = smooth_batches(
+            arguments: tuple[Any, ...] = (
                 *(self.startprob, self.panels, self.panels_back, self.table, self.rows, self.E, self.shift),
-                *(self.width, lanes.warm, lanes.begin, lanes.length, lanes.before, lanes.after, lane_weights),
-                *(part.start, part.stop, entries, ends, heads, exits, totals),
-                *(start, transitions, rows, posteriors),
+                *(self.width, *lanes.arguments, lane_weights, part.start, part.stop),
+                *(entries, ends, heads, exits, totals, start, transitions, rows, posteriors),
             )
+            done = smooth_batches(*arguments)
             return done, start, transitions, rows
 
         found = map_pieces(run, lanes.pieces(8.0 + 0.11 * K**2))
@@ -246,4 +259,16 @@ def side_by_side(startprob: Floats, transmat: Floats, frames: Frames, offsets: I
     K = len(startprob)
     if transmat.ndim != 2 or frames.n_samples * (K + 8) < _LEAST_WORK or not transmat.min() >= _SMALLEST_ENTRY:
         return None
-    return SideBySide(startprob, transmat, frames, offsets)
+    return SideBySide(startprob, transmat, frames, offsets) if _tiles_can_be_built() else None
+
+
+@functools.cache
+def _tiles_can_be_built() -> bool:
+    """Whether this version of the compiler takes the instructions of `register_tile`; the kernel is needed anyway."""
+    x = np.ones(2 * ROWS * 4)
+    try:
+        lockstep(np.ones(4), 1, 4, np.ones(4), np.zeros(ROWS, np.int64), ROWS, x, 0, x, ROWS * 4)
+    except Exception as failure:  # whatever a compiler raises: the plain recursions serve too
+        _log.warning("Recursions are done one sequence at a time, which is slower: %s", failure)
+        return False
+    return True

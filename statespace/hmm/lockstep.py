@@ -1,6 +1,6 @@
 r"""Forward and backward recursions of many stretches of data side by side, where A is constant and has no zeros.
 
-Sixteen stretches, the lanes, take their n-th step together, so that one step of all is a product of matrices,
+Sixteen stretches or more, the lanes, take their n-th step together, so that one step of all is a product of matrices,
 
     alpha_t = (alpha_{t-1} A) o e_t        w_t = e_t o (A w_{t+1})        gamma_t = alpha_t o (A w_{t+1})
 
@@ -11,7 +11,7 @@ zeros. How far they faded is not assumed but returned: `entries` and `exits` are
 
 alpha is divided by its sum every eighth step if that is below 1e-30. With entries of A of 1e-24 and more, and the
 largest of each e_t being 1, it cannot come down to 1e-240 in between, and what is lost by 1e-100 beside the largest
-cannot matter later (see `forward_pass`). beta is brought back to alpha . beta = weight at the same steps.
+cannot matter later (see `forward_pass`).
 
 Lanes of a batch lie in order of falling length, and come from row 0 on; the rows of a batch that no lane uses hold
 zeros or what an earlier lane left there. States are padded with zeros to a multiple of 4.
@@ -22,13 +22,13 @@ import math
 import numpy as np
 
 from statespace.foundations.kernel import kernel
-from statespace.foundations.register_tile import ROWS, add_tile, dot, weigh_and_pair_tile, weigh_tile
+from statespace.foundations.register_tile import ROWS, dot, weigh_tile
 from statespace.protocols import Floats, Ints
 
 LANES = 16
-BLOCK = 16
-"""Steps whose transitions are summed at a time."""
+"""Stretches in a batch of long ones; there are a few times as many in one of short ones."""
 SMALL = 1e-30
+"""What a sum is not left below."""
 
 
 @kernel
@@ -89,7 +89,7 @@ def keep_in_range(
 
 
 @kernel
-def _look_up(rows: Ints, v: int, begin: Ints, width: int, first: int, last: int, places: Ints) -> None:
+def look_up(rows: Ints, v: int, begin: Ints, width: int, first: int, last: int, places: Ints) -> None:
     """Places in E of the step v of the lanes first..last-1."""
     for w in range(first, last):
         places[w] = rows[begin[w] + v] * width
@@ -127,6 +127,7 @@ def forward_lanes(
     E: Floats,
     shift: Floats,
     width: int,
+    batch: int,
     warm: int,
     begin: Ints,
     length: Ints,
@@ -155,11 +156,13 @@ def forward_lanes(
         By `exponentiate_scaled`.
     width : int
         Numbers from one row to the next in E and in alpha.
+    batch : int
+        Lanes there is room for, a multiple of 8.
     warm : int
         Steps to come in over.
     begin, length, before, first_row : (n_lanes,)
         The first step of each lane, its number of steps, whether it goes on from another, and its first row of table.
-    alpha : ((n_steps or 2, and 2) * LANES * width,)
+    alpha : ((n_steps or 2, and 2) * batch * width,)
         Filled with alpha: step v in row block `v & mask`; the last two blocks are scratch.
     scaled : (at least n_steps / 8,)
         Filled with whether alpha was divided in each eight steps.
@@ -173,11 +176,11 @@ def forward_lanes(
     """
     K, n_lanes = startprob.size, length.size
     padded = (K + 3) // 4 * 4
-    step = LANES * width
+    step = batch * width
     spare = alpha.size - 2 * step
     ones = np.ones(padded)
-    places = np.zeros(LANES, np.int64)
-    logs, shifts, sums = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
+    places = np.zeros(batch, np.int64)
+    logs, shifts, sums = np.zeros(batch), np.zeros(batch), np.zeros(batch)
     n_rows = (n_lanes + ROWS - 1) // ROWS * ROWS
     goes_on = before.max() > 0
     source = spare
@@ -190,7 +193,7 @@ def forward_lanes(
         for v in range(-warm, 0):
             for w in range(n_lanes):
                 if before[w]:
-                    _look_up(rows, v, begin, width, w, w + 1, places)
+                    look_up(rows, v, begin, width, w, w + 1, places)
             target = spare + step if source == spare else spare
             lockstep(panels, K, width, E, places, n_rows, alpha, source, alpha, target)
             source = target
@@ -228,252 +231,3 @@ def forward_lanes(
         if v & 7 == 7:
             scaled[v >> 3] = keep_in_range(alpha, here, width, padded, ones, n_rows, SMALL, logs, sums)
     _finish(alpha, ((longest - 1) & mask) * step, width, K, ones, 0, active, shifts, logs, ends, totals)
-
-
-@kernel
-def backward_lanes(
-    panels: Floats,
-    rows: Ints,
-    E: Floats,
-    width: int,
-    warm: int,
-    begin: Ints,
-    length: Ints,
-    before: Ints,
-    after: Ints,
-    weights: Floats,
-    alpha: Floats,
-    scaled: Ints,
-    w_block: Floats,
-    gamma: Floats,
-    heads: Floats,
-    exits: Floats,
-    start: Floats,
-    transitions: Floats,
-    by_row: Floats,
-    posteriors: Floats,
-    place: Ints,
-) -> None:
-    """Backward recursion of a batch that `forward_lanes` has gone through with mask = -1.
-
-    Parameters
-    ----------
-    panels : (K * padded,)
-        The transpose of A, by `pack_panels`.
-    rows, E, width, warm, begin, length, before, alpha, scaled
-        As in `forward_lanes`.
-    after, weights : (n_lanes,)
-        Whether another lane goes on from this one; the weight of its sequence.
-    w_block : ((BLOCK + 1) * LANES * width,)
-        Scratch.
-    gamma : (BLOCK * LANES * padded,)
-        Scratch, lane after lane.
-    heads, exits : (n_lanes, K)
-        Filled with beta, of sum 1, at the step before a lane that goes on, and at the last of one that is gone on from.
-    start : (K,)
-        gamma at the first step of sequences is added.
-    transitions : (rounded up to 8, width), or (0, 0)
-        The sum of alpha_t(i) w_{t+1}(j) is added.
-    by_row : (E.size,) or (0,)
-        gamma of each step is added to the step's row.
-    posteriors, place : (n_samples * K,), (n_lanes,)
-        Where there is no by_row, filled with gamma, from row `place` on for each lane.
-
-    """
-    K, n_lanes = start.size, length.size
-    padded = (K + 3) // 4 * 4
-    step = LANES * width
-    spare = alpha.size - 2 * step
-    ones = np.ones(padded)
-    places = np.zeros(LANES, np.int64)
-    unread, sums, targets = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES, np.int64)
-    b = np.zeros(step)
-    unweighted, still = np.ones(padded), np.zeros(LANES, np.int64)
-    all_rows = (n_lanes + ROWS - 1) // ROWS * ROWS
-
-    # Coming in
-    source = spare
-    if after.max() > 0:
-        for w in range(n_lanes):
-            for j in range(K):
-                alpha[spare + w * width + j] = 1.0 / K if after[w] else 0.0
-        for y in range(warm - 1, -1, -1):
-            for w in range(n_lanes):
-                if after[w]:
-                    _look_up(rows, length[w] + y, begin, width, w, w + 1, places)
-            if y == warm - 1:
-                for w in range(n_lanes):
-                    for j in range(padded):
-                        alpha[source + w * width + j] *= E[places[w] + j]
-            else:
-                target = spare + step if source == spare else spare
-                lockstep(panels, K, width, E, places, all_rows, alpha, source, alpha, target)
-                source = target
-            if y & 7 == 0:
-                keep_in_range(alpha, source, width, padded, ones, all_rows, SMALL, unread, sums)
-
-    # The steps of the lanes
-    longest = length[0]
-    active = 0
-    for i in range(w_block.size):
-        w_block[i] = 0.0
-    for u in range(longest - 1, -1, -1):
-        q = u % BLOCK
-        if q == BLOCK - 1 or u == longest - 1:
-            # w of the step after the block
-            for i in range(step):
-                w_block[(q + 1) * step + i] = w_block[i] if u < longest - 1 else 0.0
-            for i in range((q + 1) * step):
-                w_block[i] = 0.0
-        joined = active
-        while active < n_lanes and length[active] == u + 1:
-            if after[active]:
-                for j in range(padded):
-                    w_block[(q + 1) * step + active * width + j] = alpha[source + active * width + j]
-            active += 1
-        n_rows = (active + ROWS - 1) // ROWS * ROWS
-        _look_up(rows, u, begin, width, 0, active, places)
-        for w in range(n_rows):
-            targets[w] = (w * BLOCK + q) * padded
-        here, there = u * step, (q + 1) * step
-        fitted = u % 64 == 62 or (u % 8 == 6 and u + 1 < longest and scaled[(u + 1) >> 3])
-        if fitted or active > joined or u == 0:
-            lockstep(panels, K, width, unweighted, still, n_rows, w_block, there, b, 0)
-            for w in range(active):
-                row, at = w * width, here + w * width
-                if w >= joined:
-                    if after[w]:
-                        c = dot(padded, b, row, ones, 0)
-                        for j in range(K):
-                            exits[w, j] = b[row + j] / c
-                    else:
-                        for j in range(padded):
-                            b[row + j] = 1.0
-                g = dot(padded, alpha, at, b, row)
-                f = weights[w] / g if weights[w] > 0.0 else 0.0
-                for j in range(padded):
-                    w_block[there + row + j] *= f
-                    pair = alpha[at + j] * (b[row + j] * f)
-                    if by_row.size:
-                        by_row[places[w] + j] += pair
-                    else:
-                        gamma[targets[w] + j] = pair
-                    if j < K and u == 0 and not before[w]:
-                        start[j] += pair
-                    w_block[q * step + row + j] = E[places[w] + j] * (b[row + j] * f)
-        else:
-            _paired_step(
-                panels, K, width, E, places, n_rows, w_block, there, q * step, alpha, here, by_row, gamma, targets
-            )
-        if q == 0 and transitions.size:
-            n = min(BLOCK, longest - u) * LANES
-            for i in range(0, K, 8):
-                for j in range(0, padded - 7, 8):
-                    add_tile(
-                        8, n, alpha, here + i, 1, width, w_block, step + j, width, transitions, i * width + j, width
-                    )
-                if padded & 4:
-                    j = padded - 4
-                    add_tile(
-                        4, n, alpha, here + i, 1, width, w_block, step + j, width, transitions, i * width + j, width
-                    )
-        if q == 0 and by_row.size == 0:
-            for w in range(n_lanes):
-                n = min(BLOCK, length[w] - u)
-                _copy_rows(gamma, w * BLOCK * padded, padded, posteriors, (place[w] + u) * K, K, n)
-    going_on = n_lanes if before.max() > 0 else 0
-    lockstep(panels, K, width, unweighted, still, going_on, w_block, 0, b, 0)
-    for w in range(going_on):
-        c = dot(padded, b, w * width, ones, 0)
-        for j in range(K):
-            heads[w, j] = b[w * width + j] / c
-
-
-@kernel
-def _copy_rows(x: Floats, x_at: int, padded: int, out: Floats, out_at: int, K: int, n: int) -> None:
-    """Copy the first K numbers of n rows."""
-    if n <= 0:
-        return
-    if padded == K:
-        out[out_at : out_at + n * K] = x[x_at : x_at + n * K]
-    else:
-        for i in range(n):
-            for j in range(K):
-                out[out_at + i * K + j] = x[x_at + i * padded + j]
-
-
-@kernel
-def _paired_step(
-    panels: Floats,
-    K: int,
-    width: int,
-    E: Floats,
-    places: Ints,
-    n_rows: int,
-    w_block: Floats,
-    there: int,
-    here: int,
-    alpha: Floats,
-    at: int,
-    by_row: Floats,
-    gamma: Floats,
-    targets: Ints,
-) -> None:
-    """Find w and gamma from the w of the step after; gamma is added to by_row, or stored where there is none."""
-    padded = (K + 3) // 4 * 4
-    summed = by_row.size > 0
-    for c in range(0, padded, 8):
-        wide = padded - c >= 8
-        for r in range(0, n_rows, ROWS):
-            d = r * width
-            x, o, y = there + d, here + d + c, at + d + c
-            if summed and wide:
-                weigh_and_pair_tile(
-                    8, 1, K, w_block, x, width, panels, c * K, E, c, places, r, w_block, o, alpha, y, by_row, targets
-                )
-            elif summed:
-                weigh_and_pair_tile(
-                    4, 1, K, w_block, x, width, panels, c * K, E, c, places, r, w_block, o, alpha, y, by_row, targets
-                )
-            elif wide:
-                weigh_and_pair_tile(
-                    8,
-                    0,
-                    K,
-                    w_block,
-                    x,
-                    width,
-                    panels,
-                    c * K,
-                    E,
-                    c,
-                    places,
-                    r,
-                    w_block,
-                    o,
-                    alpha,
-                    y,
-                    gamma,
-                    targets,
-                )
-            else:
-                weigh_and_pair_tile(
-                    4,
-                    0,
-                    K,
-                    w_block,
-                    x,
-                    width,
-                    panels,
-                    c * K,
-                    E,
-                    c,
-                    places,
-                    r,
-                    w_block,
-                    o,
-                    alpha,
-                    y,
-                    gamma,
-                    targets,
-                )

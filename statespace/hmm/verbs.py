@@ -68,7 +68,7 @@ class HiddenStates(SequenceModel):
                 steps[evidence.observations.missing] = np.nan
             return by_step(steps, evidence.observations)
         totals = np.concatenate([self._totals(law, evidence, piece) for piece in evidence.parts()])
-        return totals if by == "sequence" else float(math.fsum(totals) if (totals > -math.inf).all() else -math.inf)
+        return totals if by == "sequence" else float(totals.sum())
 
     def _totals(self, law: Law, evidence: Evidence, piece: Piece) -> Floats:
         """Log-likelihood of each sequence of a piece."""

@@ -64,7 +64,7 @@ def make(rng, K, lengths, *, scale=1.0, with_rows=False, stay=0.0, holes=0.0):
 def cases(draw, most=12):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     K = draw(st.sampled_from([1, 2, 3, 4, 5, 7, 8, 9, 17]))
-    lengths = draw(st.lists(st.integers(1, most), min_size=4, max_size=37))
+    lengths = draw(st.lists(st.integers(1, most), min_size=4, max_size=37)) * draw(st.sampled_from([1, 1, 4]))
     lengths = [min(length, 4 * sum(lengths) // lanes.LANES + 1) for length in lengths]
     return make(
         rng,
@@ -286,6 +286,22 @@ def test_any_number_of_threads_gives_the_same_bits(small, monkeypatch):
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_a_compiler_that_cannot_build_tiles_is_survived(small, monkeypatch, caplog):
+    def fails(*_):
+        raise RuntimeError("no such instruction")
+
+    case = make(np.random.default_rng(3), 3, [50] * 20)
+    expected = recursions.log_likelihoods(*case.arguments)
+    monkeypatch.setattr(lanes, "lockstep", fails)
+    lanes._tiles_can_be_built.cache_clear()
+    try:
+        assert lanes.side_by_side(*case.arguments) is None
+        np.testing.assert_allclose(recursions.log_likelihoods(*case.arguments), expected, rtol=1e-13)
+    finally:
+        lanes._tiles_can_be_built.cache_clear()
+    assert "no such instruction" in caplog.text
 
 
 def test_little_work_and_changing_or_impossible_transitions_are_done_as_before():
