@@ -152,7 +152,9 @@ def _real_numbers(name: str, value: ArrayLike) -> Floats:
 
 def _are_laws(laws: Floats, tolerance: float) -> bool:
     """Whether all is well, in few passes, since small calls ask it often; NaN says no."""
-    if not (laws.size and np.minimum.reduce(laws, axis=None) >= 0 and np.maximum.reduce(laws, axis=None) <= 1 + tolerance):
+    if not (
+        laws.size and np.minimum.reduce(laws, axis=None) >= 0 and np.maximum.reduce(laws, axis=None) <= 1 + tolerance
+    ):
         return False
     totals = np.add.reduce(laws, axis=-1)
     return bool(
