@@ -210,11 +210,11 @@ class SideBySide:
         entries, ends = (np.empty((len(totals), self.K)) for _ in range(2))
 
         def run(part: slice) -> bool:
-            return score_batches(
+            arguments: tuple[Any, ...] = (
                 *(self.startprob, self.panels, self.table, self.rows, self.E, self.shift, self.width),
-                *(*lanes.arguments, part.start, part.stop),
-                *(entries, ends, totals),
+                *(*lanes.arguments, part.start, part.stop, entries, ends, totals),
             )
+            return score_batches(*arguments)
 
         if not all(map_pieces(run, lanes.pieces(2.5 + 0.03 * self.K**2))):
             return None
