@@ -182,7 +182,7 @@ def most_likely_paths(startprob: Floats, transmat: Floats, frames: Frames, offse
     if K == 2 and not stride:
         two_state_paths(startprob, A, *observed, states, totals)
     elif K <= FEW and not stride:
-        few_state_paths(startprob, A, *observed, np.empty((_longest(offsets), FEW)), states, totals)
+        few_state_paths(startprob, A, *observed, np.empty((_longest(offsets), FEW), np.uint8), states, totals)
     else:
         viterbi_sequences(startprob, A, stride, *observed, np.empty((_longest(offsets), K)), states, totals)
     return states, totals

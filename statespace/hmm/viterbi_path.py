@@ -2,9 +2,10 @@ r"""Viterbi: the most likely path.
 
     delta_1(j) = log pi_j + l_1(j)        delta_t(j) = max_i (delta_{t-1}(i) + log A_ij) + l_t(j)
 
-Only delta is kept; on the way back, the state before z_t is the first i that maximises delta_{t-1}(i) + log A_{i,z_t}:
-K sums a step, in place of K^2 recorded choices. Two states need no delta: their choices are two bits a step, which wait
-in the place of the state. Up to eight states are done as eight, so that all sources of a step are in registers at once.
+Where states are many, only delta is kept; on the way back, the state before z_t is the first i that maximises
+delta_{t-1}(i) + log A_{i,z_t}: K sums a step, in place of K^2 recorded choices. Up to eight states are done as eight,
+so that all sources of a step are in registers at once, and what each state chose is a byte. Of two states the choices
+are two bits a step, which wait in the place of the state.
 
 Every 16 steps the maximum is taken off delta and added to the total, so that differences between states keep their
 digits in long sequences.
@@ -17,7 +18,7 @@ import math
 import numpy as np
 
 from statespace.foundations.kernel import kernel
-from statespace.protocols import Floats, Ints
+from statespace.protocols import Array, Floats, Ints
 
 FEW = 8  # states that `few_state_paths` is for
 
@@ -63,33 +64,35 @@ def two_state_paths(
     log_matrix(A, 0, log_A)
     log_start(startprob, start)
     A00, A01, A10, A11 = log_A[0, 0], log_A[0, 1], log_A[1, 0], log_A[1, 1]
-    d, total = np.empty(2), np.empty(2)
     for s in range(totals.size):
         begin, end = offsets[s], offsets[s + 1]
-        total[:] = 0.0
         r = rows[begin] if rows.size else begin
-        d[0], d[1] = start[0] + table[r, 0], start[1] + table[r, 1]
-        t = begin + 1
+        d0, d1 = start[0] + table[r, 0], start[1] + table[r, 1]
+        total, lost, t = 0.0, 0.0, begin + 1
         while True:
-            d0, d1 = d[0], d[1]
+            # What is added does not wait for the step before: a step takes an addition and a comparison
             for u in range(t, min(t + 16, end)):
                 r = rows[u] if rows.size else u
-                x0, x1, y0, y1 = d0 + A00, d1 + A10, d0 + A01, d1 + A11
+                e0, e1 = table[r, 0], table[r, 1]
+                x0, x1, y0, y1 = d0 + (A00 + e0), d1 + (A10 + e0), d0 + (A01 + e1), d1 + (A11 + e1)
                 states[u] = (x1 > x0) + 2 * (y1 > y0)
-                d0 = (x1 if x1 > x0 else x0) + table[r, 0]
-                d1 = (y1 if y1 > y0 else y0) + table[r, 1]
-            d[0], d[1] = d0, d1
-            take_off(d, total)
+                d0 = x1 if x1 > x0 else x0
+                d1 = y1 if y1 > y0 else y0
             t += 16
-            if t >= end or total[0] == -math.inf:
+            m = max(d0, d1)
+            if t >= end or m == -math.inf:
                 break
-        totals[s] = total[0] + total[1]
-        if total[0] == -math.inf:
+            d0, d1 = d0 - m, d1 - m
+            x = total + m
+            lost += (total - x) + m if abs(total) >= abs(m) else (m - x) + total
+            total = x
+        totals[s] = (total + m) + lost
+        if m == -math.inf:
             states[begin:end] = 0
             continue
 
         # Back along the path
-        z = 1 if d[1] > d[0] else 0
+        z = 1 if d1 > d0 else 0
         for u in range(end - 1, begin, -1):
             choices = states[u]
             states[u] = z
@@ -98,90 +101,87 @@ def two_state_paths(
 
 
 @kernel
-def few_state_deltas(
-    start: Floats, log_A: Floats, table: Floats, rows: Ints, begin: int, end: int, delta: Floats, total: Floats
-) -> None:
-    """Fill delta (end - begin, 8) of at most eight states, -inf of those that there are not; total as in `take_off`.
+def few_state_choices(
+    start: Floats, log_A: Floats, table: Floats, rows: Ints, begin: int, end: int, d: Floats, choices: Array
+) -> float:
+    """Fill d (8,), up to a constant delta of the last step, and the choices that led there; return the total.
 
     log_A : (64,)
-        One array at constant distances, so that the compiler sees that delta lies elsewhere.
+        -inf, like d at the end, for the states up to eight that there are not.
+    choices : (end - begin, 8), uint8
+        choices[t, j] is the best state before j; the first row is not written.
     """
     K = table.shape[1]
     last = end - begin - 1
-    total[:] = 0.0
-    first = rows[begin] if rows.size else begin
-    for j in range(8):
-        delta[0, j] = start[j] + table[first, j] if j < K else -math.inf
-    if last == 0:
-        take_off(delta[0], total)
+    d[:] = -math.inf
+    frame = table[rows[begin] if rows.size else begin]
+    for j in range(K):
+        d[j] = start[j] + frame[j]
+    total, lost = 0.0, 0.0
     for t in range(1, last + 1):
-        b, d, frame = delta[t - 1], delta[t], table[rows[begin + t] if rows.size else begin + t]
-        b0, b1, b2, b3, b4, b5, b6, b7 = b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]
+        choice, frame = choices[t], table[rows[begin + t] if rows.size else begin + t]
+        b0, b1, b2, b3, b4, b5, b6, b7 = d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7]
         for j in range(K):
             x0, x1, x2, x3 = b0 + log_A[j], b1 + log_A[8 + j], b2 + log_A[16 + j], b3 + log_A[24 + j]
             x4, x5, x6, x7 = b4 + log_A[32 + j], b5 + log_A[40 + j], b6 + log_A[48 + j], b7 + log_A[56 + j]
-            x0 = x0 if x0 > x1 else x1
-            x2 = x2 if x2 > x3 else x3
-            x4 = x4 if x4 > x5 else x5
-            x6 = x6 if x6 > x7 else x7
-            x0 = x0 if x0 > x2 else x2
-            x4 = x4 if x4 > x6 else x6
-            d[j] = (x0 if x0 > x4 else x4) + frame[j]
-        for j in range(K, 8):
-            d[j] = -math.inf
-        if t % 16 == 15 or t == last:
-            take_off(d, total)
-            if total[0] == -math.inf:
-                return
-
-
-@kernel
-def few_state_path(log_AT: Floats, delta: Floats, states: Ints, begin: int, end: int) -> None:
-    """Fill the path that leads to the maximum of the last delta; of two equal sums the earlier wins."""
-    z, last = 0, end - begin - 1
+            # Of two that are equal the earlier wins
+            z0 = 1 if x1 > x0 else 0
+            z2 = 3 if x3 > x2 else 2
+            z4 = 5 if x5 > x4 else 4
+            z6 = 7 if x7 > x6 else 6
+            x0 = x1 if x1 > x0 else x0
+            x2 = x3 if x3 > x2 else x2
+            x4 = x5 if x5 > x4 else x4
+            x6 = x7 if x7 > x6 else x6
+            z0 = z2 if x2 > x0 else z0
+            z4 = z6 if x6 > x4 else z4
+            x0 = x2 if x2 > x0 else x0
+            x4 = x6 if x6 > x4 else x4
+            choice[j] = z4 if x4 > x0 else z0
+            d[j] = (x4 if x4 > x0 else x0) + frame[j]
+        if t % 16 == 15:
+            m = d[0]
+            for j in range(1, 8):
+                m = max(m, d[j])
+            if m == -math.inf:
+                return -math.inf
+            for j in range(8):
+                d[j] -= m
+            x = total + m
+            lost += (total - x) + m if abs(total) >= abs(m) else (m - x) + total
+            total = x
+    m = d[0]
     for j in range(1, 8):
-        z = j if delta[last, j] > delta[last, z] else z
-    states[end - 1] = z
-    for t in range(last - 1, -1, -1):
-        d, a = delta[t], log_AT[z]
-        x0, x1, x2, x3 = d[0] + a[0], d[1] + a[1], d[2] + a[2], d[3] + a[3]
-        x4, x5, x6, x7 = d[4] + a[4], d[5] + a[5], d[6] + a[6], d[7] + a[7]
-        z0 = 1 if x1 > x0 else 0
-        z2 = 3 if x3 > x2 else 2
-        z4 = 5 if x5 > x4 else 4
-        z6 = 7 if x7 > x6 else 6
-        x0 = x1 if x1 > x0 else x0
-        x2 = x3 if x3 > x2 else x2
-        x4 = x5 if x5 > x4 else x4
-        x6 = x7 if x7 > x6 else x6
-        z0 = z2 if x2 > x0 else z0
-        z4 = z6 if x6 > x4 else z4
-        x0 = x2 if x2 > x0 else x0
-        x4 = x6 if x6 > x4 else x4
-        z = z4 if x4 > x0 else z0
-        states[begin + t] = z
+        m = max(m, d[j])
+    found: float = (total + m) + lost
+    return found
 
 
 @kernel
 def few_state_paths(
-    startprob: Floats, A: Floats, table: Floats, rows: Ints, offsets: Ints, delta: Floats, states: Ints, totals: Floats
+    startprob: Floats, A: Floats, table: Floats, rows: Ints, offsets: Ints, choices: Array, states: Ints, totals: Floats
 ) -> None:
-    """`viterbi_sequences` for at most eight states and a constant A; delta (length of the longest sequence, 8)."""
-    log_A, log_AT = np.full((8, 8), -math.inf), np.full((8, 8), -math.inf)
-    start, total = np.empty(A.shape[1]), np.empty(2)
+    """`viterbi_sequences` for at most eight states and a constant A.
+
+    choices : (length of the longest sequence, 8), uint8, scratch.
+    """
+    K = A.shape[1]
+    log_A, start, d = np.full((8, 8), -math.inf), np.empty(K), np.empty(8)
     log_matrix(A, 0, log_A)
     log_start(startprob, start)
-    for i in range(8):
-        for j in range(8):
-            log_AT[j, i] = log_A[i, j]
     for s in range(totals.size):
         begin, end = offsets[s], offsets[s + 1]
-        few_state_deltas(start, log_A.reshape(64), table, rows, begin, end, delta, total)
-        totals[s] = total[0] + total[1]
-        if total[0] == -math.inf:
+        totals[s] = few_state_choices(start, log_A.reshape(64), table, rows, begin, end, d, choices)
+        if totals[s] == -math.inf:
             states[begin:end] = 0
-        else:
-            few_state_path(log_AT, delta, states, begin, end)
+            continue
+        z = 0
+        for j in range(1, K):
+            z = j if d[j] > d[z] else z
+        for t in range(end - begin - 1, 0, -1):
+            states[begin + t] = z
+            z = choices[t, z]
+        states[begin] = z
 
 
 @kernel
