@@ -356,7 +356,7 @@ def whole_fits(shrink: int, n_rounds: int) -> Table:
         ),
         "Maximum likelihood without a prior for both; the log-likelihood is that of each one's own score.",
     )
-    n = max(20_000 // shrink, 400)
+    n = max(10_000 // shrink, 400)
     for family, K in (("Categorical", 4), ("Gaussian", 4)):
         rng = np.random.default_rng(7)
         states = _walk(0.9 * np.eye(K) + 0.1 / K, n, rng)
