@@ -228,7 +228,8 @@ class HMM(HiddenStates):
         lacking = [
             name
             for name in ("log_likelihood", "m_step", "sample", "n_parameters")
-            if name not in dir(self.emission)  # a property may have nothing to say before the fit
+            # A property may have nothing to say before the fit
+            if not hasattr(type(self.emission), name) and name not in getattr(self.emission, "__dict__", ())
         ]
         if lacking:
             raise TypeError(f"{type(self.emission).__name__} is no emission: it lacks {', '.join(lacking)}")

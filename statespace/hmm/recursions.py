@@ -192,9 +192,12 @@ def most_likely_paths(startprob: Floats, transmat: Floats, frames: Frames, offse
         else:
             viterbi_sequences(startprob, A, stride, *observed, np.empty((_longest(own), K)), states, totals[part])
 
-    # A thread of its own pays from a millisecond on; a step takes about K^2 / 6 + 10 nanoseconds
-    shares = (offsets[:-1] * (K * K / 6 + 10) // 1e6).astype(np.int64)
-    firsts = [0, *(np.flatnonzero(np.diff(shares)) + 1).tolist(), len(totals)]
+    # A thread of its own pays from a millisecond on
+    nanoseconds = K * K / 6 + 10  # a step, about
+    firsts = [0, len(totals)]
+    if frames.n_samples * nanoseconds > 2e6:
+        shares = (offsets[:-1] * nanoseconds // 1e6).astype(np.int64)
+        firsts[1:1] = (np.flatnonzero(np.diff(shares)) + 1).tolist()
     map_pieces(find, [slice(first, last) for first, last in pairwise(firsts)])
     return states, totals
 
