@@ -20,10 +20,12 @@ filtered probabilities NaN from there on, its posteriors NaN, its best path zero
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
+from statespace.foundations.executors import map_pieces
 from statespace.hmm.backward_pass import smooth_sequences
 from statespace.hmm.extended_range import backward_extended, forward_extended, sample_backwards_extended
 from statespace.hmm.forward_pass import (
@@ -195,13 +197,25 @@ def most_likely_paths(startprob: Floats, transmat: Floats, frames: Frames, offse
     K = len(startprob)
     states, totals = np.empty(frames.n_samples, np.int64), np.empty(len(offsets) - 1)
     A, stride = _stacked(transmat)
-    observed = frames.table, _rows(frames), offsets
-    if K == 2 and not stride:
-        two_state_paths(startprob, A, *observed, states, totals)
-    elif K <= FEW and not stride:
-        few_state_paths(startprob, A, *observed, np.empty((_longest(offsets), FEW), np.uint8), states, totals)
-    else:
-        viterbi_sequences(startprob, A, stride, *observed, np.empty((_longest(offsets), K)), states, totals)
+
+    def find(part: slice) -> None:
+        """Fill in the states of some sequences."""
+        own = offsets[part.start : part.stop + 1]
+        observed = frames.table, _rows(frames), own
+        if K == 2 and not stride:
+            two_state_paths(startprob, A, *observed, states, totals[part])
+        elif K <= FEW and not stride:
+            few_state_paths(startprob, A, *observed, np.empty((_longest(own), FEW), np.uint8), states, totals[part])
+        else:
+            viterbi_sequences(startprob, A, stride, *observed, np.empty((_longest(own), K)), states, totals[part])
+
+    # A thread of its own pays from a millisecond on
+    nanoseconds = K * K / 6 + 10  # a step, about
+    firsts = [0, len(totals)]
+    if frames.n_samples * nanoseconds > 2e6:
+        shares = (offsets[:-1] * nanoseconds // 1e6).astype(np.int64)
+        firsts[1:1] = (np.flatnonzero(np.diff(shares)) + 1).tolist()
+    map_pieces(find, [slice(first, last) for first, last in pairwise(firsts)])
     return states, totals
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from statespace.foundations.calendar import steps_after
+from statespace.foundations.executors import map_pieces
 from statespace.foundations.paths import draw_path, draw_thresholds
 from statespace.foundations.probability import generator
 from statespace.foundations.sequence_model import SequenceModel
@@ -188,10 +189,12 @@ class HiddenStates(SequenceModel):
             ]
             best = np.concatenate([np.nan_to_num(part.posteriors).argmax(axis=1) for part in found])
             return self._log_joint(law, evidence, best), by_step(best, evidence.observations)
-        paths = [
-            most_likely_paths(law.startprob, law.transmat, evidence.frames(law.emission, p), evidence.offsets(p))
-            for p in evidence.pieces()
-        ]
+        paths = map_pieces(
+            lambda p: most_likely_paths(
+                law.startprob, law.transmat, evidence.frames(law.emission, p), evidence.offsets(p)
+            ),
+            evidence.pieces(),
+        )
         total = float(sum(totals.sum() for _, totals in paths))
         states = paths[0][0] if len(paths) == 1 else np.concatenate([path for path, _ in paths])
         return total, by_step(states, evidence.observations)

@@ -12,6 +12,7 @@ from scipy import stats
 from scipy.optimize import approx_fprime, minimize
 
 from statespace.hmm.emissions.gaussian import GaussianEmission
+from statespace.hmm.emissions.gaussian_covariances import feature_variances
 from tests import naive_gaussian as naive
 
 KINDS = ("spherical", "diag", "full", "tied")
@@ -476,3 +477,24 @@ def test_what_does_not_fit_is_refused_in_words(kind, means, covars, message):
     emission.means, emission.covars = means, covars
     with pytest.raises(ValueError, match=message):
         emission.check(2)
+
+
+@settings(max_examples=60)
+@given(st.sampled_from([1, 2, 5, 64, 65, 300]), st.sampled_from([0.0, 1e3, -1e6]), st.booleans(), st.booleans(), seeds)
+def test_variances_of_features_are_those_of_the_entries_that_are_there(n, distance, missing, weighted, seed):
+    rng = np.random.default_rng(seed)
+    X = distance + rng.normal(size=(n, 3)) * [1.0, 1e-2, 100.0]
+    X[rng.random(X.shape) < 0.3 * missing] = np.nan
+    weights = rng.choice([0.0, 0.5, 2.0], n) if weighted else None
+    w = np.ones(n) if weights is None else weights
+    found = feature_variances(X, weights)
+    for x, variance in zip(X.T, found, strict=True):
+        seen = ~np.isnan(x) & (w > 0)
+        if np.unique(x[seen]).size > 1:
+            expected = np.cov(x[seen], aweights=w[seen], ddof=0)
+            # Rounding of the data themselves is all that is allowed to tell
+            assert variance == pytest.approx(expected, rel=1e-12 + 1e-15 * abs(distance) / np.sqrt(expected))
+        elif seen.any():
+            assert variance == pytest.approx(x[seen][0] ** 2, rel=1e-12)
+    if (~np.isnan(X) & (w > 0)[:, None]).any():  # where nothing was seen there are no units
+        np.testing.assert_array_equal(feature_variances(1024.0 * X, weights), 1024.0**2 * found)

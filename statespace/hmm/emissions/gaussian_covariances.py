@@ -19,7 +19,6 @@ Gauvain and Lee (1994), Maximum a posteriori estimation for multivariate Gaussia
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +35,7 @@ _LEAST_FLOOR = 1e-13  # of each feature's variance: below it the factors of a ma
 _BESIDE_PRIOR = 1e-9  # of what a prior adds to a variance: the floor of a matrix
 _EMPTY = 1e-10  # of all mass: a Gaussian with less has seen nothing to speak of
 _BLOCK = 1 << 16
+_NEAR = 100.0  # variances: the square of the distance from the mean, from where sums of squares keep their digits
 _EPSILON = float(np.finfo(np.float64).eps)
 
 
@@ -136,33 +136,30 @@ def _place(number: int, shape: tuple[int, ...]) -> str:
 
 
 @kernel
-def add_feature_sums(X: Floats, weights: Floats, centre: Floats, sums: Floats) -> None:
-    """Add sums over the entries that are there, and have a weight: of w, w (x - c), w (x - c)^2; and find extremes.
-
-    sums : (n_features, 5)
-        The three sums, the smallest x and the largest. Four rows have their own sums until the end.
-    """
+def add_feature_sums(X: Floats, weights: Floats, centre: Floats, lanes: Floats) -> None:
+    """Add w, w (x - c), w (x - c)^2 of the entries that are there to lanes (n_features, 3, 16), summed in the end."""
     n_samples, D = X.shape
-    lanes = np.empty((4, 5))
-    for d in range(D):
-        c = centre[d]
-        lanes[:, :3] = 0.0
-        lanes[:, 3], lanes[:, 4] = math.inf, -math.inf
-        for start in range(0, n_samples, 4):
-            for lane in range(min(4, n_samples - start)):
-                x, w = X[start + lane, d], weights[start + lane]
-                if w > 0.0 and x == x:
-                    away = x - c
-                    lanes[lane, 0] += w
-                    lanes[lane, 1] += w * away
-                    lanes[lane, 2] += w * away * away
-                    lanes[lane, 3] = min(lanes[lane, 3], x)
-                    lanes[lane, 4] = max(lanes[lane, 4], x)
-        for i in range(3):
-            sums[d, i] += (lanes[0, i] + lanes[1, i]) + (lanes[2, i] + lanes[3, i])
-        for lane in range(4):
-            sums[d, 3] = min(sums[d, 3], lanes[lane, 3])
-            sums[d, 4] = max(sums[d, 4], lanes[lane, 4])
+    x, w, g = np.empty(64), np.zeros(64), np.empty(64)
+    for start in range(0, n_samples, 64):
+        B = min(64, n_samples - start)
+        for d in range(D):
+            c = centre[d]
+            for b in range(B):
+                x[b] = X[start + b, d]
+                w[b] = weights[start + b]
+            for b in range(B, 64):
+                w[b] = 0.0
+            for b in range(64):
+                there = (w[b] > 0.0) & (x[b] == x[b])
+                w[b] = w[b] if there else 0.0
+                x[b] = x[b] - c if there else 0.0
+                g[b] = w[b] * x[b]
+            mass, total, squares = lanes[d, 0], lanes[d, 1], lanes[d, 2]
+            for i in range(16):
+                mass[i] += (w[i] + w[i + 16]) + (w[i + 32] + w[i + 48])
+                total[i] += (g[i] + g[i + 16]) + (g[i + 32] + g[i + 48])
+                s = g[i] * x[i] + g[i + 16] * x[i + 16]
+                squares[i] += s + (g[i + 32] * x[i + 32] + g[i + 48] * x[i + 48])
 
 
 def feature_variances(X: Array, weights: Floats | None = None) -> Floats:
@@ -172,24 +169,36 @@ def feature_variances(X: Array, weights: Floats | None = None) -> Floats:
     all of them follow a change of units.
     """
     D = X.shape[1]
-    centre, none = np.zeros(D), np.array([0.0, 0.0, 0.0, np.inf, -np.inf])
+    if weights is None:
+        weights = np.ones(len(X))
+    centre = _first_entries(X, weights)
     for _ in range(2):
-        sums = np.empty((D, len(none)))
-        sums[:] = none
+        lanes = np.zeros((D, 3, 16))
         for start in range(0, len(X), _BLOCK):
             rows = slice(start, start + _BLOCK)
-            of_rows = np.ones(len(X[rows])) if weights is None else weights[rows]
-            add_feature_sums(plain(X[rows]), plain(of_rows), centre, sums)
-        mass, total, squares, low, high = sums.T
-        seen = mass > 0
-        centre = centre + np.divide(total, mass, out=np.zeros(D), where=seen)
-    variances = np.divide(squares, mass, out=np.zeros(D), where=seen)
-    size = np.where(seen, np.maximum(np.abs(low), np.abs(high)), 0.0)
-    return positive_variances(np.where(low < high, variances, 0.0), size)
+            add_feature_sums(plain(X[rows]), plain(weights[rows]), centre, lanes)
+        mass, total, squares = lanes.sum(axis=2).T
+        shift = np.divide(total, mass, out=np.zeros(D), where=mass > 0)
+        variances = np.divide(squares, mass, out=np.zeros(D), where=mass > 0) - shift**2
+        centre = centre + shift
+        if (shift**2 <= _NEAR * variances).all():  # otherwise nearly all of the squares cancels
+            break
+    return positive_variances(variances, np.abs(centre))
+
+
+def _first_entries(X: Array, weights: Floats) -> Floats:
+    """The first entry of each feature that is there and has a weight, 0 where none is: a constant feature's own."""
+    if not len(X):
+        return np.zeros(X.shape[1])
+    first = np.asarray(X[0], dtype=np.float64)
+    if weights[0] > 0 and not np.isnan(first).any():
+        return first
+    there = ~np.isnan(X) & (weights > 0)[:, None]
+    return np.where(there.any(axis=0), X[there.argmax(axis=0), np.arange(X.shape[1])], 0.0)
 
 
 def positive_variances(variances: Floats, size: Floats) -> Floats:
-    """Variances that are 0, or rounding, replaced as `feature_variances` says; `size` is the largest magnitude."""
+    """Variances that are 0, or rounding, replaced as `feature_variances` says; `size` is how large values are."""
     distinct = variances > (_EPSILON * size) ** 2
     if distinct.all() and np.isfinite(variances).all():
         return variances
