@@ -38,9 +38,7 @@ R = TypeVar("R")
 
 _log = logging.getLogger("statespace")
 
-_LEAST_WORK = (
-    40_000  # n_samples * (n_components + 8); below, the plain recursions are about as fast and sooner compiled
-)
+_LEAST_WORK = 40_000  # n_samples * (n_components + 8); below, the plain recursions serve, and are sooner compiled
 _SMALLEST_ENTRY = 1e-24  # of A, so that eight steps stay in range
 _STEPS = 1024  # of a lane, so that what it stores stays in the cache
 _SHORT = 256

@@ -39,7 +39,7 @@ class MultinomialEmission(ProbabilityTable):
 
     """
 
-    support = "counts"
+    support = "mixed"  # the law of the counts given their total is not on the scale of laws of counts
     _archived = (("n_trials", "emissionprob_prior"), ("emissionprob", "common_total"))
 
     def __init__(self, n_trials: Any = None, emissionprob_prior: Any = 1.0) -> None:
