@@ -11,6 +11,7 @@ from statespace.hmm.lockstep import forward_lanes, keep_in_range, lockstep
 from statespace.hmm.lockstep_backward import BLOCK, backward_lanes
 from statespace.protocols import Floats, Ints
 
+_FAR = -240.0  # below the logarithm of that which follows
 _LOST = 1e-100  # of a frame, beside its largest: no state that loses so much at once matters again
 
 
@@ -21,21 +22,41 @@ def exponentiate_scaled(table: Floats, first: int, last: int, E: Floats, place: 
     shift is the maximum of each row; what is below 1e-100 becomes 0, and so do the columns that table does not have.
     False if a row is -inf throughout.
     """
-    K = table.shape[1]
+    K, n = table.shape[1], last - first
+    if K < 8:  # short rows: the long loops go along the columns
+        for i in range(n):
+            shift[place + i] = table[first + i, 0]
+        for j in range(1, K):
+            for i in range(n):
+                x = table[first + i, j]
+                shift[place + i] = x if x > shift[place + i] else shift[place + i]
+    else:
+        for i in range(n):
+            m = table[first + i, 0]
+            for j in range(1, K):
+                x = table[first + i, j]
+                m = x if x > m else m
+            shift[place + i] = m
     possible = True
-    for row in range(first, last):
-        at = (place + row - first) * width
-        m = -math.inf
+    for i in range(n):
+        possible &= shift[place + i] > -math.inf
+    # What is far down is 0 below; as a number of the smallest size it would take a hundred times as long
+    if K < 8:
         for j in range(K):
-            m = max(m, table[row, j])
-        shift[place + row - first] = m
-        if m == -math.inf:
-            possible = False
-            m = 0.0
-        for j in range(K):
-            E[at + j] = table[row, j] - m
+            for i in range(n):
+                x = table[first + i, j] - shift[place + i]
+                E[(place + i) * width + j] = x if x > _FAR else _FAR
         for j in range(K, width):
-            E[at + j] = -math.inf
+            for i in range(n):
+                E[(place + i) * width + j] = _FAR
+    else:
+        for i in range(n):
+            m, at = shift[place + i], (place + i) * width
+            for j in range(K):
+                x = table[first + i, j] - m
+                E[at + j] = x if x > _FAR else _FAR
+            for j in range(K, width):
+                E[at + j] = _FAR
     values = E[place * width : (place + last - first) * width]
     exponentiate_in_place(values)
     for i in range(values.size):
