@@ -32,11 +32,21 @@ def exponentiate_scaled(table: Floats, first: int, last: int, E: Floats, place: 
                 shift[place + i] = x if x > shift[place + i] else shift[place + i]
     else:
         for i in range(n):
-            m = table[first + i, 0]
-            for j in range(1, K):
-                x = table[first + i, j]
-                m = x if x > m else m
-            shift[place + i] = m
+            m0 = m1 = m2 = m3 = -math.inf
+            for j in range(0, K - 3, 4):
+                x0, x1, x2, x3 = (
+                    table[first + i, j],
+                    table[first + i, j + 1],
+                    table[first + i, j + 2],
+                    table[first + i, j + 3],
+                )
+                m0 = x0 if x0 > m0 else m0
+                m1 = x1 if x1 > m1 else m1
+                m2 = x2 if x2 > m2 else m2
+                m3 = x3 if x3 > m3 else m3
+            for j in range(K - K % 4, K):
+                m0 = max(m0, table[first + i, j])
+            shift[place + i] = max(max(m0, m1), max(m2, m3))
     possible = True
     for i in range(n):
         possible &= shift[place + i] > -math.inf
