@@ -11,6 +11,7 @@ from statespace.hmm.lockstep import forward_lanes, keep_in_range, lockstep
 from statespace.hmm.lockstep_backward import BLOCK, backward_lanes
 from statespace.protocols import Floats, Ints
 
+_FAR = -240.0  # below the logarithm of that which follows
 _LOST = 1e-100  # of a frame, beside its largest: no state that loses so much at once matters again
 
 
@@ -21,21 +22,51 @@ def exponentiate_scaled(table: Floats, first: int, last: int, E: Floats, place: 
     shift is the maximum of each row; what is below 1e-100 becomes 0, and so do the columns that table does not have.
     False if a row is -inf throughout.
     """
-    K = table.shape[1]
+    K, n = table.shape[1], last - first
+    if K < 8:  # short rows: the long loops go along the columns
+        for i in range(n):
+            shift[place + i] = table[first + i, 0]
+        for j in range(1, K):
+            for i in range(n):
+                x = table[first + i, j]
+                shift[place + i] = x if x > shift[place + i] else shift[place + i]
+    else:
+        for i in range(n):
+            m0 = m1 = m2 = m3 = -math.inf
+            for j in range(0, K - 3, 4):
+                x0, x1, x2, x3 = (
+                    table[first + i, j],
+                    table[first + i, j + 1],
+                    table[first + i, j + 2],
+                    table[first + i, j + 3],
+                )
+                m0 = x0 if x0 > m0 else m0
+                m1 = x1 if x1 > m1 else m1
+                m2 = x2 if x2 > m2 else m2
+                m3 = x3 if x3 > m3 else m3
+            for j in range(K - K % 4, K):
+                m0 = max(m0, table[first + i, j])
+            shift[place + i] = max(max(m0, m1), max(m2, m3))
     possible = True
-    for row in range(first, last):
-        at = (place + row - first) * width
-        m = -math.inf
+    for i in range(n):
+        possible &= shift[place + i] > -math.inf
+    # What is far down is 0 below; as a number of the smallest size it would take a hundred times as long
+    if K < 8:
         for j in range(K):
-            m = max(m, table[row, j])
-        shift[place + row - first] = m
-        if m == -math.inf:
-            possible = False
-            m = 0.0
-        for j in range(K):
-            E[at + j] = table[row, j] - m
+            for i in range(n):
+                x = table[first + i, j] - shift[place + i]
+                E[(place + i) * width + j] = x if x > _FAR else _FAR
         for j in range(K, width):
-            E[at + j] = -math.inf
+            for i in range(n):
+                E[(place + i) * width + j] = _FAR
+    else:
+        for i in range(n):
+            m, at = shift[place + i], (place + i) * width
+            for j in range(K):
+                x = table[first + i, j] - m
+                E[at + j] = x if x > _FAR else _FAR
+            for j in range(K, width):
+                E[at + j] = _FAR
     values = E[place * width : (place + last - first) * width]
     exponentiate_in_place(values)
     for i in range(values.size):
