@@ -24,7 +24,7 @@ from statespace.hmm.emissions.start_values import Clusters, clusters
 from statespace.protocols import Array, Floats, Ints
 
 _OPTIONS = ("covariance_type", "min_covar", "means_prior", "means_weight", "covars_prior", "covars_weight")
-_LEARNT = ("means", "covars", "data_variance")
+_LEARNT = ("means", "covars", "data_variance", "data_mean")
 
 
 class GaussianEmission(GaussianFamily):
@@ -82,6 +82,7 @@ class GaussianEmission(GaussianFamily):
         self.covars: Any = None
         self.fixed: dict[str, Any] = {}
         self.data_variance: Floats | None = None
+        self.data_mean: Floats | None = None
 
     def __repr__(self) -> str:
         shape = "" if self.means is None else f", {'x'.join(map(str, np.shape(self.means)))}"
@@ -127,7 +128,7 @@ class GaussianEmission(GaussianFamily):
     def initialize(self, X: Floats, n_components: int, rng: np.random.Generator, weights: Floats | None = None) -> None:
         """Means and covariances of clusters of the data; values set by hand stay."""
         self._check_options()
-        self.data_variance = gaussians.feature_variances(X, weights)
+        self._measure(X, weights)
         if self.means is not None and self.covars is not None:
             return
         rows = X if weights is None else X[weights > 0]

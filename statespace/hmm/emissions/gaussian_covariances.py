@@ -32,7 +32,7 @@ COVARIANCE_TYPES = ("spherical", "diag", "full", "tied")
 
 RELATIVE_FLOOR = 1e-6  # of each feature's variance: no state of real data is so narrow, rounding is far below
 _LEAST_FLOOR = 1e-13  # of each feature's variance: below it the factors of a matrix would be rounding errors
-_BESIDE_PRIOR = 1e-9  # of what a prior adds to a variance: the floor of a matrix
+_BESIDE_PRIOR = 1e-7  # of the squared distance of a prior from the data
 _EMPTY = 1e-10  # of all mass: a Gaussian with less has seen nothing to speak of
 _BLOCK = 1 << 16
 _NEAR = 100.0  # variances: the square of the distance from the mean, from where sums of squares keep their digits
@@ -214,6 +214,16 @@ def floors(min_covar: float | None, variances: Floats) -> Floats:
     return np.asarray(np.maximum(float(min_covar), _LEAST_FLOOR * variances))
 
 
+def floor_beside(prior: ConjugatePrior, centre: Floats) -> Floats:
+    """The floor of matrices whose means have a prior far from the data, shape (n_features,).
+
+    It makes them so wide in its direction that the likelihood of narrower ones could not be told beside rounding.
+    """
+    pulled = _by_feature(np.asarray(prior.mean_weight)) > 0
+    distance = np.where(pulled, np.abs(prior.location - centre), 0.0)
+    return np.asarray(_BESIDE_PRIOR * distance.max(axis=0) ** 2)
+
+
 def floor_now(covars: Floats, kind: str, floor: Floats) -> Floats:
     """The floor as far as present covariances keep to it, so that an M-step never has to leave better ones.
 
@@ -285,7 +295,6 @@ def maximum(
         if kind == "tied":
             scatter, counts = _by_group(scatter, len(covars)), _by_group(mass, len(covars))
             alive = counts > _EMPTY * mass.sum()
-        of_prior = _by_group(np.reshape(prior.mean_weight, (-1, 1, 1)) * _outer(away), len(covars)) + prior.scatter
         scatter, counts = scatter + prior.scatter, counts + prior.counts
     known = alive & (counts > 0) & ~held_covars
     share = scatter / np.where(known, counts, 1.0).reshape(counts.shape + (1,) * (scatter.ndim - counts.ndim))
@@ -293,9 +302,6 @@ def maximum(
     if is_diagonal(kind):
         return means + shift, np.where(known, np.maximum(share, least), covars)
     found = covars.copy()
-    # A prior far from the data makes a matrix so wide that its likelihood could not be told beside rounding
-    wide = np.einsum("gii->gi", of_prior) / np.where(known, counts, 1.0)[:, None]
-    least = np.maximum(least, _BESIDE_PRIOR * wide)
     found[known] = raise_to_floor(share[known], least[known])
     return means + shift, found
 

@@ -35,6 +35,8 @@ class GaussianFamily(ByValue):
     covars: Any
     fixed: dict[str, Any]
     data_variance: Floats | None
+    data_mean: Floats | None
+    means_weight: Any
 
     def _sharing(self) -> int:
         """How many Gaussians share a tied matrix."""
@@ -110,7 +112,19 @@ class GaussianFamily(ByValue):
         """The smallest variance of each feature, shape (n_features,); 0 while no data have been seen."""
         if self.data_variance is None:
             return np.full(self._n_features, float(self.min_covar or 0.0))
-        return gaussians.floors(self.min_covar, self.data_variance)
+        floor = gaussians.floors(self.min_covar, self.data_variance)
+        prior = None if self.data_mean is None or is_diagonal(self.covariance_type) else self._prior()
+        if prior is None or self.data_mean is None:
+            return floor
+        return np.maximum(floor, gaussians.floor_beside(prior, self.data_mean))
+
+    def _measure(self, X: Floats, weights: Floats | None) -> None:
+        """Learn the scale of the data, and, where means have a prior, their place."""
+        self.data_variance = gaussians.feature_variances(X, weights)
+        if np.any(self.means_weight):
+            rows = X if weights is None else X[weights > 0]
+            seen = ~np.isnan(rows)
+            self.data_mean = np.where(seen, rows, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
 
     def _start_covars(self, found: Clusters, n_gaussians: int) -> Floats:
         """Covariances of clusters, drawn towards their mean where they have few rows, shape (C, D, D)."""
@@ -146,11 +160,10 @@ class GaussianFamily(ByValue):
         """
         if n_components == 1 or self.means is not None or self.covars is not None:
             return []
-        variances = gaussians.feature_variances(X, weights)
         made = []
         for found in rival_clusters(X, offsets, n_components, rng):
             rival = copy.deepcopy(self)
-            rival.data_variance = variances
+            rival._measure(X, weights)
             rival._begin(found, n_components, rng)
             made.append(rival)
         return made

@@ -35,7 +35,7 @@ _OPTIONS = (
     "covars_prior",
     "covars_weight",
 )
-_LEARNT = ("weights", "means", "covars", "data_variance")
+_LEARNT = ("weights", "means", "covars", "data_variance", "data_mean")
 _BLOCK = 8192  # rows whose components stay in the cache
 
 
@@ -134,6 +134,7 @@ class GaussianMixtureEmission(GaussianFamily):
         self.covars: Any = None
         self.fixed: dict[str, Any] = {}
         self.data_variance: Floats | None = None
+        self.data_mean: Floats | None = None
 
     def __repr__(self) -> str:
         shape = "" if self.means is None else f", {'x'.join(map(str, np.shape(self.means)))}"
@@ -199,7 +200,7 @@ class GaussianMixtureEmission(GaussianFamily):
         self._check_options()
         K = n_components
         check_integer("n_mix", self.n_mix, 1)
-        self.data_variance = gaussians.feature_variances(X, weights)
+        self._measure(X, weights)
         if self.weights is not None and self.means is not None and self.covars is not None:
             return
         self._begin(clusters(X if weights is None else X[weights > 0], K, rng), K, rng)
