@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from scipy.optimize import approx_fprime
 
+from statespace.hmm import GMMHMM
 from statespace.hmm.emissions.gaussian import GaussianEmission
 from statespace.hmm.emissions.gaussian_mixture import GaussianMixtureEmission
 from tests import naive_gaussian as naive
@@ -341,6 +342,12 @@ def test_what_does_not_fit_is_refused_in_words(name, value, message):
     setattr(emission, name, value)
     with pytest.raises(ValueError, match=message):
         emission.check(2)
+
+
+@pytest.mark.parametrize("n_mix", [0, -1, 1.5, "two", None])
+def test_a_fit_refuses_a_number_of_components_that_is_none(n_mix):
+    with pytest.raises((TypeError, ValueError), match=f"n_mix is {n_mix!r}, expected an integer of at least 1"):
+        GMMHMM(2, n_mix, random_state=0).fit([0.0, 1.0, 5.0, 6.0])
 
 
 @given(st.integers(0, 2**32 - 1))

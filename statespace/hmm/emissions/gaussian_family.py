@@ -144,6 +144,7 @@ class GaussianFamily(ByValue):
         From groups by distance from the mean, for states that differ in their variance; from groups of short stretches
         of time, for states that last.
         """
+        self._check_options()
         if n_components == 1 or self.means is not None or self.covars is not None:
             return []
         variances = gaussians.feature_variances(X, weights)
