@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Self
 
@@ -269,6 +270,10 @@ class HMM(HiddenStates):
 
     def _given_fixed(self) -> dict[str, Any]:
         """What is held, by name: True or a mask."""
+        if not isinstance(self.fixed, Mapping | None):
+            raise TypeError(
+                f"fixed is {self.fixed!r:.60}, expected a dict from names to True or a mask: {{'transmat': True}}"
+            )
         return dict(self.fixed or {})
 
     def _checked_priors(self, K: int) -> Priors:
