@@ -23,7 +23,7 @@ from statespace.foundations.executors import map_pieces
 from statespace.foundations.probability import generator
 from statespace.foundations.stationary_start import unique_stationary_law
 from statespace.foundations.stochastic_matrix import check_stochastic_matrix
-from statespace.foundations.validation import check_choice, check_integer, check_sample_weight
+from statespace.foundations.validation import check_choice, check_integer, check_sample_weight, check_tolerance
 from statespace.hmm.baum_welch import Law, Priors
 from statespace.hmm.evidence import Evidence, read_evidence
 from statespace.hmm.gradient_fit import check_differentiable
@@ -180,6 +180,7 @@ class HMM(HiddenStates):
         check_choice("method", self.method, ("em", "lbfgs"))
         n_init = check_integer("n_init", self.n_init, 1)
         check_integer("n_iter", self.n_iter)
+        check_tolerance("tol", self.tol)
         prepared = self._new_emission()
         evidence = read_evidence(prepared, X, lengths, states, K)
         if evidence.observations.missing is not None and evidence.observations.missing.all():
