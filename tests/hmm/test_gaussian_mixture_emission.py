@@ -334,6 +334,10 @@ def test_an_archive_gives_the_emission_back(kind):
         ("weights_prior", 0.5, "weights_prior is 0.5, expected numbers of at least 1"),
         ("means_weight", np.ones(5), r"means_weight has shape \(5,\): expected a number"),
         ("n_mix", 0, "n_mix is 0"),
+        ("min_covar", "full", "min_covar is 'full', expected a number of at least 0, or None"),
+        ("min_covar", [0.1], r"min_covar is \[0.1\], expected a number"),
+        ("min_covar", -0.1, "min_covar is -0.1, expected a number"),
+        ("min_covar", np.nan, "min_covar is nan, expected a number"),
         ("weights", None, "weights is not known yet"),
     ],
 )
