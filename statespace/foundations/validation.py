@@ -55,6 +55,17 @@ def _as_float(value: Any) -> float | None:
         return None
 
 
+def check_tolerance(name: str, value: Any) -> None:
+    """Refuse a `value` that no gain can be compared with; None and numbers, negative and infinite ones too, pass."""
+    if value is None:
+        return
+    number = _as_float(value)
+    if number is None:
+        raise TypeError(f"{name} is {value!r}, expected a number of nats, or None")
+    if math.isnan(number):
+        raise ValueError(f"{name} is {value!r}, expected a number of nats, or None")
+
+
 def check_choice(name: str, value: Any, choices: Iterable[str | None]) -> None:
     """Refuse a `value` that is not among the named choices."""
     allowed = list(choices)

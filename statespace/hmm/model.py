@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Self
 
@@ -22,7 +23,7 @@ from statespace.foundations.executors import map_pieces
 from statespace.foundations.probability import generator
 from statespace.foundations.stationary_start import unique_stationary_law
 from statespace.foundations.stochastic_matrix import check_stochastic_matrix
-from statespace.foundations.validation import check_choice, check_integer, check_sample_weight
+from statespace.foundations.validation import check_choice, check_integer, check_sample_weight, check_tolerance
 from statespace.hmm.baum_welch import Law, Priors
 from statespace.hmm.evidence import Evidence, read_evidence
 from statespace.hmm.gradient_fit import check_differentiable
@@ -179,6 +180,7 @@ class HMM(HiddenStates):
         check_choice("method", self.method, ("em", "lbfgs"))
         n_init = check_integer("n_init", self.n_init, 1)
         check_integer("n_iter", self.n_iter)
+        check_tolerance("tol", self.tol)
         prepared = self._new_emission()
         evidence = read_evidence(prepared, X, lengths, states, K)
         if evidence.observations.missing is not None and evidence.observations.missing.all():
@@ -269,6 +271,10 @@ class HMM(HiddenStates):
 
     def _given_fixed(self) -> dict[str, Any]:
         """What is held, by name: True or a mask."""
+        if not isinstance(self.fixed, Mapping | None):
+            raise TypeError(
+                f"fixed is {self.fixed!r:.60}, expected a dict from names to True or a mask: {{'transmat': True}}"
+            )
         return dict(self.fixed or {})
 
     def _checked_priors(self, K: int) -> Priors:

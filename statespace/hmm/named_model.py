@@ -151,7 +151,7 @@ class NamedHMM(HMM):
         return {name: made_exact(law) for name, law in surviving_laws(self, self.init_params).items()}
 
     def _given_fixed(self) -> dict[str, Any]:
-        return dict(self.fixed or {}) | held_parameters(self.params, self._letters)
+        return super()._given_fixed() | held_parameters(self.params, self._letters)
 
     # --------------------------------------------------------------------------------------------------------- verbs
 

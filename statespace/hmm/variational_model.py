@@ -18,7 +18,7 @@ from statespace.foundations.estimator import NotFittedError, unchanged_on_failur
 from statespace.foundations.executors import map_pieces
 from statespace.foundations.probability import generator
 from statespace.foundations.stochastic_matrix import check_law, check_stochastic_matrix
-from statespace.foundations.validation import check_choice, check_integer, check_sample_weight
+from statespace.foundations.validation import check_choice, check_integer, check_sample_weight, check_tolerance
 from statespace.hmm.baum_welch import Law
 from statespace.hmm.dirichlet import Dirichlet, check_posterior, check_prior
 from statespace.hmm.evidence import read_evidence
@@ -91,6 +91,7 @@ class VariationalHMM(HMM, ABC):
         K = check_integer("n_components", self.n_components, 1)
         n_init = check_integer("n_init", self.n_init, 1)
         check_integer("n_iter", self.n_iter)
+        check_tolerance("tol", self.tol)
         self._check_letters()
         check_choice("implementation", self.implementation, ("log", "scaling"))
         reader = self._reader()

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from scipy.optimize import approx_fprime
 
+from statespace.hmm import GMMHMM
 from statespace.hmm.emissions.gaussian import GaussianEmission
 from statespace.hmm.emissions.gaussian_mixture import GaussianMixtureEmission
 from tests import naive_gaussian as naive
@@ -333,6 +334,10 @@ def test_an_archive_gives_the_emission_back(kind):
         ("weights_prior", 0.5, "weights_prior is 0.5, expected numbers of at least 1"),
         ("means_weight", np.ones(5), r"means_weight has shape \(5,\): expected a number"),
         ("n_mix", 0, "n_mix is 0"),
+        ("min_covar", "full", "min_covar is 'full', expected a number of at least 0, or None"),
+        ("min_covar", [0.1], r"min_covar is \[0.1\], expected a number"),
+        ("min_covar", -0.1, "min_covar is -0.1, expected a number"),
+        ("min_covar", np.nan, "min_covar is nan, expected a number"),
         ("weights", None, "weights is not known yet"),
     ],
 )
@@ -341,6 +346,12 @@ def test_what_does_not_fit_is_refused_in_words(name, value, message):
     setattr(emission, name, value)
     with pytest.raises(ValueError, match=message):
         emission.check(2)
+
+
+@pytest.mark.parametrize("n_mix", [0, -1, 1.5, "two", None])
+def test_a_fit_refuses_a_number_of_components_that_is_none(n_mix):
+    with pytest.raises((TypeError, ValueError), match=f"n_mix is {n_mix!r}, expected an integer of at least 1"):
+        GMMHMM(2, n_mix, random_state=0).fit([0.0, 1.0, 5.0, 6.0])
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -519,6 +519,9 @@ def test_what_is_assigned_by_hand_is_checked_on_use(change, message):
     [
         ({"start": "cold"}, [1, 2], "start is 'cold'"),
         ({"n_components": 0}, [1, 2], "n_components is 0"),
+        ({"tol": "small"}, [1, 2], "tol is 'small', expected a number of nats, or None"),
+        ({"tol": math.nan}, [1, 2], "tol is nan, expected a number of nats, or None"),
+        ({"tol": [0.1]}, [1, 2], r"tol is \[0.1\], expected a number of nats, or None"),
         ({"emission": None}, [1, 2], "emission is None"),
         ({"emission": object()}, [1, 2], "lacks log_likelihood"),
         ({}, [1, -2], "expected a count"),
@@ -530,7 +533,10 @@ def test_what_is_assigned_by_hand_is_checked_on_use(change, message):
         ({"init": {"speed": 1}}, [1, 2], "speed"),
         ({"transmat_prior": 0.5}, [1, 2], "at least 1"),
         ({"fixed": {"transmat": [True]}}, [1, 2], "boolean mask"),
-        ({"fixed": {"speed": True}}, [1, 2], "fixed names 'speed', expected lambdas"),
+        ({"fixed": {"speed": True}}, [1, 2], "expected lambdas, or of a model startprob, transmat"),
+        ({"fixed": "transmat"}, [1, 2], "fixed is 'transmat', expected a dict"),
+        ({"fixed": ["transmat"]}, [1, 2], r"fixed is \['transmat'\], expected a dict"),
+        ({"fixed": True}, [1, 2], "fixed is True, expected a dict"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(options, x, message):

@@ -92,7 +92,7 @@ def check_masks(fixed: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> No
     """Refuse names that are no parameter, and what is neither True nor a mask of the parameter's shape."""
     for name, held in fixed.items():
         if name not in shapes:
-            raise ValueError(f"fixed names {name!r}, expected {', '.join(shapes)}")
+            raise ValueError(f"fixed names {name!r}, expected {', '.join(shapes)}, or of a model startprob, transmat")
         if held is not True and (np.asarray(held).dtype != np.bool_ or np.shape(held) != shapes[name]):
             raise ValueError(
                 f"fixed[{name!r}] must be True or a boolean mask of shape {shapes[name]}, got shape {np.shape(held)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -158,6 +159,7 @@ class GaussianFamily(ByValue):
         From groups by distance from the mean, for states that differ in their variance; from groups of short stretches
         of time, for states that last.
         """
+        self._check_options()
         if n_components == 1 or self.means is not None or self.covars is not None:
             return []
         made = []
@@ -176,7 +178,7 @@ class GaussianFamily(ByValue):
 
     def _check_options(self) -> None:
         check_choice("covariance_type", self.covariance_type, COVARIANCE_TYPES)
-        if self.min_covar is not None and not (np.ndim(self.min_covar) == 0 and 0 <= self.min_covar < np.inf):
+        if self.min_covar is not None and not (isinstance(self.min_covar, Real) and 0 <= self.min_covar < np.inf):
             raise ValueError(f"min_covar is {self.min_covar!r}, expected a number of at least 0, or None")
 
     def _check_gaussians(self, leading: tuple[int, ...], spelt: str) -> None:

@@ -195,11 +195,14 @@ class GaussianMixtureEmission(GaussianFamily):
         matrices = gaussians.as_matrices(self._flat_covars(), self.covariance_type, C, D)
         return matrices.reshape(*self.means.shape, D)
 
+    def _check_options(self) -> None:
+        super()._check_options()
+        check_integer("n_mix", self.n_mix, 1)
+
     def initialize(self, X: Floats, n_components: int, rng: np.random.Generator, weights: Floats | None = None) -> None:
         """Weights, means and covariances of clusters within clusters of the data; values set by hand stay."""
         self._check_options()
         K = n_components
-        check_integer("n_mix", self.n_mix, 1)
         self._measure(X, weights)
         if self.weights is not None and self.means is not None and self.covars is not None:
             return
