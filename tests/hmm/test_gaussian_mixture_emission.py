@@ -88,10 +88,13 @@ def test_an_m_step_weighs_rows_by_component(case):
     r = responsibilities(emission, X, posteriors)
     kind, covs = emission.covariance_type, emission.full_covariances
     expected = [naive.m_step(X, r[:, k], kind, emission.means[k], covs[k]) for k in range(K)]
+    seen = r.sum(axis=0) > 1e-8 * r.sum()  # a component with next to no mass keeps what it has
+    means, covars = (np.array(found) for found in zip(*expected, strict=True))
     emission.m_step(X, posteriors)
     np.testing.assert_allclose(emission.weights, r.sum(axis=0) / r.sum(axis=(0, 2))[:, None], rtol=1e-9)
-    np.testing.assert_allclose(emission.means, [means for means, _ in expected], rtol=1e-6, atol=1e-8)
-    np.testing.assert_allclose(emission.covars, [covars for _, covars in expected], rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(emission.means[seen], means[seen], rtol=1e-6, atol=1e-8)
+    which = ... if kind == "tied" else seen
+    np.testing.assert_allclose(emission.covars[which], covars[which], rtol=1e-6, atol=1e-8)
 
 
 @given(st.tuples(kinds, st.integers(1, 3), st.integers(1, 3), seeds))

@@ -17,7 +17,8 @@ def outcomes(tmp_path_factory):
     """Id of each of hmmlearn's tests -> its outcome, and a message or a reason."""
     report = tmp_path_factory.mktemp("contract") / "report.json"
     theirs = Path(hmmlearn.__file__).parent / "tests"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.peers.hmmlearn_contract"]
+    command = [sys.executable, "-m", "pytest", "-c", os.devnull]  # not the settings of this repository
+    command += ["-q", "-p", "no:cacheprovider", "-p", "tests.peers.hmmlearn_contract"]
     done = subprocess.run(
         [*command, "--assert=plain", f"--rootdir={theirs}", f"--contract-report={report}", str(theirs)],
         env={**os.environ, "HMMLEARN_SEED": "1"},  # their global seed, which is drawn otherwise
