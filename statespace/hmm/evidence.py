@@ -103,6 +103,11 @@ class Evidence:
             table = np.zeros((steps.stop - steps.start, self.n_components or int(emission.n_components)))
         else:
             table = checked_log_likelihood(emission, values, f"an observation of X[{steps.start}:{steps.stop}]")
+            if self.n_components and table.shape[1] != self.n_components:  # the recursions trust its width
+                raise ValueError(
+                    f"{type(emission).__name__}.log_likelihood returned {table.shape[1]} columns, expected one "
+                    f"for each of the {self.n_components} states"
+                )
             if seen is not None:
                 everything = np.zeros((len(seen), table.shape[1]))
                 everything[seen] = table

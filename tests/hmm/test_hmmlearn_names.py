@@ -312,8 +312,11 @@ def test_a_new_fit_has_a_new_monitor():
 
 
 def test_a_fit_that_has_not_converged_warns():
-    with pytest.warns(ConvergenceWarning, match="n_iter = 2 reached"):
-        hmm.PoissonHMM(2, n_iter=2, random_state=0).fit(np.random.default_rng(0).poisson(3, 50))
+    x = np.random.default_rng(0).poisson(3, 50)
+    for name in ("PoissonHMM", "VariationalGaussianHMM"):
+        with pytest.warns(ConvergenceWarning, match="n_iter = 2 reached") as caught:
+            getattr(hmm, name)(2, n_iter=2, random_state=0).fit(x)
+        assert [warning.filename for warning in caught] == [__file__]  # the line that fitted, not one of ours
 
 
 # ------------------------------------------------------------------------------------------------------ checked on use

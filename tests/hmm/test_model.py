@@ -544,6 +544,24 @@ def test_what_cannot_be_fitted_is_refused(options, x, message):
         HMM(**{"n_components": 2, "emission": PoissonEmission(), "random_state": 0, **options}).fit(x)
 
 
+@pytest.mark.parametrize("width", [1, 3])
+def test_an_emission_of_another_number_of_states_is_refused(width):
+    class Flat:
+        n_parameters = 0
+
+        def log_likelihood(self, X):
+            return np.zeros((len(X), width))
+
+        def m_step(self, X, posteriors):
+            """Nothing to learn."""
+
+        def sample(self, states, rng):
+            return np.zeros(len(states))
+
+    with pytest.raises(ValueError, match=f"Flat.log_likelihood returned {width} columns, .* 2 states"):
+        HMM(2, Flat(), random_state=0).fit([1.0, 2.0, 3.0, 2.0, 4.0, 1.0])
+
+
 @pytest.mark.parametrize("states", [[0, 1], [0, 1, 2], [0, 1, -2], [0.5, 1, 1], "abc"])
 def test_labels_that_are_none_are_refused(states):
     with pytest.raises((TypeError, ValueError), match="states"):
