@@ -27,6 +27,17 @@ def check_letters(name: str, letters: Any, of_emission: Mapping[str, str]) -> No
         raise ValueError(f"{name} is {letters!r}, and {unknown[0]!r} stands for nothing: expected letters of {meant}")
 
 
+def begun_anew(model: Any, init_params: Any, fixed: Any, of_emission: Mapping[str, str]) -> str:
+    """The letters of `init_params` but for those of values that are set and to be held: they keep them."""
+    named = fixed if isinstance(fixed, dict) else {}
+    held = [
+        letter
+        for letter, parameter in (_LAWS | dict(of_emission)).items()
+        if parameter in named and hasattr(model, f"{parameter}_")
+    ]
+    return "".join(letter for letter in init_params if letter not in held)
+
+
 def warn_overwritten(model: Any, init_params: Any, of_emission: Mapping[str, str]) -> None:
     """Log which values that are set a fit is about to overwrite."""
     for letter, parameter in (_LAWS | dict(of_emission)).items():

@@ -15,7 +15,14 @@ import numpy as np
 from statespace.foundations.estimator import NotFittedError, unchanged_on_failure
 from statespace.foundations.validation import check_choice
 from statespace.hmm.baum_welch import Law
-from statespace.hmm.letters import check_letters, held_parameters, surviving, surviving_laws, warn_overwritten
+from statespace.hmm.letters import (
+    begun_anew,
+    check_letters,
+    held_parameters,
+    surviving,
+    surviving_laws,
+    warn_overwritten,
+)
 from statespace.hmm.model import HMM
 from statespace.protocols import Array, Ints
 
@@ -141,14 +148,17 @@ class NamedHMM(HMM):
     def _new_emission(self) -> Any:
         emission = self.emission
         known = vars(self).get("_emission")
-        for name in surviving(self.init_params, self._letters):
+        for name in surviving(self._begun_anew(), self._letters):
             value = getattr(known, name, None)
             if value is not None:
                 setattr(emission, name, np.array(value))
         return emission
 
+    def _begun_anew(self) -> str:
+        return begun_anew(self, self.init_params, self.fixed, self._letters)
+
     def _given_laws(self) -> dict[str, Any]:
-        return {name: made_exact(law) for name, law in surviving_laws(self, self.init_params).items()}
+        return {name: made_exact(law) for name, law in surviving_laws(self, self._begun_anew()).items()}
 
     def _given_fixed(self) -> dict[str, Any]:
         return super()._given_fixed() | held_parameters(self.params, self._letters)
@@ -165,14 +175,16 @@ class NamedHMM(HMM):
         sample_weight: Any = None,
         executor: Executor | None = None,
     ) -> Self:
-        """Learn the parameters; those whose letters are not in `init_params` start from the values they have.
+        """Learn the parameters.
+
+        Those whose letters are not in `init_params`, and those that `fixed` names, start from the values they have.
 
         Parameters, errors and warnings are those of `HMM.fit`.
         """
         check_letters("params", self.params, self._letters)
         check_letters("init_params", self.init_params, self._letters)
         check_choice("implementation", self.implementation, ("log", "scaling"))
-        warn_overwritten(self, self.init_params, self._letters)
+        warn_overwritten(self, self._begun_anew(), self._letters)
         super().fit(X, lengths, states=states, sample_weight=sample_weight, executor=executor)
         self._check_width()
         return self

@@ -609,3 +609,26 @@ def test_the_long_run_law_needs_transitions_only():
     model.transmat_ = np.eye(3)
     with pytest.raises(ValueError, match="3 recurrent classes"):
         model.get_stationary_distribution()
+
+
+def test_held_values_that_are_set_are_the_ones_that_are_held(caplog):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=60), rng.normal(size=60) + 5])[:, None]
+    model = hmm.GaussianHMM(2, fixed={"means": True, "transmat": np.eye(2, dtype=bool)}, random_state=0)
+    model.means_ = [[-1.0], [4.0]]
+    model.transmat_ = [[0.7, 0.3], [0.2, 0.8]]
+    with caplog.at_level(logging.WARNING, "statespace"):
+        model.fit(X)
+    np.testing.assert_array_equal(model.means_, [[-1.0], [4.0]])
+    np.testing.assert_allclose(np.diag(model.transmat_), [0.7, 0.8], rtol=1e-15)
+    assert not caplog.records
+    again = hmm.GaussianHMM(2, random_state=0)
+    again.means_ = [[-1.0], [4.0]]
+    with caplog.at_level(logging.WARNING, "statespace"):
+        again.fit(X)
+    assert "'means_' attribute is set" in caplog.text
+
+
+def test_a_prior_of_the_means_cannot_weigh_less_than_nothing():
+    with pytest.raises(ValueError, match="means_weight is -1, expected numbers of at least 0"):
+        hmm.GaussianHMM(2, means_weight=-1).fit(np.arange(9.0)[:, None])

@@ -180,6 +180,8 @@ class GaussianFamily(ByValue):
         check_choice("covariance_type", self.covariance_type, COVARIANCE_TYPES)
         if self.min_covar is not None and not (isinstance(self.min_covar, Real) and 0 <= self.min_covar < np.inf):
             raise ValueError(f"min_covar is {self.min_covar!r}, expected a number of at least 0, or None")
+        if self.means_weight is not None and not (np.asarray(self.means_weight, np.float64) >= 0).all():
+            raise ValueError(f"means_weight is {self.means_weight!r:.60}, expected numbers of at least 0")
 
     def _check_gaussians(self, leading: tuple[int, ...], spelt: str) -> None:
         """Check means (*leading, n_features), covariances, masks and priors."""
