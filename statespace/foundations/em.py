@@ -8,6 +8,7 @@ objective never falls (Dempster, Laird and Rubin 1977); where it does all the sa
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import warnings
 from collections import deque
@@ -136,10 +137,13 @@ def maximize(
     parameters = previous = start
     for _ in range(monitor.n_iter):
         objective, improve = step(parameters)
-        fell = bool(monitor.history) and objective < monitor.history[-1] - _ROUNDING * max(1.0, abs(objective))
+        fell = bool(monitor.history) and not (
+            monitor.history[-1] - _ROUNDING * max(1.0, abs(monitor.history[-1])) <= objective < math.inf
+        )  # NaN has fallen too
         monitor.report(objective)
         if fell:
-            monitor.reason = f"the objective fell by {-monitor.gain:.3g}: the parameters before it were kept"
+            how = f"fell by {-monitor.gain:.3g}" if math.isfinite(objective) else f"became {objective}"
+            monitor.reason = f"the objective {how}: the parameters before it were kept"
             return previous
         previous, parameters = parameters, improve()
         if monitor.converged:

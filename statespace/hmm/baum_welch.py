@@ -176,7 +176,7 @@ def expect(law: Law, evidence: Evidence, weights: Floats, executor: Executor | N
     """
     work = evidence.pieces()
     results = map_pieces(_Piece(law, evidence, weights, "statistics"), work, executor)
-    by_sequence = np.concatenate([result[0] for result in results])
+    by_sequence = np.where(weights > 0, np.concatenate([result[0] for result in results]), 0.0)
     impossible = np.flatnonzero(~(by_sequence > -math.inf))
     if impossible.size:
         raise ValueError(impossible_sequence(int(impossible[0])))
@@ -211,7 +211,7 @@ def slopes(
     """Run the E-step on all pieces, for the derivatives; those of the emission where it is asked for."""
     summary = "gradient" if emission else "nothing"
     results = map_pieces(_Piece(law, evidence, weights, summary), evidence.pieces(), executor)
-    by_sequence = np.concatenate([result[0] for result in results])
+    by_sequence = np.where(weights > 0, np.concatenate([result[0] for result in results]), 0.0)
     impossible = np.flatnonzero(~(by_sequence > -math.inf))
     by_emission = np.empty(0)
     if emission:

@@ -566,3 +566,15 @@ def test_an_emission_of_another_number_of_states_is_refused(width):
 def test_labels_that_are_none_are_refused(states):
     with pytest.raises((TypeError, ValueError), match="states"):
         HMM(2, PoissonEmission(), random_state=0).fit([1, 2, 3], states=states)
+
+
+@pytest.mark.parametrize("method", ["em", "lbfgs"])
+def test_a_sequence_without_weight_may_be_impossible(method):
+    emission = CategoricalEmission(n_features=3)
+    emission.emissionprob = np.array([[0.5, 0.5, 0.0], [0.2, 0.8, 0.0]])
+    model = HMM(2, emission, method=method, random_state=0, tol=0.01)
+    model.fit([[0, 1, 0, 0, 1, 1], [2, 0]], sample_weight=[1, 0])
+    alone = HMM(2, emission, method=method, random_state=0, tol=0.01).fit([[0, 1, 0, 0, 1, 1]])
+    np.testing.assert_allclose(model.transmat_, alone.transmat_, rtol=1e-10)
+    with pytest.raises(ValueError, match="sequence 1 of X is impossible"):
+        model.fit([[0, 1, 0, 0, 1, 1], [2, 0]], sample_weight=[1, 0.1])
