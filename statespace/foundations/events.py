@@ -19,8 +19,8 @@ _UNKNOWN = object()  # an outcome that no observation has
 def constant_pieces(event: Event, points: Sequence[float]) -> tuple[list[Hashable], list[float]]:
     """Values of `event` along the line, and the last number of every piece but the last.
 
-    Changes are looked for between ascending finite `points`, and found by bisection; what happens between two points with the
-    same outcome is overlooked.
+    Changes are looked for between ascending finite `points`, and found by bisection; what happens between two points
+    with the same outcome is overlooked.
     """
     groups: list[Hashable] = [event(points[0])]
     edges = []
