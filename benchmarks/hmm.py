@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -27,7 +28,7 @@ from benchmarks.timing import (
     timed,
     timed_child,
 )
-from statespace.hmm import HMM, CategoricalEmission, GaussianEmission, PoissonEmission
+from statespace.hmm import HMM, CategoricalEmission, GaussianEmission, PoissonEmission, forward_backward
 
 _SYMBOLS = 6
 _FEATURES = 3
@@ -91,6 +92,7 @@ def tables(quick: bool) -> Iterator[Table]:
         yield whole_fits(shrink, min(n_rounds, 3))
     yield threads(shrink, 3 * n_rounds)
     yield mapped_file(10_000_000 // shrink, quick)
+    yield many_steps(1_000_000 // shrink, 100)
     yield first_answers(quick)
 
 
@@ -543,6 +545,36 @@ def mapped_file(n: int, quick: bool) -> Table:
             bar = ("", "") if who != "ours" else (f"{limit / 1e6:,.0f} MB", verdict(peak - before <= limit))
             beyond = f"{(peak - before) / 1e6:,.0f} MB"
             table.add(name, duration(float(printed)), f"{peak / 1e6:,.0f} MB", beyond, *bar)
+    return table
+
+
+# ------------------------------------------------------------------------------------------------------- stability
+
+
+def many_steps(n: int, K: int) -> Table:
+    """What is left of a law after many steps of many states, on a large and on a small scale."""
+    table = Table(
+        f"Many steps of many states: hmm.forward_backward, {n:,} steps, {K} states",
+        ("log-likelihoods", "CPU", "log p(x)", "largest |sum of posteriors - 1|", "limit", "holds"),
+        "Normal numbers times a scale as log-likelihoods of the states.",
+    )
+    for scale in (100.0, 1e-8):
+        rng = np.random.default_rng(0)
+        A = rng.dirichlet(np.ones(K), size=K)
+        log_likelihood = scale * rng.normal(size=(n, K))
+        began = time.process_time()
+        found = forward_backward(np.full(K, 1 / K), A, log_likelihood)
+        seconds = time.process_time() - began
+        error = float(np.abs(found.posteriors.sum(axis=1) - 1).max())
+        holds = bool(np.isfinite(found.log_likelihood)) and error <= 1e-12
+        table.add(
+            f"scale {scale:g}",
+            duration(seconds),
+            f"{found.log_likelihood:.10g}",
+            f"{error:.1e}",
+            "1e-12",
+            verdict(holds),
+        )
     return table
 
 
