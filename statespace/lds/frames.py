@@ -1,0 +1,138 @@
+r"""What the recursions see of the observations: rows whose noise is independent.
+
+At each step the observed part of y_t = d_t + Z_t a_t + e_t is transformed so that its numbers can be taken one at a
+time, each a scalar with noise of its own:
+
+    x_t = B (y_t - d_t) = (B Z_t) a_t + B e_t,      B H_t B^T = diag(h),      B unit lower triangular
+
+B is the inverse of the factor of H_t = L diag(h) L^T; a variance h_i may be zero. Steps with the same matrices and the
+same entries observed share a frame. The density of x_t is that of y_t, since |B| = 1. Durbin and Koopman (2012),
+section 6.4.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from statespace.lds.system import System
+from statespace.protocols import Array, Floats, Ints
+
+_REDUNDANT = 1e-13  # of a variance: what is left of it by the observations before, below which it is rounding
+
+
+class Frames(NamedTuple):
+    """Transformed observations, and the matrices that go with them."""
+
+    x: Floats
+    """Transformed observations, shape (n, n_features): the first count[frame[t]] of row t, 0 beyond."""
+    frame: Ints
+    """Which frame each step has, shape (n,)."""
+    design: Floats
+    """B Z of each frame, shape (n_frames, n_features, n_states); rows beyond the count are 0."""
+    variances: Floats
+    """h of each frame, shape (n_frames, n_features)."""
+    count: Ints
+    """How many numbers are observed in each frame, shape (n_frames,)."""
+    seen: Array
+    """Which features these are, shape (n_frames, n_features), bool."""
+    transform: Floats
+    """B of each frame from all features, shape (n_frames, n_features, n_features): columns of unseen ones are 0."""
+    at: Ints
+    """A step that has the frame, shape (n_frames,): which entry of matrices that change with time it stands for."""
+
+
+def make_frames(system: System, values: Floats, obs_intercept: Floats | None = None) -> Frames:
+    """Frames of one sequence.
+
+    Parameters
+    ----------
+    system : System
+    values : (n, n_features)
+        Observations, NaN where missing.
+    obs_intercept : (1 or n, n_features), optional
+        In place of the system's.
+
+    """
+    n, p = values.shape
+    d = (system.obs_intercept if obs_intercept is None else obs_intercept)[:n]
+    total = np.add.reduce(values, axis=None)
+    seen = np.ones((1, p), dtype=bool) if np.isfinite(total) else ~np.isnan(values)
+    timed = max(len(system.design), len(system.obs_cov)) > 1
+    if timed:
+        frame, at = np.arange(n), np.arange(n)
+        seen = np.ascontiguousarray(np.broadcast_to(seen, (n, p)))
+    elif len(seen) == 1:
+        frame, at = np.zeros(n, np.int64), np.zeros(1, np.int64)
+    else:
+        frame, at, seen = _patterns(seen)
+    H, Z = system.obs_cov, system.design
+    transform, variances = _transforms(H if len(H) == 1 else H[at], seen)
+    if len(transform) == 1 and p == 1 and seen.all():
+        design = np.ascontiguousarray(Z)
+        x = values - d
+    else:
+        design = np.ascontiguousarray(transform @ (Z if len(Z) == 1 else Z[at]))
+        centred = np.where(np.isnan(values), 0.0, values - d)
+        if len(transform) == 1:
+            same = np.array_equal(transform[0], np.eye(p))
+            x = centred if same else centred @ transform[0].T
+        else:
+            x = np.einsum("tij,tj->ti", transform[frame], centred) if timed else _by_frame(transform, frame, centred)
+    count = seen.sum(axis=1).astype(np.int64)
+    return Frames(np.ascontiguousarray(x), frame, design, variances, count, seen, transform, at)
+
+
+def _patterns(seen: Array) -> tuple[Ints, Ints, Array]:
+    """The distinct rows of a mask in the order in which they come: the number of each row, a row of each, the rows."""
+    packed = np.packbits(seen, axis=1)
+    keys = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1]))).ravel()
+    _, first, number = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    at = first[order].astype(np.int64)
+    return rank[number.ravel()], at, seen[at]
+
+
+def _by_frame(transform: Floats, frame: Ints, centred: Floats) -> Floats:
+    x = np.empty_like(centred)
+    for f, B in enumerate(transform):
+        steps = np.flatnonzero(frame == f)
+        x[steps] = centred[steps] @ B.T
+    return x
+
+
+def _transforms(H: Floats, seen: Array) -> tuple[Floats, Floats]:
+    """B and h of each frame; H has one entry, or one a frame."""
+    F, p = seen.shape
+    transform, variances = np.zeros((F, p, p)), np.zeros((F, p))
+    off_diagonal = bool((H * (1 - np.eye(p))).any())
+    for f in range(F):
+        rows = np.flatnonzero(seen[f])
+        q = len(rows)
+        block = H[f if len(H) > 1 else 0][np.ix_(rows, rows)]
+        if off_diagonal and q > 1:
+            B, h = _decorrelate(block)
+        else:
+            B, h = np.eye(q), np.diagonal(block)
+        transform[f][np.ix_(range(q), rows)] = B
+        variances[f, :q] = h
+    return transform, variances
+
+
+def _decorrelate(block: Floats) -> tuple[Floats, Floats]:
+    """B = L^{-1} and h of H = L diag(h) L^T; where nothing is left of a variance, h is 0 and its column of L empty."""
+    q = len(block)
+    L, h = np.eye(q), np.zeros(q)
+    for j in range(q):
+        left = block[j, j] - (L[j, :j] ** 2 * h[:j]).sum()
+        if left <= _REDUNDANT * block[j, j]:
+            continue
+        h[j] = left
+        L[j + 1 :, j] = (block[j + 1 :, j] - (L[j + 1 :, :j] * L[j, :j] * h[:j]).sum(axis=1)) / left
+    B = np.eye(q)
+    for i in range(q):
+        B[i] -= L[i, :i] @ B[:i]
+    return B, h

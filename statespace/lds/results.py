@@ -1,0 +1,98 @@
+"""What a linear dynamical system answers; shapes are (n_samples, ...), with n samples, p features, m states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from statespace.protocols import Floats
+
+
+class State(NamedTuple):
+    """Where a filter goes on from: the law of the next state given all that was seen, N(mean, cov + k A A^T)."""
+
+    mean: Floats
+    """E(a_{n+1} | y_1..y_n), shape (m,)."""
+    cov: Floats
+    """Its covariance, the finite part, shape (m, m)."""
+    loadings: Floats
+    """A, shape (m, n_diffuse): directions of which still nothing is known; no columns once all are determined."""
+
+
+@dataclass(frozen=True, eq=False)
+class FilterResult:
+    """What the past and the present say of the states."""
+
+    predicted_mean: Floats
+    """E(a_t | y_1..y_{t-1}), shape (n + 1, m): the last row is of the step after the data."""
+    predicted_cov: Floats
+    """Cov(a_t | y_1..y_{t-1}), shape (n + 1, m, m); in a diffuse start its finite part."""
+    predicted_diffuse_cov: Floats
+    """The part of it that k multiplies, shape (n_diffuse_steps + 1, m, m); zero from there on."""
+    filtered_mean: Floats
+    """E(a_t | y_1..y_t), shape (n, m)."""
+    filtered_cov: Floats
+    """Cov(a_t | y_1..y_t), shape (n, m, m); in a diffuse start its finite part."""
+    log_likelihood: float
+    """log p(y_1..y_n) in nats."""
+    log_likelihood_steps: Floats
+    """log p(y_t | y_1..y_{t-1}), shape (n,); 0 where all is missing."""
+    innovations: Floats
+    """y_t - E(y_t | y_1..y_{t-1}), shape (n, p); NaN where missing."""
+    innovation_cov: Floats
+    """Cov(y_t | y_1..y_{t-1}), shape (n, p, p); of missing entries too; inf on the diagonal where still diffuse."""
+    state: State
+    """The law of the next state, to go on from: `filter(more, state=...)`."""
+    form_used: str
+    """"covariance" or "square_root"."""
+    steady_from: int | None
+    """The first step from which on gains are the same to rounding and were not computed again; None: never."""
+    n_diffuse_steps: int
+    """Steps until the data had determined all diffuse states."""
+    treatment: str
+    """How observations were taken: "scalar", "univariate", or "collapsed"."""
+
+
+@dataclass(frozen=True, eq=False)
+class SmoothResult:
+    """What all the data say of the states and the disturbances."""
+
+    mean: Floats
+    """E(a_t | y_1..y_n), shape (n, m)."""
+    cov: Floats
+    """Cov(a_t | y_1..y_n), shape (n, m, m)."""
+    lag_one_cov: Floats
+    """Cov(a_{t+1}, a_t | y_1..y_n), shape (n - 1, m, m)."""
+    obs_disturbance: Floats
+    """E(e_t | y_1..y_n), shape (n, p), of missing entries too."""
+    obs_disturbance_cov: Floats
+    """Cov(e_t | y_1..y_n), shape (n, p, p)."""
+    state_disturbance: Floats
+    """E(n_t | y_1..y_n), shape (n, r): the last leads out of the data."""
+    state_disturbance_cov: Floats
+    """Cov(n_t | y_1..y_n), shape (n, r, r)."""
+    log_likelihood: float
+    """log p(y_1..y_n) in nats."""
+    form_used: str
+    """"covariance" or "square_root"."""
+
+
+class Gradient(NamedTuple):
+    """Derivatives of the log-likelihood, each of the shape of the matrix as it was given.
+
+    A field is dL/d(entry) with all entries free, symmetric for covariances and not doubled: dL = sum_ij G_ij dM_ij.
+    """
+
+    design: Floats
+    obs_intercept: Floats
+    obs_cov: Floats
+    transition: Floats
+    state_intercept: Floats
+    selection: Floats
+    state_cov: Floats
+    initial_state: Floats
+    initial_state_cov: Floats
+    log_likelihood: float
+    """The log-likelihood itself, which comes with it."""
+
+
