@@ -147,21 +147,21 @@ def _block(matrices: dict[str, Floats], rest: Any) -> Floats:
 def _stationary_part(matrices: dict[str, Floats], mask: Any, rest: Any) -> tuple[Floats, Floats]:
     if not _is_constant(matrices):
         raise ValueError(
-            'initialization="stationary" needs a transition, a state intercept, a selection and a state covariance that '
-            "do not change with time: give initial_state_cov, or name the states that are diffuse"
+            'initialization="stationary" needs a transition, a state intercept, a selection and a state covariance '
+            "that do not change with time: give initial_state_cov, or name the states that are diffuse"
         )
     T = matrices["transition"][0]
     block = T[np.ix_(rest, rest)]
     if T[np.ix_(rest, np.flatnonzero(mask))].any():
         i, j = (int(k) for k in np.argwhere(T[np.ix_(rest, np.flatnonzero(mask))])[0])
         raise ValueError(
-            f"state {rest[i]} is to be stationary, and follows state {np.flatnonzero(mask)[j]}, which is diffuse: it is "
-            "diffuse too"
+            f"state {rest[i]} is to be stationary, and follows state {np.flatnonzero(mask)[j]}, which is diffuse: it "
+            "is diffuse too"
         )
     if not _is_stable(block):
         raise ValueError(
-            f"the transition has the spectral radius {np.abs(np.linalg.eigvals(block)).max():.6g}, and a stationary law "
-            "only below 1: name the states that are diffuse, or give initial_state_cov"
+            f"the transition has the spectral radius {np.abs(np.linalg.eigvals(block)).max():.6g}, and a stationary "
+            "law only below 1: name the states that are diffuse, or give initial_state_cov"
         )
     R, Q = matrices["selection"][0], matrices["state_cov"][0]
     moved = (R @ Q @ R.T)[np.ix_(rest, rest)]

@@ -94,5 +94,3 @@ class Gradient(NamedTuple):
     initial_state_cov: Floats
     log_likelihood: float
     """The log-likelihood itself, which comes with it."""
-
-

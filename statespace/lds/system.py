@@ -121,9 +121,7 @@ def checked_matrices(
     Z = _timed("design", design, 2)
     p = Z.shape[1]
     if Z.shape[2] != m or not p:
-        raise ValueError(
-            f"design has shape {np.shape(design)}, expected (n_features, {m}): transition has {m} states"
-        )
+        raise ValueError(f"design has shape {np.shape(design)}, expected (n_features, {m}): transition has {m} states")
     H = _covariance("obs_cov", obs_cov, p, "design has", "features")
     if selection is None:
         R = np.eye(m)[None]
@@ -201,7 +199,8 @@ def checked_covariances(name: str, array: Floats) -> Floats:
             t = int(wrong[0])
             i, j = (int(k) for k in np.argwhere(np.abs(array[t] - array[t].T) == skew[t])[0])
             at = f"{name}[{t}]" if len(array) > 1 else name
-            raise ValueError(f"{at} is not symmetric: entry ({i}, {j}) is {array[t, i, j]}, ({j}, {i}) {array[t, j, i]}")
+            pair = f"entry ({i}, {j}) is {array[t, i, j]}, ({j}, {i}) {array[t, j, i]}"
+            raise ValueError(f"{at} is not symmetric: {pair}")
     variances = np.diagonal(array, axis1=1, axis2=2)
     if (variances < 0).any():
         t, i = (int(k) for k in np.argwhere(variances < 0)[0])
@@ -223,7 +222,5 @@ def checked_covariances(name: str, array: Floats) -> Floats:
         if wrong.size:
             t = int(wrong[0])
             at = f"{name}[{t}]" if len(array) > 1 else name
-            raise ValueError(
-                f"{at} is not positive-semidefinite: its correlations have the eigenvalue {lowest[t]:.3g}"
-            )
+            raise ValueError(f"{at} is not positive-semidefinite: its correlations have the eigenvalue {lowest[t]:.3g}")
     return np.ascontiguousarray(0.5 * (array + transposed))
