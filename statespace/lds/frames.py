@@ -26,14 +26,14 @@ class Frames(NamedTuple):
     """Transformed observations, and the matrices that go with them."""
 
     x: Floats
-    """Transformed observations, shape (n, n_features): the first count[frame[t]] of row t, 0 beyond."""
+    """Transformed observations, shape (n, n_features): the first n_seen[frame[t]] of row t, 0 beyond."""
     frame: Ints
     """Which frame each step has, shape (n,)."""
     design: Floats
-    """B Z of each frame, shape (n_frames, n_features, n_states); rows beyond the count are 0."""
+    """B Z of each frame, shape (n_frames, n_features, n_states); rows beyond n_seen are 0."""
     variances: Floats
     """h of each frame, shape (n_frames, n_features)."""
-    count: Ints
+    n_seen: Ints
     """How many numbers are observed in each frame, shape (n_frames,)."""
     seen: Array
     """Which features these are, shape (n_frames, n_features), bool."""
@@ -80,8 +80,8 @@ def make_frames(system: System, values: Floats, obs_intercept: Floats | None = N
             x = centred if same else centred @ transform[0].T
         else:
             x = np.einsum("tij,tj->ti", transform[frame], centred) if timed else _by_frame(transform, frame, centred)
-    count = seen.sum(axis=1).astype(np.int64)
-    return Frames(np.ascontiguousarray(x), frame, design, variances, count, seen, transform, at)
+    n_seen = seen.sum(axis=1).astype(np.int64)
+    return Frames(np.ascontiguousarray(x), frame, design, variances, n_seen, seen, transform, at)
 
 
 def _patterns(seen: Array) -> tuple[Ints, Ints, Array]:
@@ -117,7 +117,7 @@ def _transforms(H: Floats, seen: Array) -> tuple[Floats, Floats]:
             B, h = _decorrelate(block)
         else:
             B, h = np.eye(q), np.diagonal(block)
-        transform[f][np.ix_(range(q), rows)] = B
+        transform[f][np.ix_(np.arange(q), rows)] = B
         variances[f, :q] = h
     return transform, variances
 
