@@ -14,29 +14,51 @@ Golub and Van Loan (2013), sections 5.1 and 5.2; Kailath, Sayed and Hassibi (200
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from statespace.foundations.kernel import kernel
 from statespace.lds.dynamics import Dynamics, left_product, transpose
-from statespace.protocols import Floats
+from statespace.protocols import Floats, Ints
 
 EPS = 2.0**-52
 SURE = 64.0  # times the deviation of rounding: what is larger is not zero
 
 
+class Turns(NamedTuple):
+    """Reflections that were made, so that they can be undone; for each array of N, one after the other."""
+
+    vectors: Floats
+    """(N, n_turns, n_rows)."""
+    pivots: Ints
+    """The row that was exchanged with the first, (N, n_turns)."""
+    scales: Floats
+    """1 / half the square of the vector, 0 where nothing but an exchange was needed; (N, n_turns)."""
+
+
+def make_turns(N: int, n_turns: int, n_rows: int) -> Turns:
+    """Room for them."""
+    return Turns(np.zeros((N, n_turns, n_rows)), np.zeros((N, n_turns), np.int64), np.zeros((N, n_turns)))
+
+
 @kernel
-def gather(B: Floats, first: int, last: int, left: int, right: int, u: Floats, w: Floats) -> float:
-    """Rotate the rows first..last-1 of B so that their combination u is in row `first` alone; returns it.
+def gather(B: Floats, first: int, last: int, left: int, right: int, u: Floats, w: Floats) -> tuple[float, int, float]:
+    """Rotate the rows first..last-1 of B so that their combination u is in row `first` alone.
 
     Parameters
     ----------
     left, right : int
         The columns that are there.
     u : (n_rows,)
-        What each row meets; overwritten.
+        What each row meets; becomes the vector of the reflection.
     w : (n_columns,)
         Work.
+
+    Returns
+    -------
+    (float, int, float)
+        What row `first` then meets, and the pivot and scale of the reflection: see `Turns`.
 
     """
     pivot, largest = first, abs(u[first])
@@ -44,19 +66,18 @@ def gather(B: Floats, first: int, last: int, left: int, right: int, u: Floats, w
         if abs(u[i]) > largest:
             pivot, largest = i, abs(u[i])
     if not largest > 0.0:
-        return 0.0
+        return 0.0, first, 0.0
     if pivot != first:
         u[pivot], u[first] = u[first], u[pivot]
-        one, other = B[first], B[pivot]
         for j in range(left, right):
-            one[j], other[j] = other[j], one[j]
-    head = float(u[first])
+            B[first, j], B[pivot, j] = B[pivot, j], B[first, j]
+    head = u[first]
     squared = 0.0
     for i in range(first + 1, last):
         u[i] /= head
         squared += u[i] * u[i]
     if squared == 0.0:
-        return head
+        return head, pivot, 0.0
     norm = math.sqrt(1.0 + squared)
     u[first] = 1.0 + norm
     for j in range(left, right):
@@ -74,19 +95,46 @@ def gather(B: Floats, first: int, last: int, left: int, right: int, u: Floats, w
             row = B[i]
             for j in range(left, right):
                 row[j] -= factor * w[j]
-    return -norm * head
+    return -norm * head, pivot, scale
 
 
 @kernel
-def triangularise(B: Floats, n_rows: int, n_columns: int, u: Floats, w: Floats) -> None:
-    """Rotate the first n_rows rows of B into an upper triangle; the rows below are zero."""
+def undo(C: Floats, n_rows: int, offset: int, first: int, last: int, u: Floats, pivot: int, scale: float) -> None:
+    """Turn the columns of C back: rows that were gathered from first..last-1 are its columns offset + first, ..."""
+    for k in range(n_rows):
+        row = C[k]
+        if scale != 0.0:
+            total = 0.0
+            for i in range(first, last):
+                total += u[i] * row[offset + i]
+            if total != 0.0:
+                total *= scale
+                for i in range(first, last):
+                    row[offset + i] -= total * u[i]
+        if pivot != first:
+            row[offset + first], row[offset + pivot] = row[offset + pivot], row[offset + first]
+
+
+@kernel
+def triangularise(B: Floats, n_rows: int, n_columns: int, t: int, turns: Turns, w: Floats) -> None:
+    """Rotate the first n_rows rows of B into an upper triangle above zeros; the turns are noted as the t-th."""
     for j in range(min(n_rows - 1, n_columns)):
+        u = turns.vectors[t, j]
         for i in range(j, n_rows):
             u[i] = B[i, j]
-        met = gather(B, j, n_rows, j + 1, n_columns, u, w)
+        met, pivot, scale = gather(B, j, n_rows, j + 1, n_columns, u, w)
+        turns.pivots[t, j] = pivot
+        turns.scales[t, j] = scale
         B[j, j] = met
         for i in range(j + 1, n_rows):
             B[i, j] = 0.0
+
+
+@kernel
+def undo_triangle(C: Floats, n_rows: int, n_turned: int, n_columns: int, t: int, turns: Turns) -> None:
+    """Turn the first n_turned columns of C back to the rows from which `triangularise` started."""
+    for j in range(min(n_turned - 1, n_columns) - 1, -1, -1):
+        undo(C, n_rows, 0, j, n_turned, turns.vectors[t, j], turns.pivots[t, j], turns.scales[t, j])
 
 
 @kernel
@@ -230,10 +278,10 @@ def clear_rounding(B: Floats, n_rows: int, N: Floats, squares: Floats) -> None:
 
 
 @kernel
-def independent_rows(B: Floats, n_rows: int, width: int, N: Floats, u: Floats, w: Floats, squares: Floats) -> int:
-    """Rotate rows until those that are not needed come last and are rounding; how many are needed.
+def independent_rows(B: Floats, n_rows: int, N: Floats, u: Floats, w: Floats, squares: Floats) -> int:
+    """Rotate rows until those that are combinations of the others, but for rounding, come last; how many are not.
 
-    B : (.., width), of which the first m columns are states with the rounding N; the others are carried along.
+    The first m columns of B are states with the rounding N; the others are carried along.
     """
     m = N.shape[0]
     for done in range(n_rows):
@@ -247,7 +295,7 @@ def independent_rows(B: Floats, n_rows: int, width: int, N: Floats, u: Floats, w
             return done
         for i in range(done, n_rows):
             u[i] = B[i, pivot]
-        gather(B, done, n_rows, 0, width, u, w)
+        gather(B, done, n_rows, 0, B.shape[1], u, w)
         for i in range(done + 1, n_rows):
             B[i, pivot] = 0.0
     return n_rows

@@ -32,11 +32,13 @@ from statespace.lds.results import State
 from statespace.lds.square_root_arrays import (
     EPS,
     SURE,
+    Turns,
     clear_rounding,
     column_squares,
     gather,
     gram,
     independent_rows,
+    make_turns,
     met_rounding,
     move_rounding,
     move_rows,
@@ -70,17 +72,49 @@ class _Factors(NamedTuple):
     """(4, m + max(r, m) + q)."""
 
 
-class _Kept(NamedTuple):
-    """What a smoother needs besides the tables."""
+class Numbers(NamedTuple):
+    """What ordinary numbers did to the factor: after turns (n p, 1, m) of their rows, the first was made shorter."""
+
+    turns: Turns
+    shrink: Floats
+    """By how much, sqrt(h / F), (n p,); 1 where nothing was done."""
+    slope: Floats
+    """f / F, with f what the first row met, (n p,)."""
+
+
+class DiffuseNumbers(NamedTuple):
+    """What diffuse numbers did; N steps and p numbers in each."""
+
+    mixed: Turns
+    """Of the rows of A, (N p, 1, q)."""
+    met: Floats
+    """beta, (N p,)."""
+    u: Floats
+    """What the rows of U met, and -sqrt(h) below, (N p, m + 1)."""
+    turns: Turns
+    """That made m rows of m + 1, (N p, m, m + 1)."""
+
+
+class Moves(NamedTuple):
+    """What a smoother undoes, beside the tables."""
 
     roots: Floats
-    """Filtered rows U of each step, (n, m, m); no rows where they are not wanted."""
+    """Filtered rows U of each step, (n, m, m); no steps where nothing is to be kept."""
+    turns: Turns
+    """From the filtered rows moved, and those of the noise, to the predicted rows, (n, m, m + max(r, 1))."""
+    numbers: Numbers
+
+
+class DiffuseMoves(NamedTuple):
+    """The same of N diffuse steps."""
+
     predicted: Floats
-    """Rows A before each diffuse step, (n_kept, q, m)."""
+    """Rows A before each step, (N, q, m)."""
     filtered: Floats
     """The same after it."""
     n_left: Ints
-    """How many rows these are, (n_kept, 2)."""
+    """How many rows these are, (N, 2)."""
+    numbers: DiffuseNumbers
 
 
 @kernel
@@ -116,15 +150,17 @@ def _follow_rounding(s: _Factors, mean: Floats) -> None:
 
 @kernel
 def _take_ordinary(
-    x: float, z: Floats, h: float, met: float, size: float, s: _Factors, a: Floats, gain: Floats
+    x: float, z: Floats, h: float, met: float, size: float, s: _Factors, a: Floats, gain: Floats, at: int, done: Numbers
 ) -> tuple[int, float, float, float]:
-    """A number that meets no diffuse direction; s.work[0] is U z, `met` its square.
+    """A number that meets no diffuse direction; done.turns.vectors[at, 0] is U z, `met` its square.
 
     Returns kind, v, F, log-likelihood.
     """
     m = a.shape[0]
-    u, w, squares = s.work[0], s.work[1], s.work[2]
+    w, squares = s.work[1], s.work[2]
     v, reach, doubt = x, abs(x), 0.0
+    done.shrink[at], done.slope[at] = 1.0, 0.0
+    done.turns.pivots[at, 0], done.turns.scales[at, 0] = 0, 0.0
     for j in range(m):
         gain[j] = 0.0
         v -= z[j] * a[j]
@@ -139,12 +175,14 @@ def _take_ordinary(
         column_squares(s.U, 0, m, m, squares)
     F = h + met
     if met > 0.0:
-        f = gather(s.U, 0, m, 0, m, u, w)
+        f, pivot, scale = gather(s.U, 0, m, 0, m, done.turns.vectors[at, 0], w)
         row = s.U[0]
-        kept = math.sqrt(h / F)
+        slope, shrink = f / F, math.sqrt(h / F)
         for j in range(m):
-            gain[j] = row[j] * f / F
-            row[j] *= kept
+            gain[j] = row[j] * slope
+            row[j] *= shrink
+        done.shrink[at], done.slope[at] = shrink, slope
+        done.turns.pivots[at, 0], done.turns.scales[at, 0] = pivot, scale
     if s.counts[2]:
         project_rounding(s.rounding[0], gain, z, w)
         project_rounding(s.rounding[2], gain, z, w)
@@ -161,17 +199,22 @@ def _take_ordinary(
 
 
 @kernel
-def _take_diffuse(x: float, z: Floats, h: float, s: _Factors, a: Floats, gain: Floats) -> tuple[float, float, float]:
-    """A number that meets the diffuse directions in s.work[3]. Returns v, F_inf, log-likelihood."""
-    m, q, q_start = a.shape[0], s.counts[0], s.A.shape[0]
-    u, w, squares = s.work[0], s.work[1], s.work[2]
+def _take_diffuse(
+    x: float, z: Floats, h: float, s: _Factors, a: Floats, gain: Floats, at: int, done: DiffuseNumbers
+) -> tuple[float, float, float]:
+    """A number that meets the diffuse directions in done.mixed.vectors[at, 0]. Returns v, F_inf, log-likelihood."""
+    m, q = a.shape[0], s.counts[0]
+    u, w, squares = done.u[at], s.work[1], s.work[2]
     column_squares(s.A, 0, q, m, squares)
-    beta = gather(s.A, 0, q, 0, m + q_start, s.work[3], w)
+    beta, pivot, scale = gather(s.A, 0, q, 0, s.A.shape[1], done.mixed.vectors[at, 0], w)
+    done.met[at] = beta
+    done.mixed.pivots[at, 0], done.mixed.scales[at, 0] = pivot, scale
     v = x
     for j in range(m):
         gain[j] = s.A[0, j] / beta
         v -= z[j] * a[j]
-    s.A[0, :] = s.A[q - 1]
+    for j in range(s.A.shape[1]):
+        s.A[0, j] = s.A[q - 1, j]
     s.counts[0] = q - 1
     project_rounding(s.rounding[1], gain, z, w)
     for j in range(m):
@@ -187,16 +230,16 @@ def _take_diffuse(x: float, z: Floats, h: float, s: _Factors, a: Floats, gain: F
             moved = gain[j] * v
             s.rounding[0, j, j] += EPS * EPS * (squares[j] + (met + h) * gain[j] * gain[j])
             s.rounding[2, j, j] += EPS * EPS * (a[j] * a[j] + moved * moved)
-    root = math.sqrt(h)
-    for k in range(m):
+    u[m] = -math.sqrt(h)
+    for j in range(m):
+        s.U[m, j] = 0.0
+        a[j] += gain[j] * v
+    for k in range(m + 1):
         row = s.U[k]
         factor = u[k]
         for j in range(m):
             row[j] -= factor * gain[j]
-    for j in range(m):
-        s.U[m, j] = root * gain[j]
-        a[j] += gain[j] * v
-    triangularise(s.U, m + 1, m, u, w)
+    triangularise(s.U, m + 1, m, at, done.turns, w)
     if s.counts[2]:
         column_squares(s.U, 0, m, m, squares)
         clear_rounding(s.U, m, s.rounding[0], squares)
@@ -204,10 +247,10 @@ def _take_diffuse(x: float, z: Floats, h: float, s: _Factors, a: Floats, gain: F
 
 
 @kernel
-def _move_factors(t: int, d: Dynamics, noise: Floats, s: _Factors) -> None:
-    """From a filtered step to the next predicted one."""
+def _move_factors(t: int, d: Dynamics, noise: Floats, s: _Factors, turns: Turns) -> None:
+    """From a filtered step to the next predicted one; the turns are noted as the t-th where there is room for all."""
     m, r = s.U.shape[1], noise.shape[1]
-    u, w, squares, sizes = s.work[0], s.work[1], s.work[2], s.work[3]
+    w, squares, sizes = s.work[1], s.work[2], s.work[3]
     G = noise[t if noise.shape[0] > 1 else 0]
     careful = s.counts[2]
     if careful:
@@ -223,7 +266,7 @@ def _move_factors(t: int, d: Dynamics, noise: Floats, s: _Factors) -> None:
         column_squares(s.U, m, m + r, m, squares)
         for j in range(m):
             s.rounding[0, j, j] += EPS * EPS * (sizes[j] * sizes[j] + squares[j])
-    triangularise(s.U, m + r, m, u, w)
+    triangularise(s.U, m + r, m, t if turns.scales.shape[0] > 1 else 0, turns, w)
     if careful:
         column_squares(s.U, 0, m, m, squares)
         clear_rounding(s.U, m, s.rounding[0], squares)
@@ -240,11 +283,17 @@ def _move_factors(t: int, d: Dynamics, noise: Floats, s: _Factors) -> None:
 
 @kernel
 def _forget(s: _Factors) -> None:
-    """Rows of A that rounding explains, or other rows, are dropped; their rotations are noted."""
+    """Rows of A that are rounding, or combinations of others, are dropped, and their rotations noted."""
     m, q, q_start = s.U.shape[1], s.counts[0], s.A.shape[0]
     column_squares(s.A, 0, q, m, s.work[2])
     clear_rounding(s.A, q, s.rounding[1], s.work[2])
-    left = independent_rows(s.A, q, m + q_start, s.rounding[1], s.work[0], s.work[1], s.work[2])
+    tried = s.A.copy()
+    left = independent_rows(tried, q, s.rounding[1], s.work[0], s.work[1], s.work[2])
+    if left == q:
+        return
+    for k in range(q):
+        for j in range(m + q_start):
+            s.A[k, j] = tried[k, j]
     for k in range(left, q):
         for j in range(q_start):
             s.lost[s.counts[1], j] = s.A[k, m + j]
@@ -254,69 +303,73 @@ def _forget(s: _Factors) -> None:
 
 @kernel
 def _filter_steps(
-    first: int, last: int, rows: Rows, d: Dynamics, noise: Floats, s: _Factors, tables: Tables, kept: _Kept
+    first: int,
+    last: int,
+    rows: Rows,
+    d: Dynamics,
+    noise: Floats,
+    s: _Factors,
+    tables: Tables,
+    moves: Moves,
+    diffuse: DiffuseMoves,
 ) -> int:
     """Filter the steps from `first` on to `last`, or until no direction is diffuse any more; returns the next step."""
     m, p = s.U.shape[1], rows.variances.shape[1]
-    begun_diffuse = s.counts[0] > 0
+    begun_diffuse, keep = s.counts[0] > 0, moves.roots.shape[0] > 0
     t = first
     while t < last and (s.counts[0] > 0 or not begun_diffuse):
         f = rows.frame[t]
         a, af = tables.a[t], tables.af[t]
         for j in range(m):
             af[j] = a[j]
-        q = s.counts[0]
-        if q:
-            kept.n_left[t - first, 0] = q
-            for k in range(q):
+        if begun_diffuse:
+            diffuse.n_left[t - first, 0] = s.counts[0]
+            for k in range(s.counts[0]):
                 for j in range(m):
-                    kept.predicted[t - first, k, j] = s.A[k, j]
+                    diffuse.predicted[t - first, k, j] = s.A[k, j]
         step = 0.0
-        for i in range(p):
-            tables.kind[t, i] = SKIPPED
-            tables.F[t, i] = 0.0
         for i in range(rows.n_seen[f]):
             x, z, h = rows.x[t, i], rows.design[f, i], rows.variances[f, i]
-            met, size = _meet(s.U, m, z, s.work[0])
+            at, here = t * p + i if keep else 0, (t - first) * p + i
+            kind = ORDINARY
+            if s.counts[0]:
+                met, size = _meet(s.A, s.counts[0], z, diffuse.numbers.mixed.vectors[here, 0])
+                if met > SURE * SURE * (met_rounding(s.rounding[1], z) + EPS * EPS * size):
+                    kind = DIFFUSE
+            met, size = _meet(s.U, m, z, moves.numbers.turns.vectors[at, 0])
             if not s.counts[2] and h <= _EXACT * size:
                 _follow_rounding(s, af)
-            kind, q = ORDINARY, s.counts[0]
-            if q:
-                diffuse, loaded = _meet(s.A, q, z, s.work[3])
-                if diffuse > SURE * SURE * (met_rounding(s.rounding[1], z) + EPS * EPS * loaded):
-                    kind = DIFFUSE
             if kind == DIFFUSE:
-                v, F, gained = _take_diffuse(x, z, h, s, af, tables.k[t, i])
+                v, F, gained = _take_diffuse(x, z, h, s, af, tables.k[t, i], here, diffuse.numbers)
             else:
-                kind, v, F, gained = _take_ordinary(x, z, h, met, size, s, af, tables.k[t, i])
+                kind, v, F, gained = _take_ordinary(x, z, h, met, size, s, af, tables.k[t, i], at, moves.numbers)
             tables.v[t, i], tables.F[t, i], tables.kind[t, i] = v, F, kind
             step += gained
         tables.steps[t] = step
         gram(s.U, m, 0, m, tables.Pf[t])
-        if kept.roots.shape[0]:
+        if keep:
             for k in range(m):
                 for j in range(m):
-                    kept.roots[t, k, j] = s.U[k, j]
+                    moves.roots[t, k, j] = s.U[k, j]
         if begun_diffuse:
-            kept.n_left[t - first, 1] = s.counts[0]
+            diffuse.n_left[t - first, 1] = s.counts[0]
             for k in range(s.counts[0]):
                 for j in range(m):
-                    kept.filtered[t - first, k, j] = s.A[k, j]
+                    diffuse.filtered[t - first, k, j] = s.A[k, j]
         move_mean(t, d, af, tables.a[t + 1])
-        _move_factors(t, d, noise, s)
+        _move_factors(t, d, noise, s, moves.turns)
         gram(s.U, m, 0, m, tables.P[t + 1])
         t += 1
     return t
 
 
 class SquareRootPass(NamedTuple):
-    """What the filter found, and the factors."""
+    """What the filter found, and what it did."""
 
     filtered: Filtered
-    roots: Floats
-    """Rows U of each step after its observation, P_f = U^T U, shape (n, m, m); none where they were not asked for."""
-    loadings: list[Floats]
-    """Rows A of each diffuse step after its observation, (n_left, m)."""
+    moves: Moves
+    diffuse: list[DiffuseMoves]
+    """Of the diffuse steps, block by block."""
     undetermined: Floats
     """Combinations of the diffuse directions of the start of which the data say nothing, orthonormal rows, (., q)."""
 
@@ -337,7 +390,7 @@ def filter_square_root(system: System, dynamics: Dynamics, frames: Frames, start
         As of `filter_covariance`; every step has a row of the tables of its own.
 
     """
-    return pass_square_root(system, dynamics, frames, start, keep_roots=False).filtered
+    return pass_square_root(system, dynamics, frames, start, keep=False).filtered
 
 
 def noise_roots(system: System) -> tuple[Floats, Floats]:
@@ -354,12 +407,12 @@ def semidefinite_rows(V: Floats) -> Floats:
 
 
 def pass_square_root(
-    system: System, dynamics: Dynamics, frames: Frames, start: State | None = None, *, keep_roots: bool
+    system: System, dynamics: Dynamics, frames: Frames, start: State | None = None, *, keep: bool
 ) -> SquareRootPass:
-    """The filter in square-root form with its factors; arguments as of `filter_square_root`."""
+    """The filter in square-root form; with `keep`, what a smoother undoes. Arguments as of `filter_square_root`."""
     state = initial_state(system) if start is None else start
     n, m, p = len(frames.x), system.n_states, system.n_features
-    q, r = state.loadings.shape[1], system.n_disturbances
+    q, e = state.loadings.shape[1], max(system.n_disturbances, 1)
     rows = rows_of(frames)
     tables = Tables(
         np.empty((n + 1, m)),
@@ -368,7 +421,7 @@ def pass_square_root(
         np.empty(n),
         np.arange(n + 1),
         np.empty((n + 1, m, m)),
-        np.empty((n + 1, m, m)),
+        np.zeros((n + 1, m, m)),
         np.zeros((n + 1, p, m)),
         np.zeros((n + 1, p)),
         np.zeros((n + 1, p), np.int64),
@@ -376,12 +429,12 @@ def pass_square_root(
     tables.a[0] = state.mean
     tables.P[0] = state.cov
     s = _Factors(
-        np.zeros((m + max(r, 1), m)),
+        np.zeros((m + e, m)),
         np.zeros((q, m + q)),
         np.zeros((q, q)),
         np.zeros((4, m, m)),
         np.array([q, 0, 0]),
-        np.empty((4, m + max(r, m) + q)),
+        np.empty((4, m + max(e, m) + q)),
     )
     s.U[:m] = semidefinite_rows(np.ascontiguousarray(state.cov[None]))[0]
     s.A[:, :m], s.A[:, m:] = state.loadings.T, np.eye(q)
@@ -391,26 +444,33 @@ def pass_square_root(
     if q:
         s.rounding[1] = np.diag(EPS * EPS * (state.loadings**2).sum(axis=1))
         _forget(s)
-    roots = np.empty((n if keep_roots else 0, m, m))
-    loadings: list[Floats] = []
-    filtered: list[Floats] = []
+    kept, numbers = (n, n * p) if keep else (0, 1)
+    moves = Moves(
+        np.empty((kept, m, m)),
+        make_turns(max(kept, 1), m, m + e),
+        Numbers(make_turns(numbers, 1, m), np.ones(numbers), np.zeros(numbers)),
+    )
+    blocks: list[DiffuseMoves] = []
     t, room = 0, _CHUNK
     while t < n:
         room = min(room, n - t) if s.counts[0] else 0
-        kept = _Kept(roots, np.empty((room, q, m)), np.empty((room, q, m)), np.zeros((room, 2), np.int64))
-        done = _filter_steps(t, t + room if room else n, rows, dynamics, noise, s, tables, kept)
-        for i in range(done - t if room else 0):
-            loadings.append(kept.predicted[i, : kept.n_left[i, 0]].T.copy())
-            filtered.append(kept.filtered[i, : kept.n_left[i, 1]].copy())
+        block = DiffuseMoves(
+            np.empty((room, q, m)),
+            np.empty((room, q, m)),
+            np.zeros((room, 2), np.int64),
+            DiffuseNumbers(
+                make_turns(room * p, 1, q),
+                np.empty(room * p),
+                np.empty((room * p, m + 1)),
+                make_turns(room * p, m, m + 1),
+            ),
+        )
+        done = _filter_steps(t, t + room if room else n, rows, dynamics, noise, s, tables, moves, block)
+        if room:
+            blocks.append(block._replace(n_left=block.n_left[: done - t]))
         t, room = done, 2 * room
     left = int(s.counts[0])
-    result = Filtered(
-        *tables,
-        loadings,
-        State(tables.a[n].copy(), tables.P[n].copy(), s.A[:left, :m].T.copy()),
-        "square_root",
-        None,
-        False,
-    )
+    loadings = [A[:k].T.copy() for block in blocks for A, (k, _) in zip(block.predicted, block.n_left, strict=False)]
+    end = State(tables.a[n].copy(), tables.P[n].copy(), s.A[:left, :m].T.copy())
     undetermined = np.concatenate([s.A[:left, m:], s.lost[: int(s.counts[1])]])
-    return SquareRootPass(result, roots, filtered, undetermined)
+    return SquareRootPass(Filtered(*tables, loadings, end, "square_root", None, False), moves, blocks, undetermined)

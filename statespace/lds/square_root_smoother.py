@@ -1,24 +1,27 @@
-r"""The smoother in square-root form, in the manner of Rauch, Tung and Striebel: covariances are only ever added.
+r"""The smoother in square-root form: the turns of the filter are undone, and nothing is subtracted or inverted.
 
-Given y_1..y_t the rows
+The filter writes the state as a sum of independent standard pieces, a_t = a_f + U^T xi + A^T delta, and everything that
+it does between two such sums is a rotation of pieces:
 
-    [ U_f T^T            U_f    0       ]
-    [ Q^{1/2} R^T        0      Q^{1/2} ]        and, with k -> infinity,        [ A_f T^T   A_f   0 ]
+    a step    (xi_{t+1}, zeta) = O (xi_t, w_t),   with U_{t+1} above the zeros that O [U_t T^T; Q^{1/2} R^T] leaves
+    a number  (xi_1, eps) turned by an angle: v = sqrt(F) times one of the new pieces, which is thereby known; the other
+              is the new xi_1
+    a diffuse number   delta_1 = (v - u^T xi - sqrt(h) eps) / beta, and (xi', zeta) = O (xi, eps)
 
-are a factor of the joint law of (a_{t+1}, a_t, n_t). Conditioned on a_{t+1}, one component after the other as if it
-were observed without noise, the likeliest to be known last, the rows that remain are a factor W, and the gains make
-the regression J of (a_t, n_t) on a_{t+1}. Then, with V = X^T X for Cov(a_{t+1} | all),
+What the data say of the pieces of the last step is their law, N(0, I). Backwards, a turn of (xi, zeta) with zeta still
+N(0, I) and independent of all that follows is the law of the pieces before. With the rows of C a factor of the
+covariance of (xi, delta) given all data and mu their mean,
 
-    E(a_t | all) = a_f + J (E(a_{t+1} | all) - a_{t+1|t}),   Cov(a_t, n_t | all) = W^T W + (X J^T)^T (X J^T)
-    Cov(a_{t+1}, a_t | all) = X^T (X J^T)
+    E(a_t | all) = a_f + [U; A]^T mu,     Cov(a_t | all) = X^T X,  X = C [U; A]
 
-A component with nothing left of its variance but rounding is implied by the others and is left out of the regression,
-so that singular T, Q and P_f need no special case. A diffuse start is the same with rows that k multiplies.
+and lag-one covariances and disturbances are likewise products of such factors. C is I where the data that follow say
+nothing, and small where they say much; what rounds in it is relative to 1, whatever T, Q, P and their ranks are.
 
 Directions of the start of which the data say nothing are independent of the data: they are taken out of the start, and
 what they add to the states is added as an infinite variance.
 
-Rauch, Tung and Striebel (1965); Park and Kailath (1995) for arrays of this kind; the diffuse start is derived here.
+The smoothers of Bierman (1977), chapter X, and of Kailath, Sayed and Hassibi (2000), chapter 12, keep such rotations
+too; the form with normed pieces, and with diffuse ones, is derived here.
 """
 
 from __future__ import annotations
@@ -31,22 +34,26 @@ from statespace.foundations.kernel import kernel
 from statespace.lds.dynamics import Dynamics
 from statespace.lds.filtering import Filtered, initial_state
 from statespace.lds.frames import Frames
+from statespace.lds.kalman import DIFFUSE, ORDINARY, Tables
 from statespace.lds.results import State
 from statespace.lds.square_root_arrays import (
     EPS,
     SURE,
+    Turns,
     clear_rounding,
     column_squares,
-    gather,
     gram,
+    make_turns,
     move_rounding,
     move_rows,
     move_sizes,
     triangularise,
+    undo,
+    undo_triangle,
 )
-from statespace.lds.square_root_filter import noise_roots, pass_square_root
+from statespace.lds.square_root_filter import DiffuseMoves, DiffuseNumbers, Moves, noise_roots, pass_square_root
 from statespace.lds.system import System
-from statespace.protocols import Floats, Ints
+from statespace.protocols import Floats
 
 
 class Smoothed(NamedTuple):
@@ -69,237 +76,198 @@ class Smoothed(NamedTuple):
 
 
 class _Work(NamedTuple):
-    """Arrays of one step of the smoother; columns are a_{t+1}, a_t, n_t."""
+    """What is known of the pieces, and room; e = max(r, 1), q diffuse directions of the start."""
 
-    finite: Floats
-    """(m + r, 2 m + r)."""
-    diffuse: Floats
-    """(q, 2 m + r)."""
-    gains: Floats
-    """What each component that was taken says of all columns, (m, 2 m + r)."""
-    regression: Floats
-    """J^T, (m, m + r)."""
+    C: Floats
+    """Rows of the factor, (m + q + e, m + q): columns are the pieces xi, then delta."""
+    D: Floats
+    """The same with e columns between these for pieces that come and go, (m + q + e, m + e + q)."""
+    mu: Floats
+    """Means, in the columns of C, (1, m + q)."""
+    nu: Floats
+    """Means, in the columns of D, (1, m + e + q)."""
     X: Floats
-    """Rows of the factor of Cov(a_{t+1} | all), (2 m + r, m): the first m, and room."""
-    XJ: Floats
-    """X J^T, (m, m + r)."""
-    vectors: Floats
-    """(4, 2 m + r + q)."""
-    taken: Ints
-    """Which component was taken when, then whether each was, (2, m)."""
+    """Rows of the factor of Cov(a_{t+1} | all), (m + q, m)."""
+    Y: Floats
+    """Rows of that of (a_t, n_t), in the same pieces, (m + q + e, m + e)."""
+    turns: Turns
+    w: Floats
+    """(m + e + q,)."""
 
 
 @kernel
-def _take_components(n_rows: int, q: int, sizes: Floats, b: _Work) -> tuple[int, int]:
-    """Condition the rows on a_{t+1}; returns how many components were taken, and the first row of W.
-
-    sizes : (2, m), what the columns of the diffuse and of the finite rows were sums of; the second is changed.
-    """
-    m, width = b.X.shape[1], b.finite.shape[1]
-    u, w = b.vectors[0], b.vectors[1]
-    for i in range(m):
-        b.taken[1, i] = 0
-    n_taken, first = 0, 0
-    for c in range(q):
-        pivot, best = -1, 0.0
-        for i in range(m):
-            if not b.taken[1, i] and sizes[0, i] > 0.0:
-                square = 0.0
-                for k in range(c, q):
-                    part = b.diffuse[k, i] / sizes[0, i]
-                    square += part * part
-                if square > best:
-                    pivot, best = i, square
-        if pivot < 0:
-            break
-        for k in range(c, q):
-            u[k] = b.diffuse[k, pivot]
-        met = gather(b.diffuse, c, q, 0, width, u, w)
-        for k in range(c + 1, q):
-            b.diffuse[k, pivot] = 0.0
-        gain = b.gains[c]
-        for j in range(width):
-            gain[j] = b.diffuse[c, j] / met
-        square = 0.0
-        for k in range(n_rows):
-            row = b.finite[k]
-            factor = row[pivot]
-            square += factor * factor
+def _apply(C: Floats, n_rows: int, left: int, n_pieces: int, U: Floats, add: bool, out: Floats, to: int) -> None:
+    """C[:, left : left + n_pieces] U, put or added into the columns of `out` from `to` on."""
+    n = U.shape[1]
+    for i in range(n_rows):
+        row, made = C[i], out[i]
+        if not add:
+            for j in range(n):
+                made[to + j] = 0.0
+        for k in range(n_pieces):
+            factor = row[left + k]
             if factor != 0.0:
-                for j in range(width):
-                    row[j] -= factor * gain[j]
-                row[pivot] = 0.0
+                other = U[k]
+                for j in range(n):
+                    made[to + j] += factor * other[j]
+
+
+@kernel
+def _widen(b: _Work, n_rows: int, q: int, extra: int) -> None:
+    """C and its mean into D, with `extra` independent pieces more."""
+    m = b.X.shape[1]
+    e = b.D.shape[0] - b.C.shape[1]
+    for i in range(n_rows + extra):
+        row = b.D[i]
+        for j in range(row.shape[0]):
+            row[j] = 0.0
+        if i < n_rows:
+            for j in range(m):
+                row[j] = b.C[i, j]
+            for j in range(q):
+                row[m + e + j] = b.C[i, m + j]
+        else:
+            row[m + i - n_rows] = 1.0
+    for j in range(m):
+        b.nu[0, j] = b.mu[0, j]
+    for j in range(e):
+        b.nu[0, m + j] = 0.0
+    for j in range(q):
+        b.nu[0, m + e + j] = b.mu[0, m + j]
+
+
+@kernel
+def _narrow(b: _Work, n_rows: int, q: int) -> None:
+    """D without the pieces between, into C."""
+    m = b.X.shape[1]
+    e = b.D.shape[0] - b.C.shape[1]
+    for i in range(n_rows):
         for j in range(m):
-            sizes[1, j] += np.sqrt(square) * abs(gain[j])
-        b.taken[0, c] = pivot
-        b.taken[1, pivot] = 1
-        n_taken += 1
-    for c in range(n_taken, m):
-        pivot, best = -1, (SURE * EPS) ** 2
-        for i in range(m):
-            if not b.taken[1, i] and sizes[1, i] > 0.0:
-                square = 0.0
-                for k in range(first, n_rows):
-                    square += b.finite[k, i] * b.finite[k, i]
-                square /= sizes[1, i] * sizes[1, i]
-                if square > best:
-                    pivot, best = i, square
-        if pivot < 0:
-            return c, first
-        for k in range(first, n_rows):
-            u[k] = b.finite[k, pivot]
-        met = gather(b.finite, first, n_rows, 0, width, u, w)
-        for k in range(first + 1, n_rows):
-            b.finite[k, pivot] = 0.0
-        for j in range(width):
-            b.gains[c, j] = b.finite[first, j] / met
-        b.taken[0, c] = pivot
-        b.taken[1, pivot] = 1
-        first += 1
-    return m, first
+            b.C[i, j] = b.D[i, j]
+        for j in range(q):
+            b.C[i, m + j] = b.D[i, m + e + j]
+    for j in range(m):
+        b.mu[0, j] = b.nu[0, j]
+    for j in range(q):
+        b.mu[0, m + j] = b.nu[0, m + e + j]
 
 
 @kernel
-def _regress(n_taken: int, b: _Work) -> None:
-    """J^T from the gains of one component after the other."""
-    m, width = b.X.shape[1], b.finite.shape[1]
-    for i in range(m):
-        for j in range(width - m):
-            b.regression[i, j] = 0.0
-    for c in range(n_taken - 1, -1, -1):
-        gain = b.gains[c]
-        row = b.regression[b.taken[0, c]]
-        for j in range(width - m):
-            row[j] = gain[m + j]
-        for later in range(c + 1, n_taken):
-            factor = gain[b.taken[0, later]]
-            if factor != 0.0:
-                other = b.regression[b.taken[0, later]]
-                for j in range(width - m):
-                    row[j] -= factor * other[j]
+def _undo_diffuse(at: int, v: float, q: int, done: DiffuseNumbers, b: _Work) -> None:
+    """Back over a number that determined one of q + 1 diffuse directions; C has m + q rows, then one more."""
+    m = b.X.shape[1]
+    e = b.D.shape[0] - b.C.shape[1]
+    n_rows = m + q + 1
+    _widen(b, m + q, q, 1)
+    undo_triangle(b.D, n_rows, m + 1, m, at, done.turns)
+    undo_triangle(b.nu, 1, m + 1, m, at, done.turns)
+    beta, u, delta = done.met[at], done.u[at], m + e
+    for i in range(n_rows + 1):
+        row = b.D[i] if i < n_rows else b.nu[0]
+        met = 0.0 if i < n_rows else v
+        for k in range(m + 1):
+            met -= u[k] * row[k]
+        row[delta + q] = row[delta]
+        row[delta] = met / beta
+    pivot, scale = done.mixed.pivots[at, 0], done.mixed.scales[at, 0]
+    undo(b.D, n_rows, delta, 0, q + 1, done.mixed.vectors[at, 0], pivot, scale)
+    undo(b.nu, 1, delta, 0, q + 1, done.mixed.vectors[at, 0], pivot, scale)
+    _narrow(b, n_rows, q + 1)
+
+
+@kernel
+def _undo_numbers(t: int, q: int, tables: Tables, moves: Moves, s: int, diffuse: DiffuseMoves, b: _Work) -> None:
+    """From the filtered pieces of step t, q of them diffuse, to the predicted ones; s counts diffuse steps."""
+    m, p = b.X.shape[1], tables.v.shape[1]
+    turns = moves.numbers.turns
+    for i in range(p - 1, -1, -1):
+        at = t * p + i
+        if tables.kind[t, i] == ORDINARY:
+            shrink, slope = moves.numbers.shrink[at], moves.numbers.slope[at]
+            for k in range(m + q):
+                b.C[k, 0] *= shrink
+            b.mu[0, 0] = shrink * b.mu[0, 0] + slope * tables.v[t, i]
+            pivot, scale = turns.pivots[at, 0], turns.scales[at, 0]
+            undo(b.C, m + q, 0, 0, m, turns.vectors[at, 0], pivot, scale)
+            undo(b.mu, 1, 0, 0, m, turns.vectors[at, 0], pivot, scale)
+        elif tables.kind[t, i] == DIFFUSE:
+            _undo_diffuse(s * p + i, tables.v[t, i], q, diffuse.numbers, b)
+            q += 1
 
 
 @kernel
 def _smooth_steps(
-    n: int,
-    d: Dynamics,
+    first: int,
+    last: int,
     Q_roots: Floats,
-    noise: Floats,
-    k: Floats,
-    v: Floats,
-    af: Floats,
-    roots: Floats,
-    loadings: Floats,
-    n_left: Ints,
+    tables: Tables,
+    moves: Moves,
+    diffuse: DiffuseMoves,
     b: _Work,
-    mean: Floats,
-    cov: Floats,
-    lag_one: Floats,
-    disturbance: Floats,
-    disturbance_cov: Floats,
+    out: Smoothed,
 ) -> None:
-    """Steps n - 2, ..., 0; b.X holds the factor of the last filtered covariance.
-
-    loadings : (n_diffuse, q, m), filtered, of which n_left rows are there.
-    """
-    m, p, r = b.X.shape[1], k.shape[1], noise.shape[1]
-    squares, ahead = b.vectors[2], b.vectors[3]
-    sizes = np.zeros((2, m))
-    for j in range(m):
-        ahead[j] = 0.0
-        for i in range(p):
-            ahead[j] += k[n - 1, i, j] * v[n - 1, i]
-    for t in range(n - 2, -1, -1):
-        Qr, G = Q_roots[t if Q_roots.shape[0] > 1 else 0], noise[t if noise.shape[0] > 1 else 0]
-        q = n_left[t] if t < n_left.shape[0] else 0
-        # The joint factor
-        for i in range(m):
-            row = b.finite[i]
-            for j in range(m):
-                row[j] = roots[t, i, j]
-                row[m + j] = row[j]
-            for j in range(r):
-                row[2 * m + j] = 0.0
-        column_squares(b.finite, 0, m, m, squares)
-        move_sizes(t, d, squares[:m], sizes[1])
-        move_rows(t, d, b.finite, m, b.vectors[1])
-        for i in range(r):
-            row = b.finite[m + i]
-            for j in range(m):
-                row[j] = G[i, j]
-                row[m + j] = 0.0
-            for j in range(r):
-                row[2 * m + j] = Qr[i, j]
-        column_squares(b.finite, m, m + r, m, squares)
-        for j in range(m):
-            sizes[1, j] += np.sqrt(squares[j])
-        if q:
-            for i in range(q):
-                row = b.diffuse[i]
+    """The steps last - 1, ..., first; `diffuse` begins at `first`. Where `last` is not n, b holds the step after."""
+    n, m, r = tables.af.shape[0], b.X.shape[1], Q_roots.shape[1]
+    e = b.D.shape[0] - b.C.shape[1]
+    for t in range(last - 1, first - 1, -1):
+        s = t - first
+        q = diffuse.n_left[s, 1] if s < diffuse.n_left.shape[0] else 0
+        Qr = Q_roots[t if Q_roots.shape[0] > 1 else 0]
+        n_rows = m + q
+        U = moves.roots[t]
+        if t < n - 1:
+            _widen(b, n_rows, q, r)
+            undo_triangle(b.D, n_rows + r, m + r, m, t, moves.turns)
+            undo_triangle(b.nu, 1, m + r, m, t, moves.turns)
+            _apply(b.D, n_rows + r, 0, m, U, False, b.Y, 0)
+            if q:
+                _apply(b.D, n_rows + r, m + e, q, diffuse.filtered[s], True, b.Y, 0)
+            lag_one = out.lag_one_cov[t]
+            for i in range(m):
                 for j in range(m):
-                    row[j] = loadings[t, i, j]
-                    row[m + j] = row[j]
-                for j in range(r):
-                    row[2 * m + j] = 0.0
-            column_squares(b.diffuse, 0, q, m, squares)
-            move_sizes(t, d, squares[:m], sizes[0])
-            move_rows(t, d, b.diffuse, q, b.vectors[1])
-        n_taken, first = _take_components(m + r, q, sizes, b)
-        _regress(n_taken, b)
-        # Means
-        for j in range(m):
-            mean[t, j] = 0.0
-        for j in range(r):
-            disturbance[t, j] = 0.0
-        for i in range(m):
-            row = b.regression[i]
-            for j in range(m):
-                mean[t, j] += ahead[i] * row[j]
+                    lag_one[i, j] = 0.0
+            for k in range(n_rows):
+                for i in range(m):
+                    factor = b.X[k, i]
+                    if factor != 0.0:
+                        for j in range(m):
+                            lag_one[i, j] += factor * b.Y[k, j]
+            _apply(b.D, n_rows + r, m, r, Qr, False, b.Y, m)
+            gram(b.Y, n_rows + r, m, m + r, out.state_disturbance_cov[t])
             for j in range(r):
-                disturbance[t, j] += ahead[i] * row[m + j]
-        for j in range(m):
-            ahead[j] = mean[t, j]
-            for i in range(p):
-                ahead[j] += k[t, i, j] * v[t, i]
-            mean[t, j] += af[t, j]
-        # Covariances
-        for i in range(m):
-            row = b.XJ[i]
-            for j in range(m + r):
-                row[j] = 0.0
-            for h in range(m):
-                factor = b.X[i, h]
-                if factor != 0.0:
-                    other = b.regression[h]
-                    for j in range(m + r):
-                        row[j] += factor * other[j]
-        for i in range(m):
-            out = lag_one[t, i]
-            for j in range(m):
-                out[j] = 0.0
-            for h in range(m):
-                factor = b.X[h, i]
-                if factor != 0.0:
-                    for j in range(m):
-                        out[j] += factor * b.XJ[h, j]
-        rows = m + r - first
-        for i in range(rows):
-            for j in range(m):
-                b.X[i, j] = b.finite[first + i, m + j]
-        for i in range(m):
-            for j in range(m):
-                b.X[rows + i, j] = b.XJ[i, j]
-        triangularise(b.X, rows + m, m, b.vectors[0], b.vectors[1])
-        gram(b.X, m, 0, m, cov[t])
-        for i in range(r):
-            for j in range(i + 1):
                 total = 0.0
-                for h in range(rows):
-                    total += b.finite[first + h, 2 * m + i] * b.finite[first + h, 2 * m + j]
-                for h in range(m):
-                    total += b.XJ[h, m + i] * b.XJ[h, m + j]
-                disturbance_cov[t, i, j] = total
-                disturbance_cov[t, j, i] = total
+                for k in range(r):
+                    total += Qr[k, j] * b.nu[0, m + k]
+                out.state_disturbance[t, j] = total
+            _narrow(b, n_rows + r, q)
+            triangularise(b.C, n_rows + r, n_rows, 0, b.turns, b.w)
+        else:
+            for i in range(n_rows):
+                b.mu[0, i] = 0.0
+                for j in range(n_rows):
+                    b.C[i, j] = 1.0 if i == j else 0.0
+            gram(Qr, r, 0, r, out.state_disturbance_cov[t])
+            for j in range(r):
+                out.state_disturbance[t, j] = 0.0
+        _apply(b.C, n_rows, 0, m, U, False, b.X, 0)
+        for j in range(m):
+            total = 0.0
+            for k in range(m):
+                total += U[k, j] * b.mu[0, k]
+            out.mean[t, j] = total
+        if q:
+            A = diffuse.filtered[s]
+            _apply(b.C, n_rows, m, q, A, True, b.X, 0)
+            for j in range(m):
+                for k in range(q):
+                    out.mean[t, j] += A[k, j] * b.mu[0, m + k]
+        for j in range(m):
+            out.mean[t, j] += tables.af[t, j]
+        gram(b.X, n_rows, 0, m, out.cov[t])
+        _undo_numbers(t, q, tables, moves, s, diffuse, b)
+        for k in range(n_rows, b.X.shape[0]):
+            for j in range(m):
+                b.X[k, j] = 0.0
 
 
 def smooth_square_root(
@@ -321,52 +289,55 @@ def smooth_square_root(
 
     """
     begun = initial_state(system) if start is None else start
-    passed = pass_square_root(system, dynamics, frames, begun, keep_roots=True)
-    filtered = passed.filtered
-    free = passed.undetermined
-    if len(free):
-        rest = np.linalg.qr(free.T, mode="complete")[0][:, len(free) :]
-        determined = State(begun.mean, begun.cov, np.ascontiguousarray(begun.loadings @ rest))
-        passed = pass_square_root(system, dynamics, frames, determined, keep_roots=True)
+    passed = pass_square_root(system, dynamics, frames, begun, keep=True)
+    filtered, kept = passed.filtered, np.eye(begun.loadings.shape[1])
+    while len(passed.undetermined):
+        kept = kept @ _complement(passed.undetermined)
+        determined = begun._replace(loadings=np.ascontiguousarray(begun.loadings @ kept))
+        passed = pass_square_root(system, dynamics, frames, determined, keep=True)
     n, m = filtered.af.shape
-    r, q = system.n_disturbances, passed.filtered.loadings[0].shape[1] if passed.filtered.loadings else 0
-    Q_roots, noise = noise_roots(system)
-    loadings = np.zeros((len(passed.loadings), q, m))
-    for t, left in enumerate(passed.loadings):
-        loadings[t, : len(left)] = left
-    n_left = np.array([len(left) for left in passed.loadings], np.int64)
+    r, q = system.n_disturbances, kept.shape[1]
+    e = max(r, 1)
+    Q_roots, _ = noise_roots(system)
     work = _Work(
-        np.empty((m + r, 2 * m + r)),
-        np.empty((q, 2 * m + r)),
-        np.empty((m, 2 * m + r)),
-        np.empty((m, m + r)),
-        np.empty((2 * m + r, m)),
-        np.empty((m, m + r)),
-        np.empty((4, 2 * m + r + q)),
-        np.empty((2, m), np.int64),
+        np.zeros((m + q + e, m + q)),
+        np.zeros((m + q + e, m + e + q)),
+        np.zeros((1, m + q)),
+        np.zeros((1, m + e + q)),
+        np.zeros((m + q, m)),
+        np.zeros((m + q + e, m + e)),
+        make_turns(1, m + q, m + q + e),
+        np.empty(m + e + q),
     )
     smoothed = Smoothed(
         np.empty((n, m)), np.empty((n, m, m)), np.empty((max(n - 1, 0), m, m)), np.empty((n, r)), np.empty((n, r, r))
     )
-    if n:
-        work.X[:m] = passed.roots[n - 1]
-        smoothed.mean[n - 1] = passed.filtered.af[n - 1]
-        smoothed.cov[n - 1] = passed.filtered.Pf[n - 1]
-        smoothed.state_disturbance[n - 1] = 0.0
-        smoothed.state_disturbance_cov[n - 1] = system.state_cov[n - 1 if len(system.state_cov) > 1 else 0]
-        made = passed.filtered
-        _smooth_steps(
-            n, dynamics, Q_roots, noise, made.k, made.v, made.af, passed.roots, loadings, n_left, work, *smoothed
-        )
-    if len(free):
-        _add_undetermined(dynamics, begun.loadings, free, smoothed)
+    tables = Tables(*passed.filtered[: len(Tables._fields)])
+    nothing = DiffuseMoves(
+        np.empty((0, q, m)),
+        np.empty((0, q, m)),
+        np.empty((0, 2), np.int64),
+        DiffuseNumbers(make_turns(0, 1, q), np.empty(0), np.empty((0, m + 1)), make_turns(0, m, m + 1)),
+    )
+    ends = np.cumsum([len(block.n_left) for block in passed.diffuse], dtype=np.int64).tolist()
+    parts = zip([0, *ends], [*ends, n], [*passed.diffuse, nothing], strict=True)
+    for first, last, block in reversed(list(parts)):
+        _smooth_steps(first, last, Q_roots, tables, passed.moves, block, work, smoothed)
+    if q < len(kept):
+        _add_undetermined(dynamics, begun.loadings, _complement(kept.T), smoothed)
     return smoothed, filtered
 
 
+def _complement(rows: Floats) -> Floats:
+    """Orthonormal columns, all that are orthogonal to orthonormal rows (k, q): shape (q, q - k)."""
+    k, q = rows.shape
+    return np.asarray(np.linalg.qr(rows.T, mode="complete")[0][:, k:]) if k else np.eye(q)
+
+
 def _add_undetermined(dynamics: Dynamics, start: Floats, free: Floats, smoothed: Smoothed) -> None:
-    """Infinite entries of the covariances where the directions `free` of the start move the states."""
+    """Infinite entries of the covariances where the combinations `free` of the loadings of the start move states."""
     n, m = smoothed.mean.shape
-    B = np.ascontiguousarray((start @ free.T).T)
+    B = np.ascontiguousarray((start @ free).T)
     rounding = np.diag(EPS * EPS * (start**2).sum(axis=1))
     work, squares, sizes = np.empty((m, m)), np.empty(m), np.empty(m)
     before = B
