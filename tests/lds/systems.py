@@ -408,7 +408,13 @@ def determined_together():
     """The second feature sees what the first one does, to the last bit of numbers whose products are rounded."""
     first = short([0.1, 0.3, 0.0])
     Z = np.array([first, 7 * first, short([0.0, 0.2, 0.001])])
-    system = make(Z, np.diag([1.0, 2.0, 1e-6]), np.eye(3), np.diag([0.5, 1.0, 0.25]), initialization="diffuse")
+    system = make(
+        Z,
+        np.diag([1.0, 2.0, 1e-6]),
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]],
+        np.diag([0.5, 1.0, 0.25]),
+        initialization="diffuse",
+    )
     return system, simulated(system, 6, start=np.array([1.0, 2.0, 3.0]))
 
 
