@@ -22,6 +22,7 @@ from statespace.protocols import Floats
 KINDS = ("known", "stationary", "diffuse", "approximate_diffuse")
 _APPROXIMATE = 1e6
 _OUTGROWN = 3.0  # a sum of variances that more than doubles when it is as long again: twice, where no roots are equal
+_UNIT_ROOT = 64 * 2.0**-52  # a distance from 1, for each state, that rounding of eigenvalues can make
 _MOST_DOUBLINGS = 60  # a spectral radius of 1 - 1e-15 needs 56
 
 
@@ -180,7 +181,9 @@ def _is_constant(matrices: dict[str, Floats]) -> bool:
 
 
 def _is_stable(transition: Floats) -> bool:
-    return bool(np.abs(np.linalg.eigvals(transition)).max(initial=0.0) < 1.0)
+    """Whether all eigenvalues are below 1, by more than the rounding that makes those of a seasonal 1 - 3e-16."""
+    margin = _UNIT_ROOT * len(transition)
+    return bool(np.abs(np.linalg.eigvals(transition)).max(initial=0.0) < 1.0 - margin)
 
 
 def _block(matrices: dict[str, Floats], rest: Any) -> Floats:

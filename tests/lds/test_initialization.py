@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.linalg import block_diag
 
 from statespace.lds.initialization import initial_law, make_system, stationary_cov, stationary_mean
 from statespace.lds.system import checked_matrices
@@ -53,6 +54,35 @@ def test_without_more_nothing_is_known_where_there_is_no_stationary_law(matrices
     assert not law.mean.any()
     assert not law.cov.any()
     np.testing.assert_array_equal(law.loadings, np.eye(2))
+
+
+def seasonals():
+    """Transitions on the unit circle: dummy and trigonometric seasonals, and with a difference more."""
+    for period in range(2, 40):
+        dummy = np.eye(period - 1, k=-1)
+        dummy[0] = -1.0
+        angles = 2 * np.pi * np.arange(1, (period - 1) // 2 + 1) / period
+        blocks = [np.array([[np.cos(b), np.sin(b)], [-np.sin(b), np.cos(b)]]) for b in angles]
+        if period % 2 == 0:
+            blocks.append(np.array([[-1.0]]))
+        differenced = np.eye(period + 1, k=-1)
+        differenced[0] = -np.convolve(np.eye(period + 1)[0] - np.eye(period + 1)[-1], [1.0, -1.0])[1:]
+        yield from (dummy, block_diag(*blocks), differenced)
+
+
+def test_a_seasonal_is_not_taken_to_be_stationary_for_the_rounding_of_its_eigenvalues():
+    for T in seasonals():
+        m = len(T)
+        law = initial_law(checked_matrices(np.ones(m), 1.0, T, np.eye(m)))
+        assert law.loadings.shape == (m, m), T
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-9, 1e-12])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_close_to_a_unit_root_is_stationary_still(gap, sign):
+    law = initial_law(checked_matrices(1.0, 1.0, sign * (1.0 - gap), 1.0))
+    assert law.cov[0, 0] == pytest.approx(0.5 / gap, rel=1e-3)
+    assert law.loadings.shape == (1, 0)
 
 
 @given(st.sampled_from([STABLE, TREND, TIMED_T]), st.booleans())
