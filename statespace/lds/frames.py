@@ -20,6 +20,7 @@ from statespace.lds.system import System
 from statespace.protocols import Array, Floats, Ints
 
 _REDUNDANT = 1e-13  # of a variance: what is left of it by the observations before, below which it is rounding
+_ROUNDING = 16 * 2.0**-52  # of the terms of a sum: less is nothing
 
 
 class Frames(NamedTuple):
@@ -73,14 +74,17 @@ def make_frames(system: System, values: Floats, obs_intercept: Floats | None = N
         design = np.ascontiguousarray(Z)
         x = values - d
     else:
-        design = np.ascontiguousarray(transform @ (Z if len(Z) == 1 else Z[at]))
+        used = Z if len(Z) == 1 else Z[at]
+        design = np.ascontiguousarray(transform @ used)
+        design[np.abs(design) <= _ROUNDING * (np.abs(transform) @ np.abs(used))] = 0.0
         centred = np.where(np.isnan(values), 0.0, values - d)
-        if len(transform) == 1:
-            same = np.array_equal(transform[0], np.eye(p))
-            x = centred if same else centred @ transform[0].T
-        else:
-            x = np.einsum("tij,tj->ti", transform[frame], centred) if timed else _by_frame(transform, frame, centred)
+        same = len(transform) == 1 and np.array_equal(transform[0], np.eye(p))
+        x = centred if same else _moved(transform, frame, centred, timed)
     n_seen = seen.sum(axis=1).astype(np.int64)
+    if (variances[np.arange(p) < n_seen[:, None]] == 0).any():  # what was known before may not differ by rounding
+        terms = np.where(np.isnan(values), 0.0, np.abs(values) + np.abs(d))
+        size = _moved(np.abs(transform), frame, terms, timed)
+        x = np.where(np.abs(x) <= _ROUNDING * size, 0.0, x)
     return Frames(np.ascontiguousarray(x), frame, design, variances, n_seen, seen, transform, at)
 
 
@@ -96,7 +100,12 @@ def _patterns(seen: Array) -> tuple[Ints, Ints, Array]:
     return rank[number.ravel()], at, seen[at]
 
 
-def _by_frame(transform: Floats, frame: Ints, centred: Floats) -> Floats:
+def _moved(transform: Floats, frame: Ints, centred: Floats, timed: bool) -> Floats:
+    """B y of each step."""
+    if len(transform) == 1:
+        return np.asarray(centred @ transform[0].T)
+    if timed:
+        return np.asarray(np.einsum("tij,tj->ti", transform[frame], centred))
     x = np.empty_like(centred)
     for f, B in enumerate(transform):
         steps = np.flatnonzero(frame == f)
