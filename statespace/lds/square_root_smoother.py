@@ -340,21 +340,23 @@ def _add_undetermined(dynamics: Dynamics, start: Floats, free: Floats, smoothed:
     B = np.ascontiguousarray((start @ free).T)
     rounding = np.diag(EPS * EPS * (start**2).sum(axis=1))
     work, squares, sizes = np.empty((m, m)), np.empty(m), np.empty(m)
-    before = B
+    before, doubt_before = B, squares
     for t in range(n):
         column_squares(B, 0, len(B), m, squares)
         clear_rounding(B, len(B), rounding, squares)
-        _raise_to_infinity(smoothed.cov[t], B, B)
+        doubt = SURE * np.sqrt(np.diagonal(rounding))
+        _raise_to_infinity(smoothed.cov[t], B, doubt, B, doubt)
         if t:
-            _raise_to_infinity(smoothed.lag_one_cov[t - 1], B, before)
-        before = B.copy()
+            _raise_to_infinity(smoothed.lag_one_cov[t - 1], B, doubt, before, doubt_before)
+        before, doubt_before = B.copy(), doubt
         move_sizes(t, dynamics, squares, sizes)
         move_rounding(t, dynamics, rounding, work)
         rounding[np.diag_indices(m)] += EPS * EPS * sizes * sizes
         move_rows(t, dynamics, B, len(B), work[0])
 
 
-def _raise_to_infinity(cov: Floats, left: Floats, right: Floats) -> None:
-    product, size = left.T @ right, np.abs(left).T @ np.abs(right)
-    moved = np.abs(product) > SURE * EPS * size
+def _raise_to_infinity(cov: Floats, left: Floats, left_doubt: Floats, right: Floats, right_doubt: Floats) -> None:
+    product = left.T @ right
+    left_size, right_size = np.sqrt((left**2).sum(axis=0)), np.sqrt((right**2).sum(axis=0))
+    moved = np.abs(product) > np.outer(left_doubt, right_size) + np.outer(left_size, right_doubt)
     cov[moved] = np.copysign(np.inf, product[moved])
