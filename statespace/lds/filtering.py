@@ -54,9 +54,7 @@ class Filtered(NamedTuple):
     @property
     def tables(self) -> Tables:
         """The first fields, as the kernels take them."""
-        return Tables(
-            self.a, self.af, self.v, self.steps, self.place, self.P, self.Pf, self.k, self.F, self.kind
-        )
+        return Tables(self.a, self.af, self.v, self.steps, self.place, self.P, self.Pf, self.k, self.F, self.kind)
 
     @property
     def n_diffuse_steps(self) -> int:
