@@ -158,9 +158,9 @@ def smooth_diffuse_steps(
 ) -> None:
     """Pass backwards over the diffuse steps last-1..0, from what leads into step `last`.
 
-    loadings : (last + 1, m, m), A^T of each step and of the step after; n_left : (last + 1,), how many rows of it count.
-    Flags as in smooth_steps; rows of N below out.place[last] are filled. A variance that the data leave infinite is inf,
-    beside covariances of 0.
+    loadings : (last + 1, m, m), A^T of each step and of the one after; n_left : (last + 1,), how many of its rows
+    count. Flags as in smooth_steps; rows of N below out.place[last] are filled. A variance that the data leave infinite
+    is inf, beside covariances of 0.
     """
     n, m = tables.af.shape
     n_steps, p = last, rows.variances.shape[1]

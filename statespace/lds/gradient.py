@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from statespace.lds.dynamics import Dynamics
 from statespace.lds.filtering import Filtered
 from statespace.lds.frames import Frames
 from statespace.lds.initialization import stationary_pullback
@@ -28,7 +27,6 @@ from statespace.protocols import Array, Floats
 
 def gradient(
     system: System,
-    dynamics: Dynamics,
     frames: Frames,
     filtered: Filtered,
     backward: Backward,

@@ -89,7 +89,7 @@ def gradient_of(
         by_transition=by_transition,
         moments=moments,
     )
-    return gradient(system, dynamics, frames, filtered, backward), filtered, backward
+    return gradient(system, frames, filtered, backward), filtered, backward
 
 
 def log_likelihood_and_gradient(
