@@ -42,6 +42,14 @@ class Evidence:
     n_components: int
     """How many states there are; 0: as the emission says."""
 
+    def n_observations(self, weights: Floats) -> float:
+        """How many observations there are that are not missing, each as often as its sequence weighs."""
+        offsets, missing = self.observations.offsets, self.observations.missing
+        known = np.diff(offsets)
+        if missing is not None:
+            known = known - np.diff(np.concatenate([[0], np.cumsum(missing)])[offsets])
+        return float(weights @ known)
+
     def pieces(self) -> list[Piece]:
         """Cut between sequences, at least PIECE steps each but the last; four times as many where frames have rows."""
         size = PIECE if self.rows is None else 4 * PIECE
