@@ -99,7 +99,7 @@ def emission_densities(
     ax = axes_or_new(ax, (5.6, 3.4))
     if support == "categories":
         _draw_bars(ax, emission, data, weights, labels, weighted, (d, n_features))
-    elif support == "counts":
+    elif _is_of_counts(emission):
         _draw_stems(ax, emission, data, weights, labels, weighted, (d, n_features))
     else:
         _draw_curves(ax, emission, data, weights, labels, weighted, (d, n_features))
@@ -139,11 +139,18 @@ def _n_features(emission: Any, data: Array | None) -> int:
     return int(shape[1]) if len(shape) == 2 else 1
 
 
+def _is_of_counts(emission: Any) -> bool:
+    """Whether the values are counts, be it given their total."""
+    from statespace.hmm.emissions import MultinomialEmission
+
+    return getattr(emission, "support", "reals") == "counts" or isinstance(emission, MultinomialEmission)
+
+
 def _density(emission: Any, points: Floats, place: tuple[int, int]) -> Floats:
     """The law of one feature at `points`, the others marginalised where there are any, (n_points, n_components)."""
     d, n_features = place
     if n_features > 1 and not getattr(emission, "marginalises", False):
-        if getattr(emission, "support", "reals") == "counts" and hasattr(emission, "cdf"):
+        if _is_of_counts(emission) and hasattr(emission, "cdf"):
             edges = np.append(points[:1] - 1, points)[:, None]
             return np.diff(np.asarray(emission.cdf(edges, d)), axis=0)
         raise ValueError(
