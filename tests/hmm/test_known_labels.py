@@ -75,3 +75,13 @@ def test_no_other_numbering_explains_what_is_labelled_better(data):
     best = max(explained(other) for other in itertools.permutations(range(K)))
     assert impossible == best[0]
     assert total == pytest.approx(best[1], abs=1e-6)
+
+
+def test_labels_in_the_place_of_lengths_are_told_where_they_belong():
+    with pytest.raises(TypeError, match="a keyword, y= or, of a hidden Markov model, states="):
+        hmm.PoissonHMM(2).fit([1, 2, 3, 2], [0, 1, 1, 0])
+
+
+def test_ragged_lists_of_numbers_are_told_how_sequences_are_written():
+    with pytest.raises(ValueError, match="several sequences are a list of arrays"):
+        hmm.PoissonHMM(2).fit([[1, 2], [3]])
