@@ -158,9 +158,10 @@ class HMM(HiddenStates):
         lengths : (n_sequences,), optional
             Lengths of the sequences laid end to end in a flat `X`.
         states : array of int, in the form of X, optional
-            States that are known, -1 where they are not.
+            States that are known, -1 where they are not; the model's states have the numbers of these labels.
         sample_weight : (n_sequences,), optional
-            A weight for each sequence; 2 is as if it were there twice.
+            A weight for each sequence; 2 is as if it were there twice. Only their ratios matter, unless there are priors
+            or a `tol` in nats.
         executor : concurrent.futures.Executor, optional
             Shares out the restarts and the pieces of the data; threads without it.
 
