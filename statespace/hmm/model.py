@@ -160,8 +160,8 @@ class HMM(HiddenStates):
         states : array of int, in the form of X, optional
             States that are known, -1 where they are not; the model's states have the numbers of these labels.
         sample_weight : (n_sequences,), optional
-            A weight for each sequence; 2 is as if it were there twice. Only their ratios matter, unless there are priors
-            or a `tol` in nats.
+            A weight for each sequence; 2 is as if it were there twice. Only their ratios matter, unless there are
+            priors or a `tol` in nats.
         executor : concurrent.futures.Executor, optional
             Shares out the restarts and the pieces of the data; threads without it.
 
