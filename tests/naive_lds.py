@@ -202,6 +202,8 @@ class Dense:
     """Diffuse directions that the data have determined."""
     kept: np.ndarray
     """(n, p): observed, and not implied by what was observed before."""
+    contradiction: np.ndarray
+    """(n, p): by how much an observation that others imply differs from what they imply; 0 for the others."""
     mean: np.ndarray
     cov: np.ndarray
     diffuse_cov: np.ndarray
@@ -235,9 +237,11 @@ class _Law:
     def _gain(self, i, rows):
         return np.ascontiguousarray(self.gains[i][:, [self.column[row] for row in rows]])
 
+    def exact_mean(self, rows, i):
+        return self.constant[rows] + product(self.centred[None], self._gain(i, rows))[0]
+
     def mean(self, rows):
-        moved = [product(self.centred[None], self._gain(i, rows))[0] for i in range(len(self.covs))]
-        return self._parts([self.constant[rows] + value for value in moved])[0]
+        return self._parts([self.exact_mean(rows, i) for i in range(len(self.covs))])[0]
 
     def cov(self, left, right):
         """The finite part, and what k multiplies."""
@@ -286,6 +290,7 @@ def dense(system, Y, smoothed=True, filtered=True):
         out["log_likelihood"] = float(level)
         out["log_likelihood_kfas"] = float(level + (2 * arb.pi()).log() * out["n_determined"] / 2)
         out["kept"] = np.isin(np.concatenate(joint.y), kept).reshape(n, p)
+        out["contradiction"] = _contradiction(joint, Y, covs[0], kept, values, np.setdiff1d(seen, kept))
 
         def table(pairs, size):
             """Covariances, and what k multiplies in them."""
@@ -321,31 +326,38 @@ def dense(system, Y, smoothed=True, filtered=True):
     return Dense(**out)
 
 
+def _contradiction(joint, Y, C, kept, values, implied):
+    out = np.zeros(Y.size)
+    for row in implied:
+        before = kept < row
+        law = _Law(joint.constant, [C], kept[before], values[before], [row])
+        out[row - joint.y[0][0]] = float(arb(float(Y.ravel()[row - joint.y[0][0]])) - law.exact_mean([row], 0)[0])
+    return out.reshape(Y.shape)
+
+
 # Differences
 
 
-def gradient(system, Y, entries=None, stationary=False):
+def gradient(system, Y, entries=None):
     """Derivatives of the log-likelihood by central differences, as the fields of Gradient: a dict of arrays.
 
     Parameters
     ----------
     entries : list of (name, place), optional
         Those that are wanted, of arrays with their time axis; the others are NaN. None: all.
-    stationary : bool
-        The start is the stationary law and moves with the other matrices.
 
-    Covariances are moved at (i, j) and (j, i) at once, and the difference is shared between the two. Observations
-    implied by others stay out. The step is far below 1 / k: the limit of derivatives, not the derivative of the limit.
+    States that begin with their stationary law do so after a move too. Covariances are moved at (i, j) and (j, i) at
+    once, and the difference is shared between the two. Observations implied by others stay out. The step is far below
+    1 / k: the limit of derivatives, not the derivative of the limit.
 
     """
     Y = np.asarray(Y, dtype=float)
     with _bits(_BITS):
         M = _matrices(system)
+        stationary = np.flatnonzero(system.stationary)
         if entries is None:
-            names = TIMED if stationary else (*TIMED, *START)
-            entries = [(name, place) for name in names for place in np.ndindex(M[name].shape)]
+            entries = [(name, place) for name in (*TIMED, *START) for place in np.ndindex(M[name].shape)]
         q = M["diffuse_loadings"].shape[1]
-        seen = np.flatnonzero(~np.isnan(Y).ravel())
         joint = _joint(M, len(Y))
         k = arb(2) ** _K if q else arb(0)
         seen = np.concatenate(joint.y)[~np.isnan(Y).ravel()]
@@ -363,11 +375,14 @@ def gradient(system, Y, entries=None, stationary=False):
                 moved[name][place] += step * side
                 if mirrored != place:
                     moved[name][mirrored] += step * side
-                if stationary:
-                    moved["initial_state"], moved["initial_state_cov"] = _stationary(moved)
+                if stationary.size and name not in START:
+                    start = moved["initial_state"].copy(), moved["initial_state_cov"].copy()
+                    start[0][stationary], start[1][np.ix_(stationary, stationary)] = _stationary(moved, stationary)
+                    moved["initial_state"], moved["initial_state_cov"] = start
                 levels.append(_density(_joint(moved, len(Y)), kept, values, k))
-            slope = (levels[0] - levels[1]) / (step * 2)
-            out[name][place] = out[name][mirrored] = float(slope / 2 if mirrored != place else slope)
+            slope = float((levels[0] - levels[1]) / (step * (4 if mirrored != place else 2)))
+            slope = 0.0 if q and abs(slope) < 2.0 ** -(_K // 2) else slope  # O(1 / k)
+            out[name][place] = out[name][mirrored] = slope
     return out
 
 
@@ -376,13 +391,14 @@ def _density(joint, kept, values, k):
     return _log_density(joint.cov(k, kept), values - joint.constant[kept])[0]
 
 
-def _stationary(M):
-    """(I - T)^{-1} c and the solution of P = T P T^T + R Q R^T, entry by entry as one linear system."""
+def _stationary(M, states=slice(None)):
+    """(I - T)^{-1} c and the solution of P = T P T^T + R Q R^T, entry by entry as one linear system; of some states."""
     T, R, Q, c = (M[name][0] for name in ("transition", "selection", "state_cov", "state_intercept"))
+    V = product(product(R, Q), np.ascontiguousarray(R.T))[states][:, states]
+    T, c = T[states][:, states], c[states]
     m = len(T)
-    V = product(product(R, Q), np.ascontiguousarray(R.T))
     mean = solve(_eye(m) - T, c[:, None])[:, 0]
-    P = solve(_eye(m * m) - np.kron(T, T), V.reshape(-1, 1)).reshape(m, m)
+    P = solve(_eye(m * m) - np.kron(T, T), np.ascontiguousarray(V).reshape(-1, 1)).reshape(m, m)
     return mean, P
 
 

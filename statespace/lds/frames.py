@@ -20,7 +20,8 @@ from statespace.lds.system import System
 from statespace.protocols import Array, Floats, Ints
 
 _REDUNDANT = 1e-13  # of a variance: what is left of it by the observations before, below which it is rounding
-_ROUNDING = 16 * 2.0**-52  # of the terms of a sum: less is nothing
+
+_AGREES = 1e-8  # of the numbers that an implied observation is made of: how far it may be from what they imply
 
 
 class Frames(NamedTuple):
@@ -74,18 +75,32 @@ def make_frames(system: System, values: Floats, obs_intercept: Floats | None = N
         design = np.ascontiguousarray(Z)
         x = values - d
     else:
-        used = Z if len(Z) == 1 else Z[at]
-        design = np.ascontiguousarray(transform @ used)
-        design[np.abs(design) <= _ROUNDING * (np.abs(transform) @ np.abs(used))] = 0.0
+        design = _without_rounding(transform, Z if len(Z) == 1 else Z[at])
         centred = np.where(np.isnan(values), 0.0, values - d)
-        same = len(transform) == 1 and np.array_equal(transform[0], np.eye(p))
-        x = centred if same else _moved(transform, frame, centred, timed)
+        if len(transform) == 1:
+            same = np.array_equal(transform[0], np.eye(p))
+            x = centred if same else centred @ transform[0].T
+        else:
+            x = np.einsum("tij,tj->ti", transform[frame], centred) if timed else _by_frame(transform, frame, centred)
+        _settle(x, frame, transform, design, variances, centred)
     n_seen = seen.sum(axis=1).astype(np.int64)
-    if (variances[np.arange(p) < n_seen[:, None]] == 0).any():  # what was known before may not differ by rounding
-        terms = np.where(np.isnan(values), 0.0, np.abs(values) + np.abs(d))
-        size = _moved(np.abs(transform), frame, terms, timed)
-        x = np.where(np.abs(x) <= _ROUNDING * size, 0.0, x)
     return Frames(np.ascontiguousarray(x), frame, design, variances, n_seen, seen, transform, at)
+
+
+def _without_rounding(transform: Floats, Z: Floats) -> Floats:
+    """B Z with entries of 0 where all that is left of a sum is its rounding: a row may see nothing new of the state."""
+    design = np.asarray(transform @ Z)
+    if len(transform) > 1 or np.count_nonzero(transform[0]) > len(transform[0]):
+        design[np.abs(design) <= _REDUNDANT * (np.abs(transform) @ np.abs(Z))] = 0.0
+    return np.ascontiguousarray(design)
+
+
+def _settle(x: Floats, frame: Ints, transform: Floats, design: Floats, variances: Floats, centred: Floats) -> None:
+    """Rows that see neither state nor noise are 0, where they are no more than the figures of the data are good for."""
+    empty = (variances == 0) & ~design.any(axis=2) & (np.count_nonzero(transform, axis=2) > 1)
+    if empty.any():
+        size = np.einsum("tij,tj->ti", np.abs(transform[frame]), np.abs(centred))
+        x[empty[frame] & (np.abs(x) <= _AGREES * size)] = 0.0
 
 
 def _patterns(seen: Array) -> tuple[Ints, Ints, Array]:
@@ -100,12 +115,7 @@ def _patterns(seen: Array) -> tuple[Ints, Ints, Array]:
     return rank[number.ravel()], at, seen[at]
 
 
-def _moved(transform: Floats, frame: Ints, centred: Floats, timed: bool) -> Floats:
-    """B y of each step."""
-    if len(transform) == 1:
-        return np.asarray(centred @ transform[0].T)
-    if timed:
-        return np.asarray(np.einsum("tij,tj->ti", transform[frame], centred))
+def _by_frame(transform: Floats, frame: Ints, centred: Floats) -> Floats:
     x = np.empty_like(centred)
     for f, B in enumerate(transform):
         steps = np.flatnonzero(frame == f)

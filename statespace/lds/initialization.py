@@ -17,7 +17,7 @@ from scipy.linalg import schur
 
 from statespace.foundations.validation import check_choice
 from statespace.lds.system import System, as_numbers, checked_covariances
-from statespace.protocols import Floats
+from statespace.protocols import Array, Floats
 
 KINDS = ("known", "stationary", "diffuse", "approximate_diffuse")
 _APPROXIMATE = 1e6
@@ -35,6 +35,8 @@ class InitialLaw(NamedTuple):
     """P1, shape (n_states, n_states)."""
     loadings: Floats
     """A, shape (n_states, n_diffuse)."""
+    stationary: Array
+    """Which states have their stationary law, shape (n_states,), bool."""
 
 
 def initial_law(
@@ -97,7 +99,7 @@ def initial_law(
     mean[mask] = 0.0
     cov[mask] = 0.0
     cov[:, mask] = 0.0
-    return InitialLaw(mean, cov, np.ascontiguousarray(np.eye(m)[:, mask]))
+    return InitialLaw(mean, cov, np.ascontiguousarray(np.eye(m)[:, mask]), ~mask & (kind == "stationary"))
 
 
 def make_system(
@@ -109,7 +111,10 @@ def make_system(
 ) -> System:
     """Checked matrices and the law of the first state as one system; arguments as in `initial_law`."""
     law = initial_law(matrices, initial_state, initial_state_cov, diffuse, initialization)
-    return System(**matrices, initial_state=law.mean, initial_state_cov=law.cov, diffuse_loadings=law.loadings)
+    return System(
+        **matrices,
+        **dict(zip(("initial_state", "initial_state_cov", "diffuse_loadings", "stationary"), law, strict=True)),
+    )
 
 
 def stationary_mean(transition: Floats, intercept: Floats) -> Floats:
@@ -139,6 +144,59 @@ def stationary_cov(transition: Floats, disturbance_cov: Floats) -> Floats:
         if not left <= other_left:
             P = other
     return 0.5 * (P + P.T)
+
+
+class StationaryPullback(NamedTuple):
+    """What a stationary law adds to the derivatives in the matrices that it follows from."""
+
+    transition: Floats
+    """To dL/dT, shape (n_states, n_states)."""
+    disturbance_cov: Floats
+    """To dL/d(R Q R^T), shape (n_states, n_states), symmetric."""
+    state_intercept: Floats
+    """To dL/dc, shape (n_states,)."""
+
+
+def stationary_pullback(
+    transition: Floats,
+    initial_state_cov: Floats,
+    d_initial_state_cov: Floats,
+    initial_state: Floats | None = None,
+    d_initial_state: Floats | None = None,
+) -> StationaryPullback:
+    r"""The chain rule through P1 = T P1 T^T + R Q R^T and a1 = (I - T)^{-1} c.
+
+        S = T^T S T + dL/dP1      w = (I - T)^{-T} dL/da1
+        dL/dT += 2 S T P1 + w a1^T      dL/d(R Q R^T) += S      dL/dc += w
+
+    Parameters
+    ----------
+    transition : (n_states, n_states)
+        T, stable.
+    initial_state_cov, d_initial_state_cov : (n_states, n_states)
+        P1, and dL/dP1, symmetric and not doubled.
+    initial_state, d_initial_state : (n_states,), optional
+        a1, and dL/da1; without them a1 is 0 whatever the matrices are.
+
+    """
+    S, power = d_initial_state_cov.copy(), transition
+    deviations = np.sqrt(np.diag(initial_state_cov))
+    unit = (
+        np.outer(deviations, deviations) if deviations.any() else np.ones_like(S)
+    )  # of the states, against those of S
+    for _ in range(_MOST_DOUBLINGS):
+        added = power.T @ S @ power
+        S = S + added
+        if not (np.abs(added) * unit).max() > 1e-17 * (np.abs(S) * unit).max():
+            break
+        power = power @ power
+    S = 0.5 * (S + S.T)
+    d_transition = 2.0 * (S @ (transition @ initial_state_cov))
+    w = np.zeros(len(transition))
+    if initial_state is not None and d_initial_state is not None:
+        w = np.asarray(np.linalg.solve(np.eye(len(transition)) - transition.T, d_initial_state))
+        d_transition += np.outer(w, initial_state)
+    return StationaryPullback(d_transition, S, w)
 
 
 def _doubled(transition: Floats, disturbance_cov: Floats) -> tuple[Floats, bool]:

@@ -312,7 +312,7 @@ def smooth_square_root(
     smoothed = Smoothed(
         np.empty((n, m)), np.empty((n, m, m)), np.empty((max(n - 1, 0), m, m)), np.empty((n, r)), np.empty((n, r, r))
     )
-    tables = Tables(*passed.filtered[: len(Tables._fields)])
+    tables = passed.filtered.tables
     nothing = DiffuseMoves(
         np.empty((0, q, m)),
         np.empty((0, q, m)),

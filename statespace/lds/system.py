@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from statespace.protocols import Floats
+from statespace.protocols import Array, Floats
 
 _ASYMMETRY = 1e-8  # relative to the deviations that belong to the entry
 _INDEFINITE = 1e-8  # a negative eigenvalue of the correlations that rounding of printed figures can make
@@ -43,6 +43,9 @@ class System(NamedTuple):
     """P1, shape (n_states, n_states): the part that is finite."""
     diffuse_loadings: Floats
     """A, shape (n_states, n_diffuse): the part of the covariance that is infinite is proportional to A A^T."""
+    stationary: Array
+    """Which states begin with their stationary law, so that a1 and P1 follow from the other matrices, shape
+    (n_states,), bool."""
 
     @property
     def n_features(self) -> int:

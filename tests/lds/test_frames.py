@@ -42,16 +42,15 @@ def check_frames(system, Y):
             )
         size = np.abs(block) @ np.sqrt(np.diag(H))
         assert (np.abs(exact - np.diag(h[:q])) <= 1e-12 * np.outer(size, size)).all()
-        centred = (Y[t] - at(system.obs_intercept, t))[seen]
-        for found, right, parts in (
-            (frames.x[t, :q], block @ centred, np.abs(block) @ np.abs(centred)),
-            (
-                frames.design[f][:q],
-                block @ at(system.design, t)[seen],
-                np.abs(block) @ np.abs(at(system.design, t)[seen]),
-            ),
-        ):
-            assert (np.abs(found - right) <= 1e-13 * parts).all()
+        centred, Z = (Y[t] - at(system.obs_intercept, t))[seen], at(system.design, t)[seen]
+        assert (np.abs(frames.design[f][:q] - block @ Z) <= 2e-13 * (np.abs(block) @ np.abs(Z))).all()
+        empty = (h[:q] == 0) & ~frames.design[f][:q].any(axis=1)
+        size = np.abs(block) @ np.abs(centred)
+        off = np.abs(frames.x[t, :q] - block @ centred)
+        assert (off[~empty] <= 1e-14 * size[~empty]).all()
+        assert (
+            (off[empty] <= 1e-14 * size[empty]) | (frames.x[t, :q][empty] == 0) & (off[empty] <= 1e-8 * size[empty])
+        ).all()
     return frames
 
 
@@ -90,6 +89,21 @@ def test_noise_of_fewer_sources_than_features_leaves_rows_without_noise():
         whole = np.flatnonzero(frames.n_seen == system.n_features)
         assert ((frames.variances[whole] > 0).sum(axis=1) == rank).all()
         assert (frames.variances[whole][:, rank:] == 0).all()
+
+
+def test_rows_that_others_imply_see_nothing():
+    """L and Z have 20 bits, so that B Z is zero in exact numbers, and 1e-16 in rounded ones."""
+    system, Y = redundant_and_rounded()
+    frames = make_frames(system, Y)
+    for t in range(len(Y)):
+        f = frames.frame[t]
+        assert not frames.design[f][2:].any()
+        assert not frames.x[t, 2:].any()
+    contradicting = Y.copy()
+    contradicting[0, 3] += 1e-3
+    x = make_frames(system, contradicting).x
+    assert abs(x[0, 3]) > 0.9e-3
+    assert not x[0, 2]
 
 
 @given(systems(max_features=3, time_varying=False))
