@@ -666,3 +666,9 @@ def test_a_model_that_is_not_fitted_says_so():
     with pytest.raises(NotFittedError, match=r"is not fitted yet: call fit\(X\) first, or assign startprob_posterior_"):
         hmm.VariationalGaussianHMM(2).score([[1.0], [2.0]])
     assert not hasattr(hmm.VariationalCategoricalHMM(2), "startprob_")
+
+
+def test_laws_of_another_shape_are_not_assigned():
+    model = hmm.VariationalCategoricalHMM(2, random_state=0).fit([0, 1, 2, 1, 0, 2])
+    with pytest.raises(ValueError, match="emissionprob_ has shape"):
+        model.emissionprob_ = [[0.5, 0.5], [0.5, 0.5]]

@@ -55,6 +55,22 @@ class ConjugatePrior(NamedTuple):
 NO_PRIOR = ConjugatePrior(*[np.zeros(())] * 4)
 
 
+def check_prior(prior: ConjugatePrior, what: str) -> None:
+    """Refuse, under the name `what`, a prior that draws covariances below 0: its density has no maximum."""
+    if not np.isfinite(prior.scatter).all() or not np.isfinite(prior.counts).all():
+        raise ValueError(f"{what}: the prior of covariances is not finite")
+    least, size = prior.scatter.min(), np.abs(prior.scatter).max()
+    if prior.scatter.ndim == 3:
+        if np.abs(prior.scatter - prior.scatter.transpose(0, 2, 1)).max() > 1e-8 * size:
+            raise ValueError(f"{what}: the scale of the prior of covariances is not symmetric")
+        least = np.linalg.eigvalsh(prior.scatter).min()
+    if least < -1e-10 * size or prior.counts.min() < -1e-10:
+        raise ValueError(
+            f"{what}: the prior of covariances counts {prior.counts.min():.4g} observations of scale {least:.4g}, "
+            "expected at least 0, which is none"
+        )
+
+
 def is_diagonal(kind: str) -> bool:
     """Whether a kind is made of variances rather than of matrices."""
     return kind in ("spherical", "diag")
