@@ -221,7 +221,7 @@ def _filled(rows: Floats) -> Floats:
 
 def _feature_means(rows: Floats) -> Floats:
     """Mean of each feature; that of a constant one is its value exactly, in any units."""
-    return np.clip(rows.mean(axis=0), rows.min(axis=0), rows.max(axis=0))
+    return np.asarray(np.clip(rows.mean(axis=0), rows.min(axis=0), rows.max(axis=0)))
 
 
 def _spread_rows(rows: Floats, n: int, rng: np.random.Generator) -> tuple[Floats, int]:
