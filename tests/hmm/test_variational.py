@@ -310,14 +310,14 @@ def test_expectations_and_divergences_of_gaussian_beliefs_are_those_of_draws(kin
     params=st.sampled_from(["ste", "te", "se", "st", "e"]),
     gaps=st.booleans(),
 )
-@settings(max_examples=60)
+@settings(max_examples=1000)
 def test_the_bound_never_falls_with_symbols(seed, K, n_symbols, params, gaps):
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, 15, rng.integers(1, 4))
     x = rng.integers(n_symbols, size=lengths.sum()).astype(float)
     if gaps:
         x[1:][rng.random(len(x) - 1) < 0.3] = np.nan
-    model = symbols_model(rng, K, n_symbols, params=params, n_iter=30, tol=0)
+    model = symbols_model(rng, K, n_symbols, params=params, n_iter=30 if seed % 8 == 0 else 6, tol=0)
     model.fit(x, lengths, sample_weight=rng.uniform(0.1, 3, len(lengths)))
     assert falls(model.monitor_) < 1e-12
     for name in ("startprob", "transmat", "emissionprob"):
@@ -333,7 +333,7 @@ def test_the_bound_never_falls_with_symbols(seed, K, n_symbols, params, gaps):
     flaw=st.sampled_from(["none", "gaps", "holes", "constant", "duplicates"]),
     default=st.booleans(),
 )
-@settings(max_examples=30)
+@settings(max_examples=1000 // len(KINDS))  # a thousand models of the family
 def test_the_bound_never_falls_with_vectors(kind, seed, K, D, params, flaw, default):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(int(rng.integers(1, 25)), D)) * rng.uniform(0.1, 5, D) + rng.normal(size=D)
@@ -346,9 +346,11 @@ def test_the_bound_never_falls_with_vectors(kind, seed, K, D, params, flaw, defa
         X[:, 0] = 3.0
     elif flaw == "duplicates":
         X[1::2] = X[0]
-    model, _ = vectors_model(rng, K, D, kind, params=params, n_iter=30, tol=0)
+    model, _ = vectors_model(rng, K, D, kind, params=params, n_iter=30 if seed % 8 == 0 else 6, tol=0)
     if default:
-        model = hmm.VariationalGaussianHMM(K, kind, params=params, n_iter=30, tol=0, random_state=seed % 1000)
+        model = hmm.VariationalGaussianHMM(
+            K, kind, params=params, n_iter=30 if seed % 8 == 0 else 6, tol=0, random_state=seed % 1000
+        )
     model.fit(X)
     assert falls(model.monitor_) < 1e-11
     assert np.isfinite(model.score(X))
