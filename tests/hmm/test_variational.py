@@ -674,3 +674,16 @@ def test_laws_of_another_shape_are_not_assigned():
     model = hmm.VariationalCategoricalHMM(2, random_state=0).fit([0, 1, 2, 1, 0, 2])
     with pytest.raises(ValueError, match="emissionprob_ has shape"):
         model.emissionprob_ = [[0.5, 0.5], [0.5, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("startprob", (3,)), ("transmat", (3, 3)), ("transmat", (4, 3)), ("emissionprob", (3, 3))]
+)
+@pytest.mark.parametrize("part", ["prior", "posterior"])
+def test_a_fit_does_not_begin_with_beliefs_of_another_shape(name, shape, part):
+    model = hmm.VariationalCategoricalHMM(4, n_iter=1, random_state=0, init_params="")
+    setattr(model, f"{name}_{part}_", np.full(shape, 0.5))
+    other = {"prior": "posterior", "posterior": "prior"}[part]
+    setattr(model, f"{name}_{other}_", np.full((4,) if name == "startprob" else (4, 4 - (name[0] == "e")), 0.5))
+    with pytest.raises(ValueError, match=rf"{name}_{part}_ must have shape \(4,"):
+        model.fit(np.arange(60) % 3)
