@@ -205,9 +205,13 @@ def _take_diffuse(
 ) -> tuple[float, float, float]:
     """A number that meets the diffuse directions in done.mixed.vectors[at, 0]. Returns v, F_inf, log-likelihood."""
     m, q = a.shape[0], s.counts[0]
-    u, w, squares = done.u[at], s.work[1], s.work[2]
-    column_squares(s.A, ZERO, q, m, squares)
-    beta, pivot, scale = gather(s.A, ZERO, q, ZERO, s.A.shape[1], done.mixed.vectors[at, 0], w)
+    u, w, squares, mixed = done.u[at], s.work[1], s.work[2], done.mixed.vectors[at, 0]
+    beta, pivot, scale = gather(s.A, ZERO, q, ZERO, s.A.shape[1], mixed, w)
+    spread = 0.0
+    for k in range(1, q):
+        spread += scale * mixed[k] * scale * mixed[k]
+    for j in range(m):
+        squares[j] = spread * w[j] * w[j]  # of what was subtracted from the rows that stay
     done.met[at] = beta
     done.mixed.pivots[at, 0], done.mixed.scales[at, 0] = pivot, scale
     v = x
@@ -221,6 +225,8 @@ def _take_diffuse(
     for j in range(m):
         s.rounding[1, j, j] += EPS * EPS * squares[j]
     column_squares(s.A, ZERO, q - 1, m, squares)
+    for j in range(m):
+        s.rounding[1, j, j] += EPS * EPS * squares[j]
     clear_rounding(s.A, q - 1, s.rounding[1], squares)
     met, _ = _meet(s.U, m, z, u)
     if s.counts[2]:
