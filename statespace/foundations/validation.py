@@ -69,7 +69,7 @@ def check_tolerance(name: str, value: Any) -> None:
 def check_choice(name: str, value: Any, choices: Iterable[str | None]) -> None:
     """Refuse a `value` that is not among the named choices."""
     allowed = list(choices)
-    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in allowed):
+    if not ((value is None or isinstance(value, str)) and value in allowed):
         raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(repr, allowed))}")
 
 

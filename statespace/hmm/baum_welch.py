@@ -107,7 +107,7 @@ class _Piece:
         self.law, self.evidence, self.weights, self.summary = law, evidence, weights, summary
 
     def __call__(self, piece: Piece) -> Any:
-        with blas_on_one_thread():  # in a process of its own too
+        with blas_on_one_thread(self.evidence.n_multiplications):  # in a process of its own too
             return (self._is_cut(piece) and self._by_blocks(piece)) or self._as_a_whole(piece)
 
     def _as_a_whole(self, piece: Piece) -> Any:
@@ -177,14 +177,14 @@ def expect(law: Law, evidence: Evidence, weights: Floats, executor: Executor | N
     work = evidence.pieces()
     results = map_pieces(_Piece(law, evidence, weights, "statistics"), work, executor)
     by_sequence = np.where(weights > 0, np.concatenate([result[0] for result in results]), 0.0)
-    impossible = np.flatnonzero(~(by_sequence > -math.inf))
-    if impossible.size:
+    if not np.minimum.reduce(by_sequence) > -math.inf:
+        impossible = np.flatnonzero(~(by_sequence > -math.inf))
         raise ValueError(impossible_sequence(int(impossible[0])))
-    start, transitions, mass = (sum(result[i] for result in results) for i in (1, 2, 4))
+    start, transitions, mass = (sum_in_order(result[i] for result in results) for i in (1, 2, 4))
 
     def emission_step(emission: Any) -> None:
         if evidence.rows is not None:
-            emission.m_step(evidence.distinct, sum(result[3] for result in results))
+            emission.m_step(evidence.distinct, sum_in_order(result[3] for result in results))
         elif hasattr(law.emission, "statistics"):
             total = results[0][3]
             for result in results[1:]:

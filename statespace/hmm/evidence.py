@@ -42,10 +42,18 @@ class Evidence:
     n_components: int
     """How many states there are; 0: as the emission says."""
 
+    @property
+    def n_multiplications(self) -> int:
+        """In products of what there is for each observation, about; see `blas_on_one_thread`."""
+        n_samples, n_features = self.observations.values.shape
+        return int(n_samples * (n_features + self.n_components) ** 2)
+
     def pieces(self) -> list[Piece]:
         """Cut between sequences, at least PIECE steps each but the last; four times as many where frames have rows."""
         size = PIECE if self.rows is None else 4 * PIECE
         offsets = self.observations.offsets
+        if offsets[-1] <= size:
+            return [Piece(0, len(offsets) - 1)]
         found, first = [], 0
         while first < len(offsets) - 1:
             last = min(int(np.searchsorted(offsets, offsets[first] + size)), len(offsets) - 1)
@@ -132,7 +140,7 @@ def checked_log_likelihood(emission: Any, values: Array, what: str) -> Floats:
             f"{type(emission).__name__}.log_likelihood returned shape {found.shape} for {len(values)} observations, "
             "expected (n_samples, n_components)"
         )
-    if not found.max(initial=-math.inf) < math.inf:
+    if not np.maximum.reduce(found, axis=None, initial=-math.inf) < math.inf:
         raise ValueError(
             f"{type(emission).__name__}.log_likelihood is NaN or infinite for {what}: a density must be finite, and "
             "-inf where the observation is impossible; are its parameters valid?"

@@ -94,13 +94,13 @@ def checked_covariances(covars: Any, kind: str, shape: tuple[int, ...]) -> Float
         If the shape is another, variances are not positive, or matrices not symmetric and positive-definite.
 
     """
-    values = np.require(covars, np.float64, ["C", "W"])
+    values = plain(covars)
     if values.shape != shape:
         raise ValueError(f"'{kind}' covars must have shape {shape}, got {values.shape}")
-    if not np.isfinite(values).all():
+    if not np.logical_and.reduce(np.isfinite(values), axis=None):
         raise ValueError(f"'{kind}' covars must be finite, found {values[~np.isfinite(values)][0]}")
     if is_diagonal(kind):
-        if not (values > 0).all():
+        if not np.logical_and.reduce(values > 0, axis=None):
             raise ValueError(f"'{kind}' covars must be positive, found {values.min():g}")
         return values
     matrices = values.reshape(-1, *shape[-2:])
@@ -177,11 +177,12 @@ def feature_variances(X: Array, weights: Floats | None = None) -> Floats:
         for start in range(0, len(X), _BLOCK):
             rows = slice(start, start + _BLOCK)
             add_feature_sums(plain(X[rows]), plain(weights[rows]), centre, lanes)
-        mass, total, squares = lanes.sum(axis=2).T
-        shift = np.divide(total, mass, out=np.zeros(D), where=mass > 0)
-        variances = np.divide(squares, mass, out=np.zeros(D), where=mass > 0) - shift**2
+        mass, total, squares = np.add.reduce(lanes, axis=2).T
+        mass = np.maximum(mass, 5e-324)  # where there is none, the sums are 0
+        shift = total / mass
+        variances = squares / mass - shift**2
         centre = centre + shift
-        if (shift**2 <= _NEAR * variances).all():  # otherwise nearly all of the squares cancels
+        if np.logical_and.reduce(shift**2 <= _NEAR * variances):  # otherwise nearly all of the squares cancels
             break
     return positive_variances(variances, np.abs(centre))
 
@@ -191,7 +192,7 @@ def _first_entries(X: Array, weights: Floats) -> Floats:
     if not len(X):
         return np.zeros(X.shape[1])
     first = np.asarray(X[0], dtype=np.float64)
-    if weights[0] > 0 and not np.isnan(first).any():
+    if weights[0] > 0 and np.logical_and.reduce(first == first):
         return first
     there = ~np.isnan(X) & (weights > 0)[:, None]
     return np.where(there.any(axis=0), X[there.argmax(axis=0), np.arange(X.shape[1])], 0.0)
@@ -200,7 +201,7 @@ def _first_entries(X: Array, weights: Floats) -> Floats:
 def positive_variances(variances: Floats, size: Floats) -> Floats:
     """Variances that are 0, or rounding, replaced as `feature_variances` says; `size` is how large values are."""
     distinct = variances > (_EPSILON * size) ** 2
-    if distinct.all() and np.isfinite(variances).all():
+    if np.logical_and.reduce(distinct & (variances < np.inf)):
         return variances
     found = np.where(distinct, variances, size**2)
     positive = (found > 0) & np.isfinite(found)
@@ -276,9 +277,9 @@ def maximum(
     mass, first, second = moments
     weight = mass + prior.mean_weight
     pull = first + _by_feature(prior.mean_weight) * (prior.location - means)
-    alive = (mass > _EMPTY * mass.sum(axis=0)) & (weight > 0)
+    alive = (mass > _EMPTY * np.add.reduce(mass, axis=0)) & (weight > 0)
     shift = _by_feature(alive) * pull / _by_feature(np.where(alive, weight, 1.0))
-    if held_means.any():
+    if np.logical_or.reduce(held_means, axis=None):
         shift = _without_held(shift, held_means, None if is_diagonal(kind) else expand(covars, kind, *means.shape))
     away = means + shift - prior.location
     if is_diagonal(kind):
