@@ -2,7 +2,8 @@
 
 On a machine that others use too, the wall clock measures them as well, and long calls more than short ones. What is
 compared is therefore the CPU time that a call took on one core, in rounds in which every contender has one turn; a
-ratio is the median of the rounds' ratios.
+ratio is the median of the rounds' ratios. Short calls are repeated within a turn: a single one of a millisecond, after
+another library's turn, would measure caches that are cold and threads of that library that still wait for work.
 """
 
 import contextlib
@@ -60,11 +61,14 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def timed(call: Callable[[], Any]) -> Timing:
-    """Seconds of one call in this process."""
+def timed(call: Callable[[], Any], at_least: float = 0.0) -> Timing:
+    """Seconds of one call in this process: the mean of so many in a row that they take `at_least` seconds of CPU."""
     wall, cpu = time.perf_counter(), time.process_time()
-    call()
-    return Timing(time.process_time() - cpu, time.perf_counter() - wall)
+    n_calls, used = 0, 0.0
+    while not n_calls or used < at_least:
+        call()
+        n_calls, used = n_calls + 1, time.process_time() - cpu
+    return Timing(used / n_calls, (time.perf_counter() - wall) / n_calls)
 
 
 def take_turns(
