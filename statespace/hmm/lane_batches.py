@@ -115,8 +115,8 @@ def score_batches(
     Without `rows`, E and shift are empty. False, and nothing of use, if a step is impossible in all states.
     """
     alpha, scaled = np.zeros(4 * batch * width), np.zeros(length[first] // 8 + 1, np.int64)
-    n_steps = length[first] + 2 * warm
-    batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, batch, n_steps)
+    own_frames = np.zeros(0 if rows.size else (length[first] + 2 * warm) * batch * width)
+    batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, batch, own_frames, width)
     for a in range(first, last, batch):
         z = min(a + batch, last)
         if not _read_batch(
@@ -158,14 +158,18 @@ def smooth_batches(
     transitions: Floats,
     by_row: Floats,
     posteriors: Floats,
+    alpha: Floats,
+    own_frames: Floats,
 ) -> bool:
-    """Both recursions of the lanes first..last-1; see `score_batches` and `backward_lanes`."""
+    """Both recursions of the lanes first..last-1; see `score_batches` and `backward_lanes`.
+
+    `alpha` ((length[first] + 2) * batch * width,) is scratch, filled with zeros; so is `own_frames`, where there are no
+    rows ((length[first] + 2 * warm) * batch * width,), and otherwise empty.
+    """
     step = batch * width
     scaled = np.zeros(length[first] // 8 + 1, np.int64)
-    alpha, w_block = np.zeros((length[first] + 2) * step), np.zeros((BLOCK + 1) * step)
-    gamma = np.zeros(BLOCK * step)
-    n_steps = length[first] + 2 * warm
-    batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, batch, n_steps)
+    w_block, gamma = np.zeros((BLOCK + 1) * step), np.zeros(BLOCK * step)
+    batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, batch, own_frames, width)
     for a in range(first, last, batch):
         z = min(a + batch, last)
         if not _read_batch(
@@ -186,14 +190,14 @@ def smooth_batches(
 
 @kernel
 def _frames_of_a_batch(
-    rows: Ints, E: Floats, shift: Floats, width: int, batch: int, n_steps: int
+    rows: Ints, E: Floats, shift: Floats, batch: int, own_frames: Floats, width: int
 ) -> tuple[Ints, Floats, Floats, Ints, Ints]:
     """Rows, E and shift as they are, or room for those of a batch; and room for where its lanes begin in them."""
     base, first_row = np.empty(batch, np.int64), np.empty(batch, np.int64)
     if rows.size:
         return rows, E, shift, base, first_row
-    n = batch * n_steps
-    return np.arange(n), np.zeros(n * width), np.zeros(n), base, first_row
+    n = own_frames.size // width
+    return np.arange(n), own_frames, np.zeros(n), base, first_row
 
 
 @kernel
