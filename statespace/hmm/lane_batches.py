@@ -7,7 +7,7 @@ import numpy as np
 from statespace.foundations.kernel import kernel
 from statespace.foundations.register_tile import ROWS
 from statespace.foundations.vector_math import exponentiate_in_place
-from statespace.hmm.lockstep import forward_lanes, keep_in_range, lockstep
+from statespace.hmm.lockstep import EVERY_STEP, LAST_TWO, ZERO, forward_lanes, keep_in_range, lockstep
 from statespace.hmm.lockstep_backward import BLOCK, backward_lanes
 from statespace.protocols import Floats, Ints
 
@@ -125,7 +125,7 @@ def score_batches(
             return False
         forward_lanes(
             startprob, panels, table, batch_rows, frames, scales, width, batch, warm, base, length[a:z], before[a:z],
-            first_row, alpha, scaled, 1, entries[a:z], ends[a:z], totals[a:z],
+            first_row, alpha, scaled, LAST_TWO, entries[a:z], ends[a:z], totals[a:z],
         )  # fmt: skip
     return True
 
@@ -178,7 +178,7 @@ def smooth_batches(
             return False
         forward_lanes(
             startprob, panels, table, batch_rows, frames, scales, width, batch, warm, base, length[a:z], before[a:z],
-            first_row, alpha, scaled, -1, entries[a:z], ends[a:z], totals[a:z],
+            first_row, alpha, scaled, EVERY_STEP, entries[a:z], ends[a:z], totals[a:z],
         )  # fmt: skip
         backward_lanes(
             panels_back, batch_rows, frames, width, batch, warm, base, length[a:z], before[a:z], after[a:z],
@@ -250,7 +250,7 @@ def forgetting_time(
     for w in range(ROWS):
         for j in range(K):
             x[w * width + j] = 1.0 / K if w & 1 else 1.0 / (1.0 + j * j)
-    source = 0
+    source = ZERO
     for n in range(1, most + 1):
         for p in range(ROWS // 2):
             t = begin + (end - begin - most) * p // (ROWS // 2) + n - 1
@@ -260,10 +260,10 @@ def forgetting_time(
                 exponentiate_scaled(table, t, t + 1, frames, p, width, scales)
                 places[2 * p] = places[2 * p + 1] = p * width
         target = ROWS * width - source
-        lockstep(panels, K, width, frames, places, ROWS, x, source, x, target)
+        lockstep(panels, K, width, frames, places, places.size, x, source, x, target)
         source = target
         if n % 8 == 0:
-            keep_in_range(x, source, width, padded, ones, ROWS, math.inf, logs, sums)
+            keep_in_range(x, source, width, padded, ones, places.size, math.inf, logs, sums)
             agree = True
             for p in range(ROWS // 2):
                 for j in range(K):
