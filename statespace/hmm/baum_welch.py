@@ -28,10 +28,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from statespace.foundations.blas import blas_on_one_thread
-from statespace.foundations.executors import map_pieces, sum_in_order
+from statespace.foundations.executors import map_pieces, pieces, sum_in_order
 from statespace.foundations.stationary_start import unique_stationary_law
 from statespace.hmm.blocks import expectations_by_blocks
-from statespace.hmm.evidence import Evidence, Piece, shifted
+from statespace.hmm.evidence import PIECE, Evidence, Piece, shifted
 from statespace.hmm.recursions import expectations
 from statespace.hmm.stationary_step import maximize_stationary
 from statespace.protocols import Array, Floats
@@ -119,15 +119,25 @@ class _Piece:
             evidence.offsets(piece),
             self.weights[piece.first : piece.last],
         )
-        statistics, mass = self._statistics(evidence.steps(piece), found.posteriors)
+        statistics, mass = self._sums(evidence.steps(piece), found.posteriors)
         return found.log_likelihood, found.start, found.transitions, statistics, mass
+
+    def _are_sums(self) -> bool:
+        """Whether what is asked for may be added up over parts of the data."""
+        return (
+            self.evidence.rows is not None or self.summary != "statistics" or hasattr(self.law.emission, "statistics")
+        )
 
     def _is_cut(self, piece: Piece) -> bool:
         """Whether the piece is too long to have all its numbers in memory, and its statistics are sums."""
-        sums = (
-            self.evidence.rows is not None or self.summary != "statistics" or hasattr(self.law.emission, "statistics")
-        )
-        return sums and self.evidence.is_long(piece, self.law.transmat)
+        return self._are_sums() and self.evidence.is_long(piece, self.law.transmat)
+
+    def _sums(self, steps: slice, posteriors: Floats) -> tuple[Any, Floats]:
+        """`_statistics`, of many steps shared out."""
+        cuts = pieces(steps.stop - steps.start, PIECE)
+        if len(cuts) == 1 or self.evidence.rows is not None or not self._are_sums():
+            return self._statistics(steps, posteriors)
+        return sum_in_order(map_pieces(lambda cut: self._statistics(shifted(cut, steps.start), posteriors[cut]), cuts))
 
     def _by_blocks(self, piece: Piece) -> Any:
         law, evidence, steps = self.law, self.evidence, self.evidence.steps(piece)
@@ -162,7 +172,8 @@ class _Piece:
             return np.empty(0), mass
         if self.summary == "gradient":
             return np.asarray(emission.gradient(values, posteriors), np.float64), mass
-        return (emission.statistics(values, posteriors) if hasattr(emission, "statistics") else posteriors), mass
+        found = emission.statistics(values, posteriors) if hasattr(emission, "statistics") else posteriors
+        return (tuple(found) if isinstance(found, list) else found), mass
 
 
 def expect(law: Law, evidence: Evidence, weights: Floats, executor: Executor | None = None) -> Expected:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from statespace.foundations.executors import map_pieces, pieces
 from statespace.foundations.observations import Observations, read_observations
 from statespace.hmm.blocks import can_be_cut
 from statespace.hmm.frames import Frames
@@ -110,7 +111,7 @@ class Evidence:
         if not len(values):
             table = np.zeros((steps.stop - steps.start, self.n_components or int(emission.n_components)))
         else:
-            table = checked_log_likelihood(emission, values, f"an observation of X[{steps.start}:{steps.stop}]")
+            table = _table_of(emission, values, f"an observation of X[{steps.start}:{steps.stop}]")
             if self.n_components and table.shape[1] != self.n_components:  # the recursions trust its width
                 raise ValueError(
                     f"{type(emission).__name__}.log_likelihood returned {table.shape[1]} columns, expected one "
@@ -146,6 +147,22 @@ def checked_log_likelihood(emission: Any, values: Array, what: str) -> Floats:
             "-inf where the observation is impossible; are its parameters valid?"
         )
     return found
+
+
+def _table_of(emission: Any, values: Array, what: str) -> Floats:
+    """`checked_log_likelihood` of observations, many of which are shared out."""
+    cuts = pieces(len(values), PIECE)
+    if len(cuts) == 1:
+        return checked_log_likelihood(emission, values, what)
+    first = checked_log_likelihood(emission, values[cuts[0]], what)
+    table = np.empty((len(values), first.shape[1]))
+    table[cuts[0]] = first
+
+    def fill(cut: slice) -> None:
+        table[cut] = checked_log_likelihood(emission, values[cut], what)
+
+    map_pieces(fill, cuts[1:])
+    return table
 
 
 def read_evidence(emission: Any, X: Any, lengths: Any, states: Any = None, n_components: int = 0) -> Evidence:

@@ -19,10 +19,12 @@ Gauvain and Lee (1994), Maximum a posteriori estimation for multivariate Gaussia
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from statespace.foundations.executors import map_pieces, pieces, sum_in_order
 from statespace.foundations.kernel import kernel
 from statespace.foundations.linalg import cholesky_factors, raise_to_floor, relative_eigenvalues
 from statespace.hmm.emissions.gaussian_densities import Moments, plain
@@ -168,16 +170,12 @@ def feature_variances(X: Array, weights: Floats | None = None) -> Floats:
     A constant feature has the square of its size instead, and one that is always 0 the mean of the others', so that
     all of them follow a change of units.
     """
-    D = X.shape[1]
     if weights is None:
         weights = np.ones(len(X))
     centre = _first_entries(X, weights)
     for _ in range(2):
-        lanes = np.zeros((D, 3, 16))
-        for start in range(0, len(X), _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            add_feature_sums(plain(X[rows]), plain(weights[rows]), centre, lanes)
-        mass, total, squares = np.add.reduce(lanes, axis=2).T
+        sums = partial(_feature_sums, X, weights, centre)
+        mass, total, squares = sum_in_order(map_pieces(sums, pieces(len(X), _BLOCK) or [slice(0)])).T
         mass = np.maximum(mass, 5e-324)  # where there is none, the sums are 0
         shift = total / mass
         variances = squares / mass - shift**2
@@ -185,6 +183,13 @@ def feature_variances(X: Array, weights: Floats | None = None) -> Floats:
         if np.logical_and.reduce(shift**2 <= _NEAR * variances):  # otherwise nearly all of the squares cancels
             break
     return positive_variances(variances, np.abs(centre))
+
+
+def _feature_sums(X: Array, weights: Floats, centre: Floats, rows: slice) -> Floats:
+    """Mass, sums and squares of some rows, (n_features, 3)."""
+    lanes = np.zeros((X.shape[1], 3, 16))
+    add_feature_sums(plain(X[rows]), plain(weights[rows]), centre, lanes)
+    return np.asarray(np.add.reduce(lanes, axis=2))
 
 
 def _first_entries(X: Array, weights: Floats) -> Floats:
