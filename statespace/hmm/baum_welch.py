@@ -28,13 +28,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from statespace.foundations.blas import blas_on_one_thread
-from statespace.foundations.executors import map_pieces, pieces, sum_in_order
+from statespace.foundations.executors import map_pieces, sum_in_order
 from statespace.foundations.stationary_start import unique_stationary_law
 from statespace.hmm.blocks import expectations_by_blocks
-from statespace.hmm.evidence import PIECE, Evidence, Piece, shifted
+from statespace.hmm.evidence import Evidence, Piece, shares, shifted
 from statespace.hmm.recursions import expectations
 from statespace.hmm.stationary_step import maximize_stationary
 from statespace.protocols import Array, Floats
+
+_FEW_ROWS = 1000
 
 
 class Law(NamedTuple):
@@ -134,7 +136,7 @@ class _Piece:
 
     def _sums(self, steps: slice, posteriors: Floats) -> tuple[Any, Floats]:
         """`_statistics`, of many steps shared out."""
-        cuts = pieces(steps.stop - steps.start, PIECE)
+        cuts = shares(steps.stop - steps.start)
         if len(cuts) == 1 or self.evidence.rows is not None or not self._are_sums():
             return self._statistics(steps, posteriors)
         return sum_in_order(map_pieces(lambda cut: self._statistics(shifted(cut, steps.start), posteriors[cut]), cuts))
@@ -161,7 +163,10 @@ class _Piece:
 
     def _statistics(self, steps: slice, posteriors: Floats) -> tuple[Any, Floats]:
         """What is asked of some steps, and the posterior mass of each state."""
-        mass = np.ones(len(posteriors)) @ posteriors  # many rows of few numbers: a product is quicker than sum(axis=0)
+        if len(posteriors) < _FEW_ROWS:
+            mass = np.add.reduce(posteriors, axis=0)
+        else:  # many rows of few numbers: a product is quicker
+            mass = np.ones(len(posteriors)) @ posteriors
         if self.evidence.rows is not None:
             return posteriors[:-1], mass - posteriors[-1]
         values, seen = self.evidence.known(steps)

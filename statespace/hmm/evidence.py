@@ -15,6 +15,7 @@ from statespace.hmm.frames import Frames
 from statespace.protocols import Array, Floats, Ints
 
 PIECE = 1 << 16  # steps from which a piece of work on its own pays; a constant, so that sums keep their order
+SHARE = 1 << 16  # steps of a piece whose densities and sums are worth a thread; a constant too
 _MOST_NUMBERS = 1 << 23  # 64 MB: what a long sequence may fill before it is done block by block
 _MOST_DISTINCT = 4096  # rows of a table of log-likelihoods that stays in the cache
 
@@ -149,9 +150,14 @@ def checked_log_likelihood(emission: Any, values: Array, what: str) -> Floats:
     return found
 
 
+def shares(n_steps: int) -> list[slice]:
+    """Cut what is done for many steps into pieces of work."""
+    return pieces(n_steps, SHARE)
+
+
 def _table_of(emission: Any, values: Array, what: str) -> Floats:
     """`checked_log_likelihood` of observations, many of which are shared out."""
-    cuts = pieces(len(values), PIECE)
+    cuts = shares(len(values))
     if len(cuts) == 1:
         return checked_log_likelihood(emission, values, what)
     first = checked_log_likelihood(emission, values[cuts[0]], what)

@@ -280,17 +280,20 @@ def maximum(
 
     """
     mass, first, second = moments
-    weight = mass + prior.mean_weight
-    pull = first + _by_feature(prior.mean_weight) * (prior.location - means)
-    alive = (mass > _EMPTY * np.add.reduce(mass, axis=0)) & (weight > 0)
+    weight, pull, alive = mass, first, mass > _EMPTY * np.add.reduce(mass, axis=0)
+    if prior is not NO_PRIOR:
+        weight = mass + prior.mean_weight
+        pull = first + _by_feature(prior.mean_weight) * (prior.location - means)
+        alive = alive & (weight > 0)
     shift = _by_feature(alive) * pull / _by_feature(np.where(alive, weight, 1.0))
     if np.logical_or.reduce(held_means, axis=None):
         shift = _without_held(shift, held_means, None if is_diagonal(kind) else expand(covars, kind, *means.shape))
     away = means + shift - prior.location
     if is_diagonal(kind):
-        scatter = np.maximum(second - 2 * shift * first + mass * shift**2, 0.0)
-        scatter += prior.scatter + prior.mean_weight * away**2
-        counts = mass + prior.counts
+        scatter, counts = np.maximum(second - 2 * shift * first + mass * shift**2, 0.0), mass
+        if prior is not NO_PRIOR:
+            scatter += prior.scatter + prior.mean_weight * away**2
+            counts = mass + prior.counts
         if kind == "spherical":
             scatter, counts, alive = scatter.sum(axis=1), counts.sum(axis=1), alive.any(axis=1)
     else:
