@@ -19,6 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from statespace.foundations.blas import blas_on_one_thread
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -33,14 +35,18 @@ class Timing(NamedTuple):
 
 @contextlib.contextmanager
 def one_core() -> Iterator[None]:
-    """Keep this process on one core, where the system lets it choose; threads are then not used."""
+    """Keep this process on one core, where the system lets it choose; threads are then not used.
+
+    Nor are those of BLAS, which wait for more work for some milliseconds, and would do so in the next contender's turn.
+    """
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     try:
-        yield
+        with blas_on_one_thread():
+            yield
     finally:
         os.sched_setaffinity(0, cores)
 
