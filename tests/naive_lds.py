@@ -409,6 +409,30 @@ def stationary_law(system):
         return floats(mean), floats(P)
 
 
+def stationary_derivatives(system, g, G):
+    """Of g . a1 + sum_ij G_ij P1_ij by T, by V = R Q R^T (symmetric, not doubled) and by c."""
+    with _bits(_BITS):
+        M = _matrices(system)
+        m = len(g)
+        M["selection"], M["state_cov"] = _eye(m)[None], exact(system.disturbance_cov)
+        g, G = exact(g), exact(G)
+        out = []
+        for name in ("transition", "state_cov", "state_intercept"):
+            derivative = np.empty(M[name][0].shape)
+            step = (max(abs(float(value)) for value in M[name].ravel()) or 1.0) * arb(2) ** -_STEP
+            for place in np.ndindex(derivative.shape):
+                values = []
+                for side in (1, -1):
+                    moved = {**M, name: M[name].copy()}
+                    moved[name][0][place] += step * side
+                    mean, P = _stationary(moved)
+                    values.append(g @ mean + (G * P).sum())
+                derivative[place] = float((values[0] - values[1]) / (step * 2))
+            out.append(derivative)
+        out[1] = (out[1] + out[1].T) / 2
+        return out
+
+
 # Long series
 
 
