@@ -132,6 +132,57 @@ def stationary_cov(transition: Floats, disturbance_cov: Floats) -> Floats:
     return 0.5 * (P + P.T)
 
 
+class StationaryPullback(NamedTuple):
+    """What a stationary law adds to the derivatives in the matrices that it follows from."""
+
+    transition: Floats
+    """To dL/dT, shape (n_states, n_states)."""
+    disturbance_cov: Floats
+    """To dL/d(R Q R^T), shape (n_states, n_states), symmetric."""
+    state_intercept: Floats
+    """To dL/dc, shape (n_states,)."""
+
+
+def stationary_pullback(
+    transition: Floats,
+    initial_state_cov: Floats,
+    d_initial_state_cov: Floats,
+    initial_state: Floats | None = None,
+    d_initial_state: Floats | None = None,
+) -> StationaryPullback:
+    r"""The chain rule through P1 = T P1 T^T + R Q R^T and a1 = (I - T)^{-1} c.
+
+        S = T^T S T + dL/dP1      w = (I - T)^{-T} dL/da1
+        dL/dT += 2 S T P1 + w a1^T      dL/d(R Q R^T) += S      dL/dc += w
+
+    Parameters
+    ----------
+    transition : (n_states, n_states)
+        T, stable.
+    initial_state_cov, d_initial_state_cov : (n_states, n_states)
+        P1, and dL/dP1, symmetric and not doubled.
+    initial_state, d_initial_state : (n_states,), optional
+        a1, and dL/da1; without them a1 is 0 whatever the matrices are.
+
+    """
+    S, power = d_initial_state_cov.copy(), transition
+    deviations = np.sqrt(np.diag(initial_state_cov))
+    unit = np.outer(deviations, deviations) if deviations.any() else np.ones_like(S)  # of the states, against those of S
+    for _ in range(_MOST_DOUBLINGS):
+        added = power.T @ S @ power
+        S = S + added
+        if not (np.abs(added) * unit).max() > 1e-17 * (np.abs(S) * unit).max():
+            break
+        power = power @ power
+    S = 0.5 * (S + S.T)
+    d_transition = 2.0 * (S @ (transition @ initial_state_cov))
+    w = np.zeros(len(transition))
+    if initial_state is not None and d_initial_state is not None:
+        w = np.asarray(np.linalg.solve(np.eye(len(transition)) - transition.T, d_initial_state))
+        d_transition += np.outer(w, initial_state)
+    return StationaryPullback(d_transition, S, w)
+
+
 def _is_constant(matrices: dict[str, Floats]) -> bool:
     return all(len(matrices[name]) == 1 for name in ("transition", "state_intercept", "selection", "state_cov"))
 
