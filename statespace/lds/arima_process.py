@@ -19,7 +19,7 @@ import numpy as np
 from statespace.foundations.validation import check_choice, check_integer
 from statespace.lds.arma_process import differencing, process_pullback, product, product_pullback, write_process
 from statespace.lds.component import Block, Component, Facts
-from statespace.lds.coordinates import Parameter, Relative, Stationary, Variance
+from statespace.lds.bounded_parameters import Parameter, Relative, Stationary, Variance
 from statespace.protocols import Array, Floats
 
 TRENDS = ("n", "c", "t", "ct")
@@ -101,7 +101,9 @@ class ArimaProcess(Component):
         del name
         p, q, P, Q = self._sizes
         s = self._season
-        found = [Parameter((word,), Relative()) for word, sign in (("intercept", "c"), ("drift", "t")) if sign in self.trend]
+        found = [
+            Parameter((word,), Relative()) for word, sign in (("intercept", "c"), ("drift", "t")) if sign in self.trend
+        ]
         groups = [
             ([f"ar.L{lag}" for lag in range(1, p + 1)], 1),
             ([f"ma.L{lag}" for lag in range(1, q + 1)], -1),
@@ -112,7 +114,7 @@ class ArimaProcess(Component):
         return [*found, Parameter(("sigma2",), Variance())]
 
     def _split(self, values: Floats) -> tuple[float, float, list[Floats], float]:
-        p, q, P, Q = self._sizes
+        p, q, P, _ = self._sizes
         at = len(self.trend.replace("n", ""))
         intercept = float(values[0]) if "c" in self.trend else 0.0
         drift = float(values[at - 1]) if "t" in self.trend else 0.0
@@ -138,7 +140,7 @@ class ArimaProcess(Component):
 
     @staticmethod
     def _means(transition: Floats, intercept: float, drift: float) -> tuple[Floats, Floats]:
-        """u and v of the mean u + v t of the states: (I - T) v = d e_1, (I - T) u = (c + d) e_1 - v."""
+        """The numbers of the mean u + v t of the states: (I - T) v = d e_1, (I - T) u = (c + d) e_1 - v."""
         m = len(transition)
         left, first = np.eye(m) - transition, np.eye(1, m)[0]
         v = np.linalg.solve(left, drift * first)
@@ -222,7 +224,7 @@ def _hannan_rissanen(w: Floats, ar_lags: list[int], ma_lags: list[int]) -> tuple
         return nothing
     X = np.column_stack(columns)
     rows = ~np.isnan(X).any(axis=1) & ~np.isnan(w)
-    return np.linalg.lstsq(X[rows], w[rows], rcond=None)[0], float(np.nanvar(residuals))
+    return np.asarray(np.linalg.lstsq(X[rows], w[rows], rcond=None)[0]), float(np.nanvar(residuals))
 
 
 def _lagged(w: Floats, lag: int) -> Floats:

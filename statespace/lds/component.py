@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from statespace.lds.coordinates import Parameter, Variance
+from statespace.lds.bounded_parameters import Parameter, Variance
 from statespace.protocols import Array, Floats
 
 
@@ -45,8 +45,6 @@ class Facts:
 
     series: list[Floats]
     """Observations of each sequence, shape (n,), NaN where missing."""
-    exog: Floats | None
-    """Inputs, shape (n, n_inputs)."""
     noise: float
     """Variance that white noise would have, were it all that differences of the series leave."""
 
@@ -84,6 +82,16 @@ class Component(ABC):
         """Lags at which differences have to be taken of the series to remove it."""
         return ()
 
+    @property
+    def takes_exog(self) -> bool:
+        """Whether it is a function of known inputs."""
+        return False
+
+    @property
+    def further(self) -> dict[str, tuple[float, ...]]:
+        """Paths that describe it and are not what it adds to an observation: by name, the weights of its states."""
+        return {}
+
     @abstractmethod
     def parameters(self, name: str) -> list[Parameter]:
         """Names and bounds of what is estimated; `name` is the part's name in the model."""
@@ -100,14 +108,10 @@ class Component(ABC):
     def pullback(self, gradient: Block, block: Block, values: Floats) -> Any:
         """dL/d(values), shape (n_parameters,), of dL/d(block)."""
 
-    def with_exog(self, exog: Floats | None) -> Component:
+    def with_exog(self, exog: Floats | None, names: tuple[str, ...] = ()) -> Component:
         """The part with known inputs (n, n_inputs), where it takes any."""
-        del exog
+        del exog, names
         return self
-
-    def contribution(self, design: Floats) -> Floats:
-        """Weights of the part's states in what it adds to an observation, shape (1 or n, m)."""
-        return design
 
     def __add__(self, other: Any) -> Any:
         from statespace.lds.structural import StructuralModel  # the sum is a model, which knows its parts

@@ -24,7 +24,7 @@ import numpy as np
 from statespace.foundations.validation import check_choice, check_integer
 from statespace.lds.arma_process import process_pullback, write_process
 from statespace.lds.component import Block, Component, Facts, NoisyComponent
-from statespace.lds.coordinates import Between, Parameter, Relative, Stationary, Variance
+from statespace.lds.bounded_parameters import Between, Parameter, Relative, Stationary, Variance
 from statespace.protocols import Array, Floats
 
 __all__ = [
@@ -81,6 +81,11 @@ class LocalLinearTrend(NoisyComponent):
         """A first difference removes the level, and leaves the slope."""
         return (1,)
 
+    @property
+    def further(self) -> dict[str, tuple[float, ...]]:
+        """The slope."""
+        return {"slope": (0.0, 1.0)}
+
     def matrices(self) -> tuple[Any, Any, Any]:
         """Z, T and R."""
         stochastic = [self.stochastic_level, self.stochastic_slope]
@@ -135,7 +140,7 @@ class Seasonal(NoisyComponent):
 
     @property
     def n_states(self) -> int:
-        """period - 1, or two a wave; the wave of two steps has one."""
+        """One less than the period, or two a wave; the wave of two steps has one."""
         if self.kind == "dummy":
             return self.period - 1
         waves = self.harmonics or self.period // 2
@@ -336,6 +341,7 @@ class Regression(Component):
     name: ClassVar[str] = "regression"
     coefficients: str = "states"
     exog: Any = field(default=None, repr=False, compare=False)
+    exog_names: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_choice("coefficients", self.coefficients, ("states", "parameters"))
@@ -346,9 +352,14 @@ class Regression(Component):
             raise ValueError("the model has a regression, and no inputs are given: pass exog=, one row an observation")
         return np.asarray(self.exog, dtype=np.float64)
 
-    def with_exog(self, exog: Floats | None) -> Component:
+    @property
+    def takes_exog(self) -> bool:
+        """It does."""
+        return True
+
+    def with_exog(self, exog: Floats | None, names: tuple[str, ...] = ()) -> Component:
         """With inputs (n, n_inputs)."""
-        return Regression(self.coefficients, exog)
+        return Regression(self.coefficients, exog, names)
 
     @property
     def n_states(self) -> int:
@@ -366,8 +377,9 @@ class Regression(Component):
         if self.coefficients == "states":
             return []
         units = np.sqrt(np.mean(self._inputs**2, axis=0))
+        names = self.exog_names or tuple(f"x{number}" for number in range(1, len(units) + 1))
         return [
-            Parameter((f"beta.x{number}",), Relative(float(unit) or 1.0)) for number, unit in enumerate(units, start=1)
+            Parameter((f"beta.{word}",), Relative(float(unit) or 1.0)) for word, unit in zip(names, units, strict=True)
         ]
 
     def start(self, facts: Facts) -> list[float]:

@@ -2,7 +2,7 @@ r"""Parts side by side as one system, and the chain rule from its matrices back 
 
     T = diag(T_1, T_2, ...),   R, Q and P1 alike,   Z = (Z_1, Z_2, ...)
 
-What it is to an estimator: names, start(data) -> theta, system(theta), pullback(theta, gradient), and values(theta),
+What it is to an estimator: names, start(data) -> theta, system(theta), pullback(theta, gradient), and natural(theta),
 the parameters as they are printed.
 """
 
@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from statespace.foundations.observations import Observations
 from statespace.lds.component import Block, Component, Facts
-from statespace.lds.coordinates import Coordinates
+from statespace.lds.bounded_parameters import BoundedParameters
 from statespace.lds.results import Gradient
 from statespace.lds.system import System
 from statespace.protocols import Array, Floats
@@ -29,18 +31,22 @@ class Composition:
     components : sequence of Component
     exog : (n, n_inputs), optional
         Known inputs, one row for each step that the system is asked for.
+    exog_names : tuple of str
+        Names of the inputs; x1, x2, ... where there are none.
 
     """
 
-    def __init__(self, components: Sequence[Component], exog: Floats | None = None) -> None:
-        self.components = [component.with_exog(exog) for component in components]
-        self.exog = exog
+    def __init__(
+        self, components: Sequence[Component], exog: Floats | None = None, exog_names: tuple[str, ...] = ()
+    ) -> None:
+        self.components = [component.with_exog(exog, exog_names) for component in components]
         self.part_names = _distinct_names(self.components)
-        groups = [
-            component.parameters(name) for component, name in zip(self.components, self.part_names, strict=True)
-        ]
-        self.coordinates = Coordinates([parameter for group in groups for parameter in group])
-        self.names = self.coordinates.names
+        groups = [component.parameters(name) for component, name in zip(self.components, self.part_names, strict=True)]
+        self.bounds = BoundedParameters([parameter for group in groups for parameter in group])
+        self.names = self.bounds.names
+        twice = [name for name, count in Counter(self.names).items() if count > 1]
+        if twice:
+            raise ValueError(f"the model has two parameters with the name {twice[0]!r}: an ARIMA process and an AR part?")
         self._values = _slices(sum(len(parameter.names) for parameter in group) for group in groups)
         self.states = _slices(component.n_states for component in self.components)
         self._disturbances = _slices(component.n_disturbances for component in self.components)
@@ -49,28 +55,35 @@ class Composition:
         if not self._m:
             raise ValueError("the model has no states: white noise alone is no state-space model; add a Level")
         self.diffuse: Array = np.concatenate([component.diffuse for component in self.components])
-        takes = [component for component in self.components if hasattr(component, "coefficients")]
+        takes = [component for component in self.components if component.takes_exog]
+        self._last: tuple[Floats, System | None] = np.empty(0), None
         self._n_design = _n_rows(exog) if any(part.n_states for part in takes) else 1
         self._n_intercept = _n_rows(exog) if any(not part.n_states for part in takes) else 1
 
-    def values(self, theta: Floats) -> Floats:
+    def natural(self, theta: Floats) -> Floats:
         """Parameters as they are printed, shape (n_parameters,)."""
-        return self.coordinates.values(theta)
+        return self.bounds.values(theta)
 
-    def theta(self, values: Floats) -> Floats:
+    def natural_jacobian(self, theta: Floats) -> Floats:
+        """Derivatives d natural / d theta, shape (n_parameters, n_parameters)."""
+        return self.bounds.jacobian(theta)
+
+    def vector(self, values: Floats) -> Floats:
         """Numbers without bounds for parameters."""
-        return self.coordinates.theta(values)
+        return self.bounds.theta(values)
 
     def start(self, data: Any) -> Floats:
         """Numbers without bounds to start from, of a sequence or a list of them; NaN is missing."""
         series = as_series(data)
         lags = [lag for component in self.components for lag in component.differences]
-        facts = Facts(series, self.exog, noise_variance(series, _one_trend(lags)))
-        return self.theta(np.array([value for component in self.components for value in component.start(facts)]))
+        facts = Facts(series, noise_variance(series, _one_trend(lags)))
+        return self.vector(np.array([value for component in self.components for value in component.start(facts)]))
 
     def system(self, theta: Floats) -> System:
         """The system at theta."""
-        return self.system_of(self.values(theta))
+        system = self.system_of(self.natural(theta))
+        self._last = np.array(theta), system  # what a gradient there will be pulled back through
+        return system
 
     def system_of(self, values: Floats) -> System:
         """The system at parameters as they are printed."""
@@ -92,19 +105,16 @@ class Composition:
         return whole
 
     def pullback(self, theta: Floats, gradient: Gradient) -> Floats:
-        """dL/dtheta, shape (n_parameters,), of the derivatives in the matrices of `system(theta)`."""
-        values = self.values(theta)
-        return self.coordinates.pullback(theta, self.pullback_of(values, gradient))
-
-    def pullback_of(self, values: Floats, gradient: Gradient) -> Floats:
-        """dL/d(parameters as they are printed), shape (n_parameters,)."""
-        whole = self.system_of(values)
-        timed = _with_time_axes(gradient)
+        """Return dL/dtheta, shape (n_parameters,), of the derivatives in the matrices of `system(theta)`."""
+        at, whole = self._last
+        if whole is None or not np.array_equal(at, theta):
+            whole = self.system(theta)
+        values = self.natural(theta)
         pulled = [
-            component.pullback(self._block(timed, number), self._block(whole, number), values[self._values[number]])
+            component.pullback(self._block(gradient, number), self._block(whole, number), values[self._values[number]])
             for number, component in enumerate(self.components)
         ]
-        return np.concatenate([np.asarray(part, dtype=np.float64) for part in pulled])
+        return self.bounds.pullback(theta, np.concatenate([np.asarray(part, dtype=np.float64) for part in pulled]))
 
     def _block(self, whole: System | Gradient, number: int) -> Block:
         s, w = self.states[number], self._disturbances[number]
@@ -119,17 +129,6 @@ class Composition:
             obs_cov=whole.obs_cov[0],
             obs_intercept=whole.obs_intercept[:, 0],
         )
-
-
-def _with_time_axes(gradient: Gradient) -> Gradient:
-    axes = {"design": 3, "transition": 3, "selection": 3, "state_cov": 3, "obs_cov": 3}
-    axes |= {"state_intercept": 2, "obs_intercept": 2}
-    return gradient._replace(
-        **{
-            name: getattr(gradient, name)[None] if getattr(gradient, name).ndim < count else getattr(gradient, name)
-            for name, count in axes.items()
-        }
-    )
 
 
 def _n_rows(exog: Floats | None) -> int:
@@ -161,6 +160,8 @@ def _distinct_names(components: Sequence[Component]) -> list[str]:
 
 def as_series(data: Any) -> list[Floats]:
     """Sequences of one number a step, each of shape (n,)."""
+    if isinstance(data, Observations):
+        return [data.values[a:b, 0] for a, b in pairwise(data.offsets.tolist())]
     sequences = data if isinstance(data, list | tuple) and len(data) and np.ndim(data[0]) else [data]
     return [np.asarray(sequence, dtype=np.float64).reshape(-1) for sequence in sequences]
 

@@ -126,7 +126,7 @@ def stationary_cov(transition: Floats, disturbance_cov: Floats) -> Floats:
     for _ in range(_MOST_DOUBLINGS):
         added = power @ P @ power.T
         P = P + added
-        if not (np.abs(added) > 1e-17 * np.sqrt(np.outer(np.diag(P), np.diag(P)))).any():
+        if not (np.diagonal(added) > 1e-17 * np.diagonal(P)).any():  # which bounds the other entries
             break
         power = power @ power
     return 0.5 * (P + P.T)

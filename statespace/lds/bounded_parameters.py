@@ -60,7 +60,7 @@ class Parameter:
     kind: Kind
 
 
-class Coordinates:
+class BoundedParameters:
     """The map between parameters, as they are printed, and numbers without bounds.
 
     Parameters
@@ -72,7 +72,10 @@ class Coordinates:
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         self.names = [name for parameter in parameters for name in parameter.names]
-        variances, between, relative, self._polynomials = [], [], [], []
+        variances: list[int] = []
+        between: list[tuple[int, float, float]] = []
+        relative: list[tuple[int, float]] = []
+        self._polynomials: list[tuple[slice, float]] = []
         at = 0
         for parameter in parameters:
             kind, size = parameter.kind, len(parameter.names)
@@ -138,7 +141,7 @@ class Coordinates:
         return pulled
 
     def jacobian(self, theta: Floats) -> Floats:
-        """d(parameters) / d(theta), shape (n_parameters, n_parameters)."""
+        """Derivatives d(parameters) / d(theta), shape (n_parameters, n_parameters)."""
         return np.array([self.pullback(theta, row) for row in np.eye(len(self.names))]).reshape(2 * (len(theta),))
 
 
@@ -147,7 +150,7 @@ def _logistic(x: Floats) -> Floats:
 
 
 def coefficients(partial: Floats) -> Floats:
-    r"""phi of an autoregression with given partial autocorrelations r, shape (p,).
+    r"""Coefficients of an autoregression with given partial autocorrelations r, shape (p,).
 
     phi^(k)_j = phi^(k-1)_j - r_k phi^(k-1)_{k-j},  phi^(k)_k = r_k
     """
