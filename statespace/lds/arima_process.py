@@ -2,9 +2,9 @@ r"""Seasonal ARIMA processes as blocks of states, exact from the first observati
 
     phi(L) Phi(L^s) w_t = c + d t + theta(L) Theta(L^s) e_t,      w_t = (1 - L)^d (1 - L^s)^D y_t
 
-The states are those of the stationary process w_t, then y_{t-1}, ..., y_{t-k}, k = d + s D, of which nothing is known
-at the start: no observation is lost to differencing, and missing ones need nothing special. With a drift one more state
-counts the steps, 0 at the first observation. Signs and names of the coefficients are those of statsmodels' SARIMAX.
+Of d + s D numbers before the first observation nothing is known: no observation is lost to differencing, and missing
+ones need nothing special. With a drift one more state counts the steps, 0 at the first observation. Signs and names of
+the coefficients are those of statsmodels' SARIMAX.
 
 Harvey (1989), section 3.3; Durbin and Koopman (2012), section 3.4; starting values by Hannan and Rissanen (1982).
 """
@@ -17,10 +17,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from statespace.foundations.validation import check_choice, check_integer
-from statespace.lds.arma_process import differencing, process_pullback, product, product_pullback, write_process
-from statespace.lds.component import Block, Component, Facts
+from statespace.lds.arma_process import (
+    companion,
+    differencing,
+    process_pullback,
+    product,
+    product_pullback,
+    write_process,
+)
 from statespace.lds.bounded_parameters import Parameter, Relative, Stationary, Variance
-from statespace.protocols import Array, Floats
+from statespace.lds.component import Block, Component, Facts
+from statespace.protocols import Floats
 
 TRENDS = ("n", "c", "t", "ct")
 
@@ -71,18 +78,15 @@ class ArimaProcess(Component):
         return self.seasonal_order[3]
 
     @property
-    def _n_process(self) -> int:
-        p, q, P, Q = self._sizes
-        return max(p + P * self._season, q + Q * self._season + 1)
-
-    @property
-    def _n_lags(self) -> int:
-        return self.order[1] + self.seasonal_order[1] * self._season
+    def _delta(self) -> Floats:
+        return differencing(self.order[1], self.seasonal_order[1], self._season)
 
     @property
     def n_states(self) -> int:
-        """max(p + P s, q + Q s + 1), the lags d + D s, and one that counts where there is a drift."""
-        return self._n_process + self._n_lags + ("t" in self.trend)
+        """max(p + P s + d + D s, q + Q s + 1), and one that counts where there is a drift."""
+        p, q, P, Q = self._sizes
+        s = self._season
+        return max(p + P * s + self.n_diffuse, q + Q * s + 1) + ("t" in self.trend)
 
     @property
     def n_disturbances(self) -> int:
@@ -90,11 +94,9 @@ class ArimaProcess(Component):
         return 1
 
     @property
-    def diffuse(self) -> Array:
-        """The lags."""
-        mask = np.zeros(self.n_states, dtype=bool)
-        mask[self._n_process : self._n_process + self._n_lags] = True
-        return mask
+    def n_diffuse(self) -> int:
+        """The observations that differences reach back to, d + D s."""
+        return self.order[1] + self.seasonal_order[1] * self._season
 
     def parameters(self, name: str) -> list[Parameter]:
         """intercept, drift, ar.L1.., ma.L1.., ar.S.L12.., ma.S.L12.., sigma2."""
@@ -121,22 +123,23 @@ class ArimaProcess(Component):
         parts = np.split(values[at:-1], np.cumsum([p, q, P])) if len(values) > at + 1 else [np.empty(0)] * 4
         return intercept, drift, parts, float(values[-1])
 
+    def _polynomials(self, parts: list[Floats]) -> tuple[Floats, Floats]:
+        """Coefficients phi and theta of the products of both polynomials."""
+        ar, ma, seasonal_ar, seasonal_ma = parts
+        return -product(-ar, -seasonal_ar, self._season), product(ma, seasonal_ma, self._season)
+
     def write(self, block: Block, values: Floats) -> None:
-        """The stationary process, the lags, and the mean that the trend gives it."""
-        intercept, drift, (ar, ma, seasonal_ar, seasonal_ma), sigma2 = self._split(values)
-        m, k, s = self._n_process, self._n_lags, self._season
-        write_process(_process(block, m), -product(-ar, -seasonal_ar, s), product(ma, seasonal_ma, s), sigma2)
-        block.design[:, 0] = 1.0
-        if k:
-            block.design[:, m : m + k] = differencing(self.order[1], self.seasonal_order[1], s)
-            block.transition[m, : m + k] = block.design[0, : m + k]
-            block.transition[np.arange(m + 1, m + k), np.arange(m, m + k - 1)] = 1.0
+        """The process, and the mean that the trend gives it."""
+        intercept, drift, parts, sigma2 = self._split(values)
+        phi, theta = self._polynomials(parts)
+        write_process(block, phi, theta, sigma2, self._delta)
         block.state_intercept[0] = intercept
         if "t" in self.trend:
             block.transition[0, -1] = drift
             block.transition[-1, -1] = block.state_intercept[-1] = block.initial_state[-1] = 1.0
         if self.trend != "n":
-            block.initial_state[:m] = self._means(block.transition[:m, :m], intercept, drift)[0]
+            w = max(len(phi), len(theta) + 1)
+            block.initial_state[:w] = self._means(companion(w, phi), intercept, drift)[0]
 
     @staticmethod
     def _means(transition: Floats, intercept: float, drift: float) -> tuple[Floats, Floats]:
@@ -147,32 +150,32 @@ class ArimaProcess(Component):
         return np.linalg.solve(left, (intercept + drift) * first - v), v
 
     def pullback(self, gradient: Block, block: Block, values: Floats) -> Any:
-        """The chain rule through T, c, R, Q, a1 and P1."""
-        intercept, drift, (ar, ma, seasonal_ar, seasonal_ma), sigma2 = self._split(values)
-        m, s = self._n_process, self._season
-        n_phi, n_theta = len(ar) + len(seasonal_ar) * s, len(ma) + len(seasonal_ma) * s
-        process = _process(block, m)
-        d_phi, d_theta, d_sigma2 = process_pullback(_process(gradient, m), process, n_phi, n_theta, sigma2)
+        """The chain rule through all matrices and the start."""
+        intercept, drift, parts, sigma2 = self._split(values)
+        phi, theta = self._polynomials(parts)
+        d_phi, d_theta, d_sigma2 = process_pullback(gradient, block, phi, theta, sigma2, self._delta)
         pulled = []
         if self.trend != "n":
-            left = np.eye(m) - process.transition.T
-            u, v = self._means(process.transition, intercept, drift)
-            of_u = np.linalg.solve(left, gradient.initial_state[:m])
-            of_v = np.linalg.solve(left, -of_u)
-            d_phi = d_phi + (np.outer(of_u, u) + np.outer(of_v, v))[:n_phi, 0]
+            w = max(len(phi), len(theta) + 1)
+            transition = companion(w, phi)
+            u, v = self._means(transition, intercept, drift)
+            of_u = np.linalg.solve(np.eye(w) - transition.T, gradient.initial_state[:w])
+            of_v = np.linalg.solve(np.eye(w) - transition.T, -of_u)
+            d_phi = d_phi + (np.outer(of_u, u) + np.outer(of_v, v))[: len(phi), 0]
             if "c" in self.trend:
                 pulled.append(gradient.state_intercept[0] + of_u[0])
             if "t" in self.trend:
                 pulled.append(gradient.transition[0, -1] + of_u[0] + of_v[0])
-        d_ar, d_seasonal_ar = product_pullback(-ar, -seasonal_ar, s, d_phi)  # both signs turn, and cancel
-        d_ma, d_seasonal_ma = product_pullback(ma, seasonal_ma, s, d_theta)
+        ar, ma, seasonal_ar, seasonal_ma = parts
+        d_ar, d_seasonal_ar = product_pullback(-ar, -seasonal_ar, self._season, d_phi)  # both signs turn, and cancel
+        d_ma, d_seasonal_ma = product_pullback(ma, seasonal_ma, self._season, d_theta)
         return np.concatenate([pulled, d_ar, d_ma, d_seasonal_ar, d_seasonal_ma, [d_sigma2]])
 
     def start(self, facts: Facts) -> list[float]:
         """Least squares on lags of the differenced series and of the residuals of a long autoregression."""
         p, q, P, Q = self._sizes
         s = self._season
-        delta = np.concatenate([[1.0], -differencing(self.order[1], self.seasonal_order[1], s)])
+        delta = np.concatenate([[1.0], -self._delta])
         w = [np.convolve(y, delta, "valid") for y in facts.series if len(y) >= len(delta)]
         numbers = np.concatenate([part[~np.isnan(part)] for part in w]) if w else np.empty(0)
         mean = float(numbers.mean()) if self.trend != "n" and numbers.size else 0.0
@@ -185,15 +188,6 @@ class ArimaProcess(Component):
             sigma2 = facts.noise
         trend = [mean * (1.0 - ar.sum()) * (1.0 - seasonal_ar.sum())] if "c" in self.trend else []
         return [*trend, *([0.0] if "t" in self.trend else []), *ar, *ma, *seasonal_ar, *seasonal_ma, sigma2]
-
-
-def _process(block: Block, m: int) -> Block:
-    """The share of the stationary process."""
-    return block._replace(
-        transition=block.transition[:m, :m],
-        selection=block.selection[:m],
-        initial_state_cov=block.initial_state_cov[:m, :m],
-    )
 
 
 def _checked_order(name: str, value: Any, letters: tuple[str, ...]) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from statespace.lds.bounded_parameters import Parameter, Variance
-from statespace.protocols import Array, Floats
+from statespace.protocols import Floats
 
 
 class Block(NamedTuple):
@@ -33,6 +33,8 @@ class Block(NamedTuple):
     """(m,), zero where not written."""
     initial_state_cov: Floats
     """(m, m), the part that is finite; zero where not written."""
+    loadings: Floats
+    """(m, n_diffuse), of what nothing is known at the start; empty in a block of derivatives."""
     obs_cov: Floats
     """(1, 1), shared by all parts: add to it."""
     obs_intercept: Floats
@@ -73,9 +75,9 @@ class Component(ABC):
         """r, the disturbances of these states."""
 
     @property
-    def diffuse(self) -> Array:
-        """Of which states nothing is known at the start, shape (m,), bool."""
-        return np.ones(self.n_states, dtype=bool)
+    def n_diffuse(self) -> int:
+        """Directions of the first states of which nothing is known."""
+        return 0
 
     @property
     def differences(self) -> tuple[int, ...]:
@@ -137,6 +139,11 @@ class NoisyComponent(Component):
         return len(np.atleast_1d(self.matrices()[0]))
 
     @property
+    def n_diffuse(self) -> int:
+        """All states."""
+        return self.n_states
+
+    @property
     def n_disturbances(self) -> int:
         """r, the disturbances of these states."""
         return sum(count for _, _, count in self.variances)
@@ -156,6 +163,7 @@ class NoisyComponent(Component):
         block.design[:] = design
         block.transition[:] = transition
         block.selection[:] = selection
+        np.fill_diagonal(block.loadings, 1.0)
         np.fill_diagonal(block.state_cov, np.repeat(values, [count for _, _, count in self.variances]))
 
     def pullback(self, gradient: Block, block: Block, values: Floats) -> Any:

@@ -23,9 +23,9 @@ import numpy as np
 
 from statespace.foundations.validation import check_choice, check_integer
 from statespace.lds.arma_process import process_pullback, write_process
-from statespace.lds.component import Block, Component, Facts, NoisyComponent
 from statespace.lds.bounded_parameters import Between, Parameter, Relative, Stationary, Variance
-from statespace.protocols import Array, Floats
+from statespace.lds.component import Block, Component, Facts, NoisyComponent
+from statespace.protocols import Floats
 
 __all__ = [
     "Autoregressive",
@@ -217,9 +217,9 @@ class Cycle(Component):
         return 2 if self.stochastic else 0
 
     @property
-    def diffuse(self) -> Array:
-        """Undamped cycles have no stationary law."""
-        return np.full(2, not self.damped)
+    def n_diffuse(self) -> int:
+        """Both states, where it is not damped and has no stationary law."""
+        return 0 if self.damped else 2
 
     def parameters(self, name: str) -> list[Parameter]:
         """sigma2.cycle, frequency.cycle in radians a step, damping.cycle."""
@@ -245,6 +245,7 @@ class Cycle(Component):
         if self.stochastic:
             block.selection[:] = np.eye(2)
             block.state_cov[:] = variance * np.eye(2)
+        np.fill_diagonal(block.loadings, 1.0)
         if self.damped:
             block.initial_state_cov[:] = variance / ((1.0 - damping) * (1.0 + damping)) * np.eye(2)
 
@@ -298,11 +299,6 @@ class Autoregressive(Component):
         """Its innovation."""
         return 1
 
-    @property
-    def diffuse(self) -> Array:
-        """None: it starts from its stationary law."""
-        return np.zeros(self.order, dtype=bool)
-
     def parameters(self, name: str) -> list[Parameter]:
         """sigma2.ar, ar.L1, ..., ar.Lp."""
         suffix = name.removeprefix(self.name)
@@ -315,12 +311,11 @@ class Autoregressive(Component):
 
     def write(self, block: Block, values: Floats) -> None:
         """The companion form."""
-        block.design[:, 0] = 1.0
         write_process(block, values[1:], np.empty(0), float(values[0]))
 
     def pullback(self, gradient: Block, block: Block, values: Floats) -> Any:
         """The chain rule through T, Q and P1."""
-        d_phi, _, d_sigma2 = process_pullback(gradient, block, self.order, 0, float(values[0]))
+        d_phi, _, d_sigma2 = process_pullback(gradient, block, values[1:], np.empty(0), float(values[0]))
         return np.concatenate([[d_sigma2], d_phi])
 
 
@@ -367,6 +362,11 @@ class Regression(Component):
         return self._inputs.shape[1] if self.coefficients == "states" else 0
 
     @property
+    def n_diffuse(self) -> int:
+        """All states."""
+        return self.n_states
+
+    @property
     def n_disturbances(self) -> int:
         """None."""
         return 0
@@ -397,7 +397,7 @@ class Regression(Component):
         """Inputs in Z, or in the observations' intercept."""
         if self.coefficients == "states":
             block.design[:] = self._inputs
-            block.transition[:] = np.eye(self.n_states)
+            block.transition[:] = block.loadings[:] = np.eye(self.n_states)
         else:
             block.obs_intercept[:] += self._inputs @ values
 

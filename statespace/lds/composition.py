@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from statespace.foundations.observations import Observations
-from statespace.lds.component import Block, Component, Facts
 from statespace.lds.bounded_parameters import BoundedParameters
+from statespace.lds.component import Block, Component, Facts
 from statespace.lds.results import Gradient
 from statespace.lds.system import System
-from statespace.protocols import Array, Floats
+from statespace.protocols import Floats
 
 
 class Composition:
@@ -46,7 +46,9 @@ class Composition:
         self.names = self.bounds.names
         twice = [name for name, count in Counter(self.names).items() if count > 1]
         if twice:
-            raise ValueError(f"the model has two parameters with the name {twice[0]!r}: an ARIMA process and an AR part?")
+            raise ValueError(
+                f"the model has two parameters with the name {twice[0]!r}: an ARIMA process and an AR part?"
+            )
         self._values = _slices(sum(len(parameter.names) for parameter in group) for group in groups)
         self.states = _slices(component.n_states for component in self.components)
         self._disturbances = _slices(component.n_disturbances for component in self.components)
@@ -54,7 +56,7 @@ class Composition:
         self._r = max(1, self._disturbances[-1].stop if self.states else 0)
         if not self._m:
             raise ValueError("the model has no states: white noise alone is no state-space model; add a Level")
-        self.diffuse: Array = np.concatenate([component.diffuse for component in self.components])
+        self._directions = _slices(component.n_diffuse for component in self.components)
         takes = [component for component in self.components if component.takes_exog]
         self._last: tuple[Floats, System | None] = np.empty(0), None
         self._n_design = _n_rows(exog) if any(part.n_states for part in takes) else 1
@@ -98,7 +100,7 @@ class Composition:
             state_cov=np.zeros((1, r, r)),
             initial_state=np.zeros(m),
             initial_state_cov=np.zeros((m, m)),
-            diffuse_loadings=np.ascontiguousarray(np.eye(m)[:, self.diffuse]),
+            diffuse_loadings=np.zeros((m, self._directions[-1].stop)),
         )
         for number, component in enumerate(self.components):
             component.write(self._block(whole, number), values[self._values[number]])
@@ -118,6 +120,7 @@ class Composition:
 
     def _block(self, whole: System | Gradient, number: int) -> Block:
         s, w = self.states[number], self._disturbances[number]
+        loadings = whole.diffuse_loadings[s, self._directions[number]] if isinstance(whole, System) else np.empty(0)
         return Block(
             design=whole.design[:, 0, s],
             transition=whole.transition[0, s, s],
@@ -126,6 +129,7 @@ class Composition:
             state_intercept=whole.state_intercept[0, s],
             initial_state=whole.initial_state[s],
             initial_state_cov=whole.initial_state_cov[s, s],
+            loadings=loadings,
             obs_cov=whole.obs_cov[0],
             obs_intercept=whole.obs_intercept[:, 0],
         )

@@ -167,7 +167,9 @@ def stationary_pullback(
     """
     S, power = d_initial_state_cov.copy(), transition
     deviations = np.sqrt(np.diag(initial_state_cov))
-    unit = np.outer(deviations, deviations) if deviations.any() else np.ones_like(S)  # of the states, against those of S
+    unit = (
+        np.outer(deviations, deviations) if deviations.any() else np.ones_like(S)
+    )  # of the states, against those of S
     for _ in range(_MOST_DOUBLINGS):
         added = power.T @ S @ power
         S = S + added
