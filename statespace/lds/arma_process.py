@@ -5,16 +5,16 @@ r"""ARMA and ARIMA processes as blocks of states (Harvey 1989, sections 3.3 and 
     T = [psi | I],   R = (1, theta_1, ..., theta_{m-1})^T,   Z = (1, 0, ..., 0),   m = max(p + k, q + 1)
                      (0)
 
-with psi(L) = phi(L) delta(L): differencing costs k = deg delta states where lags of MA terms are not there anyway. Let s
-be the same states of w_t alone. Then, for y_0, ..., y_{1-k},
+with psi(L) = phi(L) delta(L) and k the degree of delta. Let s be the same states of w_t alone. Then, for y_0, ...,
+y_{1-k},
 
     state_i = s_i + sum_u A_iu y_{1-u},   A = L(phi) D,   D_iu = delta_{i-1+u},   L(phi)_ij = coefficient i-j of phi(L)
 
 so that the start is the stationary law of w, and A its diffuse part, exactly: no observation is lost to differences.
 
 The likelihood depends on A, which moves with phi. Other coordinates S of the states do not change it, so that with
-S = I + E its derivatives in all matrices cancel; E = L(dphi) L(phi)^{-1} has E A = dA, and gives the derivative through A
-from those in the others. Multiplicative seasonal polynomials are products of two polynomials.
+S = I + E its derivatives in all matrices cancel; E = L(dphi) L(phi)^{-1} has E A = dA, and gives the derivative
+through A from those in the others. Multiplicative seasonal polynomials are products of two polynomials.
 """
 
 from __future__ import annotations

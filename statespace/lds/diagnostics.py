@@ -124,7 +124,7 @@ def standardised_innovations(filtered: FilterResult) -> Floats:
 
 
 def ljung_box(x: Any, lags: Any = None, n_parameters: int = 0) -> LjungBox:
-    """The Ljung-Box test of a series (n,); NaN where missing, at the beginning left out; arguments as in `diagnostics`."""
+    """The Ljung-Box test of a series (n,), NaN where missing; arguments as in `diagnostics`."""
     from scipy.special import chdtrc
 
     x = _without_start(x)

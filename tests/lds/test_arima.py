@@ -61,7 +61,7 @@ def test_inputs_are_regression_with_arima_errors():
 @pytest.mark.parametrize("trend", ["t", "ct"])
 @pytest.mark.parametrize("d", [0, 1])
 def test_a_drift_starts_from_the_mean_that_has_always_drifted(trend, d):
-    """statsmodels takes the mean of the first intercept for stationary; this one solves for a line, which it follows."""
+    """statsmodels takes the mean of the first intercept for stationary; this one follows a line."""
     y = LOG_PASSENGERS[:50]
     composition = Composition([ArimaProcess((2, d, 1), trend=trend)])
     intercept = [0.3] if "c" in trend else []
