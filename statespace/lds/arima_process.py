@@ -12,6 +12,8 @@ Harvey (1989), section 3.3; Durbin and Koopman (2012), section 3.4; starting val
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -77,7 +79,7 @@ class ArimaProcess(Component):
     def _season(self) -> int:
         return self.seasonal_order[3]
 
-    @property
+    @cached_property
     def _delta(self) -> Floats:
         return differencing(self.order[1], self.seasonal_order[1], self._season)
 
@@ -120,7 +122,8 @@ class ArimaProcess(Component):
         at = len(self.trend.replace("n", ""))
         intercept = float(values[0]) if "c" in self.trend else 0.0
         drift = float(values[at - 1]) if "t" in self.trend else 0.0
-        parts = np.split(values[at:-1], np.cumsum([p, q, P])) if len(values) > at + 1 else [np.empty(0)] * 4
+        stops = (at, at + p, at + p + q, at + p + q + P, len(values) - 1)
+        parts = [values[a:b] for a, b in pairwise(stops)]
         return intercept, drift, parts, float(values[-1])
 
     def _polynomials(self, parts: list[Floats]) -> tuple[Floats, Floats]:

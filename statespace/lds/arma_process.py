@@ -24,7 +24,7 @@ from scipy.linalg import solve_triangular
 
 from statespace.lds.component import Block
 from statespace.lds.initialization import stationary_cov, stationary_pullback
-from statespace.protocols import Floats
+from statespace.protocols import Floats, Ints
 
 _NONE = np.empty(0)
 
@@ -46,11 +46,15 @@ def write_process(block: Block, phi: Floats, theta: Floats, sigma2: float, delta
     block.selection[1 : 1 + len(theta), 0] = theta
     block.state_cov[:] = sigma2
     weights = block.selection[:w, 0]
-    block.initial_state_cov[:w, :w] = stationary_cov(companion(w, phi), sigma2 * np.outer(weights, weights))
+    if len(phi):
+        cov = stationary_cov(companion(w, phi), sigma2 * np.outer(weights, weights))
+    else:
+        ahead = _ahead(weights)
+        cov = sigma2 * (ahead @ ahead.T)
+    block.initial_state_cov[:w, :w] = cov
     if k:
-        ahead = np.concatenate([delta, np.zeros(m)])
-        places = np.arange(m)[:, None] + np.arange(k)
-        block.loadings[:m] = _toeplitz(m, phi) @ ahead[places]
+        ahead = _ahead(np.concatenate([delta, np.zeros(m - k)]))[:, :k]
+        block.loadings[:m] = _toeplitz(m, phi) @ ahead if len(phi) else ahead
 
 
 def process_pullback(
@@ -59,17 +63,19 @@ def process_pullback(
     """dL/dphi, dL/dtheta and dL/dsigma2 of the derivatives in all matrices, the start's covariance included."""
     p, q, k = len(phi), len(theta), len(delta)
     w, m = max(p, q + 1), max(p + k, q + 1)
-    through = stationary_pullback(
-        companion(w, phi), block.initial_state_cov[:w, :w], gradient.initial_state_cov[:w, :w]
-    )
     weights = block.selection[:w, 0]
-    moved = through.disturbance_cov @ weights
     d_phi = gradient.transition[: p + k, 0]
     if k:
         d_phi, _ = product_pullback(-phi, -delta, 1, d_phi)
         if p:
             d_phi = d_phi - _through_loadings(gradient, block, phi, m)
-    d_phi = d_phi + through.transition[:p, 0]
+    by_start = gradient.initial_state_cov[:w, :w]
+    if p:
+        through = stationary_pullback(companion(w, phi), block.initial_state_cov[:w, :w], by_start)
+        moved = through.disturbance_cov @ weights
+        d_phi = d_phi + through.transition[:p, 0]
+    else:
+        moved = np.bincount(_antidiagonals(w), (by_start @ _ahead(weights)).ravel(), 2 * w)[:w]
     d_theta = gradient.selection[1 : 1 + q, 0] + 2.0 * sigma2 * moved[1 : 1 + q]
     return d_phi, d_theta, float(gradient.state_cov[0, 0] + weights @ moved)
 
@@ -90,6 +96,16 @@ def _through_loadings(gradient: Block, block: Block, phi: Floats, m: int) -> Flo
     )[:m, :m]
     rows = solve_triangular(_toeplitz(m, phi), C.T, lower=True, unit_diagonal=True).T
     return np.array([np.trace(rows, -lag) for lag in range(1, len(phi) + 1)])
+
+
+def _ahead(column: Floats) -> Floats:
+    """H with the entries column_{i+j}, zero beyond its end: H H^T is the start of a moving average."""
+    m = len(column)
+    return np.concatenate([column, np.zeros(m)])[np.arange(m)[:, None] + np.arange(m)]
+
+
+def _antidiagonals(m: int) -> Ints:
+    return (np.arange(m)[:, None] + np.arange(m)).ravel()
 
 
 def _toeplitz(m: int, phi: Floats) -> Floats:

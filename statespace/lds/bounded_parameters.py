@@ -12,6 +12,7 @@ Biometrika 71). A change of units moves these numbers by constants, or not at al
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,7 +103,7 @@ class BoundedParameters:
         if self._between.size:
             values[self._between] = self._low + self._width * _logistic(values[self._between])
         if self._relative.size:
-            values[self._relative] *= np.sqrt(values[self._variances].sum()) / self._unit
+            values[self._relative] *= _deviation(values[self._variances]) / self._unit
         for part, sign in self._polynomials:
             x = values[part]
             values[part] = sign * coefficients(x / np.hypot(1.0, x))
@@ -111,7 +112,7 @@ class BoundedParameters:
     def theta(self, values: Floats) -> Floats:
         """Numbers without bounds for parameters inside theirs; polynomials on the boundary are moved inwards."""
         theta = np.array(values, dtype=np.float64)
-        scale = np.sqrt(theta[self._variances].sum())
+        scale = _deviation(theta[self._variances])
         with np.errstate(divide="ignore"):  # a variance of 0 is -inf
             theta[self._variances] = np.log(theta[self._variances])
         share = (theta[self._between] - self._low) / self._width
@@ -131,9 +132,9 @@ class BoundedParameters:
             x = theta[self._between]
             pulled[self._between] *= self._width * _logistic(x) * _logistic(-x)
         if self._relative.size:
-            total = variances.sum()
-            pulled[self._relative] *= np.sqrt(total) / self._unit
-            pulled[self._variances] += 0.5 * (pulled[self._relative] @ theta[self._relative]) * (variances / total)
+            scale = _deviation(variances)
+            pulled[self._relative] *= scale / self._unit
+            pulled[self._variances] += 0.5 * (pulled[self._relative] @ theta[self._relative]) * (variances / scale**2)
         for part, sign in self._polynomials:
             x = theta[part]
             root = np.hypot(1.0, x)
@@ -145,6 +146,11 @@ class BoundedParameters:
         return np.array([self.pullback(theta, row) for row in np.eye(len(self.names))]).reshape(2 * (len(theta),))
 
 
+def _deviation(variances: Floats) -> float:
+    """Of all the noise together; 1 in a model without any."""
+    return math.sqrt(variances.sum()) if len(variances) else 1.0
+
+
 def _logistic(x: Floats) -> Floats:
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * x)))
 
@@ -154,16 +160,16 @@ def coefficients(partial: Floats) -> Floats:
 
     phi^(k)_j = phi^(k-1)_j - r_k phi^(k-1)_{k-j},  phi^(k)_k = r_k
     """
-    phi = np.empty(0)
-    for r in partial:
+    phi = partial[:1]
+    for r in partial[1:]:
         phi = np.append(phi - r * phi[::-1], r)
     return phi
 
 
 def coefficients_pullback(partial: Floats, gradient: Floats) -> Floats:
     """dL/dr, shape (p,), of dL/dphi: Levinson's recursion backwards."""
-    stages = [np.empty(0)]
-    for r in partial:
+    stages = [partial[:0], partial[:1]]
+    for r in partial[1:]:
         stages.append(np.append(stages[-1] - r * stages[-1][::-1], r))
     pulled, g = np.empty(len(partial)), np.asarray(gradient, dtype=np.float64)
     for k in range(len(partial), 0, -1):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from statespace.lds.bounded_parameters import Parameter, Variance
-from statespace.protocols import Floats
+from statespace.protocols import Floats, Ints
 
 
 class Block(NamedTuple):
@@ -157,18 +158,23 @@ class NoisyComponent(Component):
         """Shares of the noise."""
         return [share * facts.noise for _, share, _ in self.variances]
 
+    @cached_property
+    def _known(self) -> tuple[Floats, Floats, Floats, Ints]:
+        """Z, T, R, and of each disturbance the number of its variance."""
+        design, transition, selection = (np.asarray(matrix, dtype=np.float64) for matrix in self.matrices())
+        owner = np.repeat(np.arange(len(self.variances)), [count for _, _, count in self.variances])
+        return design, transition, selection, owner.astype(np.int64)
+
     def write(self, block: Block, values: Floats) -> None:
         """Z, T, R, and the variances on Q's diagonal."""
-        design, transition, selection = self.matrices()
+        design, transition, selection, owner = self._known
         block.design[:] = design
         block.transition[:] = transition
         block.selection[:] = selection
         np.fill_diagonal(block.loadings, 1.0)
-        np.fill_diagonal(block.state_cov, np.repeat(values, [count for _, _, count in self.variances]))
+        np.fill_diagonal(block.state_cov, values[owner])
 
     def pullback(self, gradient: Block, block: Block, values: Floats) -> Any:
         """Sums along the diagonal of dL/dQ."""
         del block
-        diagonal = np.diagonal(gradient.state_cov)
-        owner = np.repeat(np.arange(len(values)), [count for _, _, count in self.variances])
-        return np.bincount(owner, diagonal, len(values))
+        return np.bincount(self._known[3], np.diagonal(gradient.state_cov), len(values))

@@ -58,7 +58,7 @@ class Composition:
             raise ValueError("the model has no states: white noise alone is no state-space model; add a Level")
         self._directions = _slices(component.n_diffuse for component in self.components)
         takes = [component for component in self.components if component.takes_exog]
-        self._last: tuple[Floats, System | None] = np.empty(0), None
+        self._last: tuple[Floats, Floats, System] | None = None
         self._n_design = _n_rows(exog) if any(part.n_states for part in takes) else 1
         self._n_intercept = _n_rows(exog) if any(not part.n_states for part in takes) else 1
 
@@ -83,8 +83,9 @@ class Composition:
 
     def system(self, theta: Floats) -> System:
         """The system at theta."""
-        system = self.system_of(self.natural(theta))
-        self._last = np.array(theta), system  # what a gradient there will be pulled back through
+        values = self.natural(theta)
+        system = self.system_of(values)
+        self._last = np.array(theta), values, system  # what a gradient there will be pulled back through
         return system
 
     def system_of(self, values: Floats) -> System:
@@ -108,10 +109,11 @@ class Composition:
 
     def pullback(self, theta: Floats, gradient: Gradient) -> Floats:
         """Return dL/dtheta, shape (n_parameters,), of the derivatives in the matrices of `system(theta)`."""
-        at, whole = self._last
-        if whole is None or not np.array_equal(at, theta):
-            whole = self.system(theta)
-        values = self.natural(theta)
+        last = self._last
+        if last is None or not np.array_equal(last[0], theta):
+            values = self.natural(theta)
+            last = theta, values, self.system_of(values)
+        _, values, whole = last
         pulled = [
             component.pullback(self._block(gradient, number), self._block(whole, number), values[self._values[number]])
             for number, component in enumerate(self.components)
