@@ -102,6 +102,7 @@ class Composition:
             initial_state=np.zeros(m),
             initial_state_cov=np.zeros((m, m)),
             diffuse_loadings=np.zeros((m, self._directions[-1].stop)),
+            stationary=np.zeros(m, dtype=bool),  # what follows from what, the parts know
         )
         for number, component in enumerate(self.components):
             component.write(self._block(whole, number), values[self._values[number]])
