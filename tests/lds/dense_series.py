@@ -34,7 +34,8 @@ def log_likelihood(system, y):
     """Exact diffuse log-likelihood in Durbin and Koopman's convention; NaN is missing."""
     mean, V, X = joint_law(system, len(y))
     seen = ~np.isnan(y)
-    left, X = (y - mean)[seen], X[seen]
+    X_all, left, X = X, (y - mean)[seen], X[seen]
+    V = V + X_all @ X_all.T  # which the diffuse directions cannot tell from V
     L = scipy.linalg.cholesky(V[np.ix_(seen, seen)], lower=True)
     left, X = scipy.linalg.solve_triangular(L, left, lower=True), scipy.linalg.solve_triangular(L, X, lower=True)
     value = -np.log(np.diag(L)).sum() - 0.5 * seen.sum() * np.log(2 * np.pi)

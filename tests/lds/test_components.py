@@ -17,7 +17,8 @@ from statespace.lds.components import (
     SmoothTrend,
 )
 from statespace.lds.composition import Composition, noise_variance
-from statespace.lds.results import Gradient
+from statespace.lds.frames import make_frames
+from statespace.lds.likelihood import log_likelihood_and_gradient, log_likelihoods
 from statespace.lds.system import System, checked_covariances
 from tests.lds.dense_series import log_likelihood
 from tests.lds.passengers import LOG_PASSENGERS
@@ -258,40 +259,53 @@ def test_parts_of_one_name_are_told_apart():
     assert "damping.cycle2" in composition.names
 
 
+@pytest.mark.parametrize("form", ["covariance", "square_root"])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [Seasonal(14), Irregular()],
+        [LocalLinearTrend(), Seasonal(12), Irregular()],
+        [Level(), Seasonal(52), Irregular()],
+        [Level(), Seasonal(24, "trigonometric"), Irregular()],
+        [ArimaProcess((1, 1, 1), (1, 1, 1, 12))],
+    ],
+)
+def test_long_diffuse_starts_are_exact(parts, form):
+    y = np.resize(LOG_PASSENGERS, 110) + 0.1 * np.random.default_rng(0).standard_normal(110)
+    composition = Composition(parts)
+    system = composition.system(composition.start(y))
+    found = log_likelihoods(system, [make_frames(system, y[:, None])], form=form)[0]
+    assert found == pytest.approx(log_likelihood(system, y), rel=1e-7)
+
+
 LIKELIHOODS = [
-    ([Level(), Autoregressive(2), Irregular()], 14),
-    ([ArimaProcess((1, 1, 1))], 14),
-    ([ArimaProcess((2, 1, 1), trend="c"), Seasonal(2)], 13),
-    ([ArimaProcess((1, 2, 0), trend="t")], 13),
-    ([ArimaProcess((1, 1, 1), (1, 1, 0, 2))], 13),
-    ([ArimaProcess((0, 1, 1), (1, 1, 1, 2), "ct")], 13),
+    [Level(), Autoregressive(2), Irregular()],
+    [LocalLinearTrend(), Seasonal(4), Irregular()],
+    [Level(False), Cycle(2, 30), Regression(), Irregular()],
+    [Level(), Cycle(2, 30, damped=False), Regression("parameters"), Irregular()],
+    [ArimaProcess((1, 1, 1))],
+    [ArimaProcess((2, 1, 1), trend="c"), Seasonal(2)],
+    [ArimaProcess((1, 2, 0), trend="t")],
+    [ArimaProcess((1, 0, 1), trend="ct"), Regression("parameters")],
+    [ArimaProcess((1, 1, 1), (1, 1, 0, 2))],
+    [ArimaProcess((0, 1, 1), (1, 1, 1, 4), "ct")],
+    [ArimaProcess((1, 1, 1), (1, 1, 1, 12))],
 ]
 
 
-@pytest.mark.parametrize(("parts", "n"), LIKELIHOODS)
-def test_the_gradient_of_a_likelihood_goes_back_to_the_parameters(parts, n):
-    """Of every entry of every matrix by differences, then by the chain rule."""
-    y = LOG_PASSENGERS[:n].copy()
-    y[7] = np.nan
-    composition = Composition(parts)
-    theta = coordinates_of(composition, n) * 0.5
+@pytest.mark.parametrize("parts", LIKELIHOODS)
+def test_the_gradient_of_a_likelihood_goes_back_to_the_parameters(parts):
+    y = LOG_PASSENGERS[:60].copy()
+    y[[2, 7, 31]] = np.nan
+    composition = Composition(parts, INPUTS)
+    theta = coordinates_of(composition, 5) * 0.5
+
+    def value(at):
+        system = composition.system(at)
+        return log_likelihoods(system, [make_frames(system, y[:, None])])[0]
+
     system = composition.system(theta)
-    slopes = {}
-    for name in Gradient._fields[:-1]:
-        value = getattr(system, name)
-        slopes[name] = G = np.zeros(value.shape)
-        scale = np.abs(value).max() or 1.0
-        for place in np.ndindex(value.shape):
-            pair = (*place[:-2], *place[:-3:-1]) if name.endswith("cov") else place
-
-            def moved(at, place=place, pair=pair, name=name, value=value, scale=scale):
-                changed = value.copy()
-                changed[place] += at[0] * scale
-                if pair != place:
-                    changed[pair] += at[0] * scale
-                return log_likelihood(system._replace(**{name: changed}), y)
-
-            G[place] = differences(moved, np.zeros(1), 1e-4)[0] / scale / (1 if pair == place else 2)
-    pulled = composition.pullback(theta, Gradient(**slopes, log_likelihood=0.0))
-    expected = differences(lambda at: log_likelihood(composition.system(at), y), theta)
-    np.testing.assert_allclose(pulled, expected, rtol=2e-6, atol=1e-6 * np.abs(expected).max())
+    found, gradient = log_likelihood_and_gradient(system, [make_frames(system, y[:, None])])
+    assert found == pytest.approx(log_likelihood(system, y), rel=1e-7)
+    expected = differences(value, theta)
+    np.testing.assert_allclose(composition.pullback(theta, gradient), expected, atol=1e-7 * np.abs(expected).max())
