@@ -196,8 +196,8 @@ def diffuse_steps(
     """Filter the steps from `first` on while there are diffuse directions, at most to `last`.
 
     A, E : (m, m), loadings as rows, of which q are left, and the covariance of their rounding. work : (m + 4, m).
-    tables.P[first] (the last two rows with `keep` 0) is what begins. Returns the log-likelihood, the next step, how many
-    directions are left, and how many numbers determined one.
+    tables.P[first] (the last two rows with `keep` 0) is what begins. Returns the log-likelihood, the next step, how
+    many directions are left, and how many numbers determined one.
     """
     m, p = A.shape[1], rows.variances.shape[1]
     reach, meets, product = work[m], work[m + 1], work[:m]
