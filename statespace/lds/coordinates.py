@@ -24,6 +24,7 @@ from scipy.linalg import solve_triangular
 from statespace.protocols import Array, Floats
 
 _MOST_DOUBLINGS = 60
+_LEAST = 1e-10  # of a variance: how close above the floor a coordinate can be
 
 
 class CovarianceCoordinates:
@@ -53,11 +54,13 @@ class CovarianceCoordinates:
         """Theta of a covariance, which counts as a hair above the floor where it is not."""
         parts = [np.empty(0)]
         for rows in self.blocks:
-            s = self.unit[rows]
-            above = (cov[np.ix_(rows, rows)] - np.diag(self.floor[rows])) / np.outer(s, s)
-            values, vectors = np.linalg.eigh(0.5 * (above + above.T))
-            least = max(1e-10 * float(values[-1]), 1e-10 * float((self.floor[rows] / s**2).min()), 1e-12)
-            L = np.linalg.cholesky((vectors * np.maximum(values, least)) @ vectors.T)
+            s, least = self.unit[rows], _LEAST * np.maximum(np.diagonal(cov)[rows], self.floor[rows])
+            above = cov[np.ix_(rows, rows)] - np.diag(self.floor[rows])
+            own = np.sqrt(np.maximum(np.diagonal(above), np.where(least > 0, least, _LEAST * s**2)))
+            values, vectors = np.linalg.eigh(0.5 * (above + above.T) / np.outer(own, own))
+            root = (vectors * np.sqrt(np.maximum(values, _LEAST))).T
+            L = np.linalg.qr(root, mode="r").T
+            L = L * np.sign(np.diagonal(L)) * (own / s)[:, None]
             L[np.diag_indices_from(L)] = np.log(np.diagonal(L))
             parts.append(L[np.tril_indices(len(rows))])
         return np.concatenate(parts)
