@@ -2,7 +2,6 @@ r"""Matrices as vectors without bounds, and derivatives pulled back through them
 
     covariance        Sigma = L L^T + F,  L lower triangular: L_ii = exp(theta_ii), L_ij = s_i theta_ij, F = diag(floor)
     stable transition T = D A B^{-1} D^{-1},  B B^T = I + A A^T,  any real A      (Ansley and Kohn 1986)
-    stationary start  a1 = (I - T)^{-1} c,  P1 = T P1 T^T + R Q R^T
 
 Every stable T has exactly one A: with the solution U of U = T U T^T + I (D = I), B is the factor of U and A = T B; and
 A B^{-1} is stable, since U - T U T^T = B B^T - A A^T = I. D holds units.
@@ -21,9 +20,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from statespace.lds.initialization import stationary_cov
 from statespace.protocols import Array, Floats
 
-_MOST_DOUBLINGS = 60
 _LEAST = 1e-10  # of a variance: how close above the floor a coordinate can be
 
 
@@ -112,7 +111,7 @@ class StableTransition:
     def vector(self, T: Floats) -> Floats:
         """A of a stable T, flat."""
         scaled = T * self.unit / self.unit[:, None]
-        B = np.linalg.cholesky(solve_stein(scaled, np.eye(len(T))))
+        B = np.linalg.cholesky(stationary_cov(scaled, np.eye(len(T))))
         return np.asarray((scaled @ B).ravel())
 
     def _parts(self, theta: Floats) -> tuple[Floats, Floats, Floats]:
@@ -142,42 +141,3 @@ def factor_pullback(L: Floats, G: Floats) -> Floats:
     half = solve_triangular(L, inner, lower=True, trans="T")
     whole = solve_triangular(L, half.T, lower=True, trans="T").T
     return np.asarray(0.5 * (whole + whole.T))
-
-
-def solve_stein(A: Floats, V: Floats) -> Floats:
-    """X = A X A^T + V of a symmetric V and a stable A, by doubling (Smith 1968)."""
-    X, power = V.copy(), A
-    for _ in range(_MOST_DOUBLINGS):
-        added = power @ X @ power.T
-        X = X + added
-        if not np.abs(added).max(initial=0.0) > 1e-17 * np.abs(X).max(initial=0.0):
-            break
-        power = power @ power
-    return np.asarray(0.5 * (X + X.T))
-
-
-def stationary_pullback(
-    transition: Floats, mean: Floats, cov: Floats, by_mean: Floats, by_cov: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Derivatives through a stationary start.
-
-    Parameters
-    ----------
-    transition : (n_states, n_states)
-    mean, cov : (n_states,), (n_states, n_states)
-        a1 and P1.
-    by_mean, by_cov : (n_states,), (n_states, n_states)
-        df/da1 and df/dP1.
-
-    Returns
-    -------
-    by_transition, by_intercept, by_noise
-        What is to be added to df/dT, df/dc and df/d(R Q R^T).
-
-    """
-    S = solve_stein(np.ascontiguousarray(transition.T), 0.5 * (by_cov + by_cov.T))
-    if mean.any() or by_mean.any():
-        w = np.linalg.solve(np.eye(len(transition)) - transition.T, by_mean)
-    else:
-        w = np.zeros(len(transition))
-    return 2.0 * S @ transition @ cov + np.outer(w, mean), w, S

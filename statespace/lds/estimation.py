@@ -19,14 +19,18 @@ from statespace.foundations.em import ConvergenceMonitor, say_why, warn_not_conv
 from statespace.foundations.estimator import NotFittedError, unchanged_on_failure
 from statespace.foundations.observations import Observations, read_observations
 from statespace.foundations.validation import check_integer, check_sample_weight, check_tolerance
+from statespace.lds.dynamics import make_dynamics
+from statespace.lds.filtering import Filtered
 from statespace.lds.frames import Frames, make_frames
-from statespace.lds.likelihood import log_likelihood, log_likelihood_and_gradient
+from statespace.lds.likelihood import filtered_in, log_likelihood, log_likelihood_and_gradient
 from statespace.lds.parametrisations import Parametrisation
 from statespace.lds.summary import Summarised
 from statespace.lds.system import System
 from statespace.lds.verbs import SystemVerbs
 from statespace.protocols import Floats
 
+_PROBE = 1e-4  # of a coordinate: the step by which its curvature is measured
+_FLAT = 1e-6  # nats an observation, for a move by the whole of a coordinate: nothing was measured
 _MEMORY = 20  # pairs of steps and slopes that L-BFGS keeps
 _WORSE = 1.0  # nats an observation below the start, for matrices that are impossible: the line search comes back
 NATS_PER_OBSERVATION = 1e-10  # near a maximum L-BFGS gains many digits a step: it may as well take the last
@@ -72,8 +76,30 @@ class Objective:
     def value_and_slope(self, theta: Floats) -> tuple[float, Floats]:
         """L(theta) and dL/dtheta."""
         system = self.parametrisation.system(theta)
-        value, gradient = log_likelihood_and_gradient(system, self.frames(system), self.weights)
+        moving = "transition" in getattr(self.parametrisation, "varies", ("transition",))
+        value, gradient = log_likelihood_and_gradient(
+            system, self.frames(system), self.weights, transition_gradient=moving
+        )
         return value, self.parametrisation.pullback(theta, gradient)
+
+    def steps(self, theta: Floats) -> Floats:
+        """Log-likelihoods of all steps, of one sequence after the other, times the root of the sequence's weight."""
+        found = [part.steps for part in self._filtered(theta)]
+        if self.weights is not None:
+            found = [math.sqrt(w) * steps for w, steps in zip(self.weights, found, strict=True)]
+        return np.concatenate(found)
+
+    def n_scored(self, theta: Floats) -> int:
+        """Steps of which something was observed, after the data had determined all diffuse states."""
+        return sum(
+            int((~np.isnan(values[part.n_diffuse_steps :])).any(axis=1).sum())
+            for values, part in zip(self.sequences, self._filtered(theta), strict=True)
+        )
+
+    def _filtered(self, theta: Floats) -> list[Filtered]:
+        system = self.parametrisation.system(theta)
+        dynamics = make_dynamics(system)
+        return [filtered_in("auto", system, dynamics, frames) for frames in self.frames(system)]
 
     def natural(self, theta: Floats) -> Floats:
         """The values that the parametrisation's names name."""
@@ -85,7 +111,26 @@ class Objective:
         """The size of a sensible step of each coordinate."""
         if hasattr(self.parametrisation, "units"):
             return np.asarray(self.parametrisation.units(theta), dtype=np.float64)
+        if getattr(self.parametrisation, "measured_units", False):
+            return self._measured_units(theta)
         return np.ones(len(theta))
+
+    def _measured_units(self, theta: Floats) -> Floats:
+        """1 / sqrt(curvature of the mean log-likelihood) of each coordinate, as far as it can be measured."""
+        sizes = np.where(theta != 0, np.abs(theta), 1.0)
+        units = sizes.copy()
+        for k, size in enumerate(sizes):
+            above, below = theta.copy(), theta.copy()
+            above[k] += _PROBE * size
+            below[k] -= _PROBE * size
+            try:
+                change = self.value_and_slope(above)[1][k] - self.value_and_slope(below)[1][k]
+            except (ValueError, ArithmeticError, np.linalg.LinAlgError):
+                continue
+            curvature = abs(change) / (above[k] - below[k]) / max(self.n_observed, 1)
+            if np.isfinite(curvature) and curvature * size**2 > _FLAT:
+                units[k] = 1.0 / math.sqrt(curvature)
+        return units
 
 
 class _Search:

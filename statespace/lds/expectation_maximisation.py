@@ -29,12 +29,14 @@ from typing import NamedTuple
 import numpy as np
 
 from statespace.foundations.linalg import raise_to_floor
-from statespace.lds.coordinates import stationary_pullback
+from statespace.lds.dynamics import make_dynamics
 from statespace.lds.frames import Frames
 from statespace.lds.free_entries import FreeEntries
-from statespace.lds.likelihood import expected_states, log_likelihood_and_gradient
+from statespace.lds.gradient import through_stationary_start
+from statespace.lds.likelihood import gradient_of
 from statespace.lds.parametrisations import at_stationary_start
 from statespace.lds.results import Gradient
+from statespace.lds.smoother import Backward
 from statespace.lds.system import System
 from statespace.protocols import Array, Floats
 
@@ -65,17 +67,35 @@ class Expectations(NamedTuple):
 
 def expect(system: System, sequences: Sequence[Frames], weights: Floats | None = None) -> Expectations:
     """The expectation step, of sequences as the system sees them."""
-    value, gradient = log_likelihood_and_gradient(system, list(sequences), weights)
-    total = np.zeros((system.n_states + 1, system.n_states + 1))
-    last = total.copy()
-    for s, frames in enumerate(sequences):
-        weight = 1.0 if weights is None else float(weights[s])
-        if not weight:
-            continue
-        every, final = expected_states(system, frames)
-        total += weight * every
-        last += weight * final
-    return Expectations(value, gradient, total, total - last, float(last[-1, -1]))
+    dynamics = make_dynamics(system)
+    factors = [1.0] * len(sequences) if weights is None else [float(w) for w in weights]
+    parts = []
+    for frames, weight in zip(sequences, factors, strict=True):
+        if weight:
+            gradient, _, backward = gradient_of(system, dynamics, frames, moments=True)
+            values = [weight * np.asarray(value) for value in (*gradient, *second_moments(backward))]
+            parts.append(values)
+    *of_matrices, log_likelihood, every, last = (sum(values[1:], values[0]) for values in zip(*parts, strict=True))
+    value = float(log_likelihood)
+    return Expectations(value, Gradient(*of_matrices, value), every, every - last, float(last[-1, -1]))
+
+
+def second_moments(backward: Backward) -> tuple[Floats, Floats]:
+    """Sums of E[(a_t, 1) (a_t, 1)^T], shape (n_states + 1, n_states + 1): over all steps, and of the last one."""
+    n, m = backward.mean.shape
+    counts = np.bincount(backward.place[:n], minlength=len(backward.cov)).astype(np.float64)
+    used = np.flatnonzero(counts)
+    found = []
+    for mean, cov in (
+        (backward.mean, np.tensordot(counts[used], backward.cov[used], axes=1)),
+        (backward.mean[-1:], backward.cov[backward.place[n - 1]]),
+    ):
+        sums = np.empty((m + 1, m + 1))
+        sums[:m, :m] = mean.T @ mean + cov
+        sums[:m, m] = sums[m, :m] = mean.sum(axis=0)
+        sums[m, m] = len(mean)
+        found.append(sums)
+    return found[0], found[1]
 
 
 def improve(
@@ -94,11 +114,11 @@ def improve(
         The log-likelihood of a system: asked for where the start is stationary.
 
     """
-    system = _observation_step(system, expected, free)
+    observed = _observation_step(system, expected, free)
     if free.initialization == "stationary":
         assert value is not None
-        return _stationary_step(system, expected, free, value)
-    changed = _transition_step(system, expected, free, expected.gradient, expected.moved[-1, -1])
+        return _stationary_step(system, observed, expected, free, value)
+    changed = _transition_step(observed, expected, free, expected.gradient, float(expected.moved[-1, -1]))
     return _initial_step(changed, expected, free)
 
 
@@ -157,18 +177,12 @@ def _initial_step(system: System, expected: Expectations, free: FreeEntries) -> 
 
 
 def _stationary_step(
-    system: System, expected: Expectations, free: FreeEntries, value: Callable[[System], float]
+    before: System, system: System, expected: Expectations, free: FreeEntries, value: Callable[[System], float]
 ) -> System:
     """A step of the transition, its intercept and its covariance that does not lower the log-likelihood."""
-    g, T, R = expected.gradient, system.transition[0], system.selection[0]
-    by_T, by_c, by_V = stationary_pullback(
-        T, system.initial_state, system.initial_state_cov, g.initial_state, g.initial_state_cov
-    )
-    whole = g._replace(
-        transition=g.transition + by_T,
-        state_intercept=g.state_intercept + by_c,
-        state_cov=g.state_cov + R.T @ by_V @ R,
-    )
+    if not any(free.any(name) for name in ("transition", "state_intercept", "state_cov")):
+        return at_stationary_start(system)
+    whole = through_stationary_start(before, expected.gradient)
     target = _transition_step(system, expected, free, whole, expected.n_steps)
     part = 1.0
     while part > _SHORTEST:
@@ -186,7 +200,7 @@ def _stationary_step(
 
 
 def _left_over(squares: Floats, with_states: Floats, states: Floats, B: Floats) -> Floats:
-    """sum E[(e - B a)(e - B a)^T]."""
+    """Sum E[(e - B a)(e - B a)^T]."""
     cross = with_states @ B.T
     left: Floats = squares - cross - cross.T + B @ states @ B.T
     return 0.5 * (left + left.T)

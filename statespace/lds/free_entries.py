@@ -206,8 +206,7 @@ def _idle_moves(system: System, *, stationary: bool) -> Floats:
             "state_intercept": E @ c,
         }
         moves.append(zero | of_basis | {"initial_state": E @ a1, "initial_state_cov": E @ P1 + P1 @ E.T})
-    for s in np.eye(m):
-        moves.append(zero | {"obs_intercept": -Z @ s, "state_intercept": s - T @ s, "initial_state": s})
+    moves += [zero | {"obs_intercept": -Z @ s, "state_intercept": s - T @ s, "initial_state": s} for s in np.eye(m)]
     kernel = _null_space(Z)
     for i in range(kernel.shape[1]):
         for j in range(i + 1):

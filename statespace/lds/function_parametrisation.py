@@ -2,8 +2,8 @@ r"""A user's own function from parameters to matrices, differentiated by the cha
 
     dL/dtheta_k = sum over matrices M, entries ij of dL/dM_ij dM_ij/dtheta_k
 
-Only the function is differentiated in the parameters, by complex steps f(theta + ih)/h where it lets them through, which
-are exact to rounding, else by central differences; the likelihood is not.
+Only the function is differentiated in the parameters, by complex steps f(theta + ih)/h, exact to rounding, where it lets
+them through, else by central differences; the likelihood is not.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from statespace.foundations.observations import Observations
-from statespace.lds.coordinates import stationary_pullback
-from statespace.lds.initialization import make_system
+from statespace.lds.initialization import make_system, stationary_pullback
 from statespace.lds.parametrisations import INITIAL
 from statespace.lds.results import Gradient
 from statespace.lds.system import TIMED, System, checked_matrices
-from statespace.protocols import Array, Floats
+from statespace.protocols import Floats
 
 _UNIT_LOSS = 1e-30  # a complex step so small that its square is nothing
 _STEP = np.finfo(np.float64).eps ** (1 / 3)
@@ -58,6 +57,7 @@ class FunctionParametrisation:
         if len(self.names) != len(theta):
             raise ValueError(f"names has {len(self.names)} names, and start {len(theta)} numbers")
         self._function, self._start, self._jacobian = function, theta, jacobian
+        self.measured_units = True
         self._complex: bool | None = None
 
     def start(self, data: Observations | None = None) -> Floats:  # noqa: ARG002  # given beforehand
@@ -66,15 +66,15 @@ class FunctionParametrisation:
 
     def system(self, theta: Floats) -> System:
         """The system of these parameters, checked."""
-        return _read_system(self._function(theta.copy()))[0]
+        return _read_system(self._function(theta.copy()))
 
     def pullback(self, theta: Floats, gradient: Gradient) -> Floats:
         """dL/dtheta from dL/d(matrices)."""
         made = self._function(theta.copy())
-        system, stationary = _read_system(made)
+        system = _read_system(made)
         slopes = {name: np.array(getattr(gradient, name)) for name in (*TIMED, *INITIAL)}
-        if stationary is not None:
-            _pull_start(system, slopes, stationary)
+        if system.stationary.any() and not isinstance(made, System):
+            _pull_start(system, slopes)
         by_theta = np.zeros(len(theta))
         for name, change in self._derivatives(theta, made).items():
             slope = slopes[name]
@@ -146,10 +146,10 @@ def _as_arrays(made: Any) -> dict[str, Floats]:
     }
 
 
-def _read_system(made: Any) -> tuple[System, Array | None]:
-    """The checked system, and which states have their stationary law (None: none)."""
+def _read_system(made: Any) -> System:
+    """The checked system."""
     if isinstance(made, System):
-        return made, None
+        return made
     if not isinstance(made, dict):
         raise TypeError(f"the function gave {type(made).__name__}, expected a dict of matrices, or a System")
     given = dict(made)
@@ -160,28 +160,24 @@ def _read_system(made: Any) -> tuple[System, Array | None]:
         if "argument" not in str(error):
             raise
         raise TypeError(f"the matrices of the function: {error}") from None
-    system = make_system(matrices, **start)
-    known = start["initial_state_cov"] is not None or start["initialization"] in ("known", "approximate_diffuse")
-    if known or system.n_diffuse == system.n_states:
-        return system, None
-    return system, ~system.diffuse_loadings.any(axis=1)
+    return make_system(matrices, **start)
 
 
-def _pull_start(system: System, slopes: dict[str, Floats], stationary: Array) -> None:
+def _pull_start(system: System, slopes: dict[str, Floats]) -> None:
     """Add to the slopes of the matrices what comes through the stationary law of some of the states."""
-    rows = np.flatnonzero(stationary)
+    rows = np.flatnonzero(system.stationary)
     both = np.ix_(rows, rows)
-    by_T, by_c, by_V = stationary_pullback(
+    added = stationary_pullback(
         system.transition[0][both],
-        system.initial_state[rows],
         system.initial_state_cov[both],
-        slopes["initial_state"][rows],
         slopes["initial_state_cov"][both],
+        system.initial_state[rows],
+        slopes["initial_state"][rows],
     )
     R, Q = system.selection[0], system.state_cov[0]
     whole = np.zeros((system.n_states, system.n_states))
-    whole[both] = by_V
-    slopes["transition"][0][both] += by_T
-    slopes["state_intercept"][0][rows] += by_c
+    whole[both] = added.disturbance_cov
+    slopes["transition"][0][both] += added.transition
+    slopes["state_intercept"][0][rows] += added.state_intercept
     slopes["state_cov"][0] += R.T @ whole @ R
     slopes["selection"][0] += 2.0 * whole @ R @ Q

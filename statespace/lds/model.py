@@ -86,6 +86,9 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         a1 and P1, 0 for diffuse states.
     diffuse_ : (n_states,) of bool
         States of whose beginning nothing is known.
+    stationary_ : (n_states,) of bool
+        States that begin with their stationary law, so that their entries of a1 and P1 follow from the other matrices
+        and are not read.
     monitor_ : ConvergenceMonitor
         The history of the fit, and why it stopped.
 
@@ -315,12 +318,13 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         self.initial_state_ = system.initial_state.copy()
         self.initial_state_cov_ = system.initial_state_cov.copy()
         self.diffuse_ = system.diffuse_loadings.any(axis=1)
+        self.stationary_ = system.stationary.copy()
         for name in ("_checked", "_n_free", "_fit_data", "_fit_record"):
             vars(self).pop(name, None)
 
     def _system(self) -> System:
         """The present parameters, checked: they may have been assigned by hand."""
-        names = [f"{name}_" for name in (*TIMED, "initial_state", "initial_state_cov", "diffuse")]
+        names = [f"{name}_" for name in (*TIMED, "initial_state", "initial_state_cov", "diffuse", "stationary")]
         if not all(hasattr(self, name) for name in names):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X) or from_matrices(...)")
         present = [getattr(self, name) for name in names]
@@ -330,9 +334,10 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
                 return system
         try:
             matrices = checked_matrices(**{name: getattr(self, f"{name}_") for name in TIMED})
-            diffuse = np.asarray(self.diffuse_)
-            P1 = np.array(self.initial_state_cov_, dtype=np.float64)
-            system = make_system(matrices, self.initial_state_, P1, diffuse, "known")
+            if np.any(self.stationary_):
+                system = make_system(matrices, None, None, self.diffuse_, "stationary")
+            else:
+                system = make_system(matrices, self.initial_state_, self.initial_state_cov_, self.diffuse_, "known")
         except (TypeError, ValueError) as error:
             raise type(error)(f"the matrices of this {type(self).__name__}: {error}") from None
         self._checked = ([np.array(value) for value in present], system)

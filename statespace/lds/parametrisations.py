@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from statespace.foundations.observations import Observations
-from statespace.lds.coordinates import CovarianceCoordinates, StableTransition, stationary_pullback
+from statespace.lds.coordinates import CovarianceCoordinates, StableTransition
 from statespace.lds.free_entries import COVARIANCES, ESTIMATED, FreeEntries, blocks
-from statespace.lds.initialization import stationary_cov, stationary_mean
+from statespace.lds.initialization import stationary_cov, stationary_mean, stationary_pullback
 from statespace.lds.results import Gradient
 from statespace.lds.system import TIMED, System
 from statespace.protocols import Floats
@@ -25,8 +25,10 @@ INITIAL = ("initial_state", "initial_state_cov")
 class Parametrisation(Protocol):
     """What `ParametricModel` asks of the object that it holds.
 
-    Two more members are used where they are: `natural(theta)`, the values that `names` name where these are not the
-    coordinates themselves, and `units(theta)`, the size of a sensible step of each coordinate.
+    More members are used where they are: `natural(theta)`, the values that `names` name where these are not the
+    coordinates themselves, and `natural_jacobian(theta)`, their derivatives; `units(theta)`, the size of a sensible
+    step of each coordinate, which is 1 otherwise (or measured, with a true `measured_units`); and `varies`, the names
+    of the matrices that depend on theta, so that derivatives in the others need not be computed.
     """
 
     names: list[str]
@@ -131,12 +133,12 @@ class MatrixParametrisation:
         if self._stationary:
             system = self.system(theta)
             T, R = system.transition[0], system.selection[0]
-            by_T, by_c, by_V = stationary_pullback(
-                T, system.initial_state, system.initial_state_cov, slopes["initial_state"], slopes["initial_state_cov"]
+            added = stationary_pullback(
+                T, system.initial_state_cov, slopes["initial_state_cov"], system.initial_state, slopes["initial_state"]
             )
-            slopes["transition"] = slopes["transition"] + by_T
-            slopes["state_intercept"] = slopes["state_intercept"] + by_c
-            slopes["state_cov"] = slopes["state_cov"] + R.T @ by_V @ R
+            slopes["transition"] = slopes["transition"] + added.transition
+            slopes["state_intercept"] = slopes["state_intercept"] + added.state_intercept
+            slopes["state_cov"] = slopes["state_cov"] + R.T @ added.disturbance_cov @ R
         parts = []
         for name, part in self._split(theta).items():
             if name in COVARIANCES:
@@ -153,7 +155,7 @@ class MatrixParametrisation:
         return np.array([_entry(system, name)[place] for name, place in self._places])
 
     def natural_jacobian(self, theta: Floats) -> Floats:
-        """d natural / d theta, shape (n_parameters, n_coordinates)."""
+        """D natural / d theta, shape (n_parameters, n_coordinates)."""
         rows = []
         for name, place in self._places:
             nothing = {field: np.zeros_like(getattr(self._system, field)) for field in (*TIMED, *INITIAL)}
@@ -213,7 +215,8 @@ def at_stationary_start(system: System) -> System:
     if not np.abs(np.linalg.eigvals(T)).max() < 1.0:
         raise ValueError("the transition is not stable: there is no stationary law to start from")
     mean = stationary_mean(T, system.state_intercept[0])
-    return system._replace(initial_state=mean, initial_state_cov=stationary_cov(T, system.disturbance_cov[0]))
+    cov = stationary_cov(T, system.disturbance_cov[0])
+    return system._replace(initial_state=mean, initial_state_cov=cov, stationary=np.ones(len(T), dtype=bool))
 
 
 def _entry(system: System, name: str) -> Floats:

@@ -11,7 +11,7 @@ from statespace.foundations.estimator import Estimator
 from statespace.lds.system import TIMED
 from statespace.protocols import Array
 
-_LEARNT = (*TIMED, "initial_state", "initial_state_cov", "diffuse")
+_LEARNT = (*TIMED, "initial_state", "initial_state_cov", "diffuse", "stationary")
 
 
 def to_archive(model: Estimator, n_free: int | None) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -22,7 +22,7 @@ def to_archive(model: Estimator, n_free: int | None) -> tuple[dict[str, Any], di
     }
     arrays = {name: np.asarray(getattr(model, f"{name}_")) for name in _LEARNT}
     return header, {
-        name: np.ascontiguousarray(value, dtype=np.bool_ if name == "diffuse" else np.float64)
+        name: np.ascontiguousarray(value, dtype=np.bool_ if name in ("diffuse", "stationary") else np.float64)
         for name, value in arrays.items()
     }
 

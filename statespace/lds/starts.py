@@ -112,20 +112,19 @@ def _with_first_state(checked: dict[str, Floats], given: Mapping[str, Any], init
     if initialization == "stationary":
         if a1 is not None or P1 is not None:
             raise ValueError("init gives an initial state, and initialization='stationary' computes it")
-        system = make_system(checked, None, np.eye(m))
-        return system
+        return make_system(checked, None, np.eye(m))
     if initialization == "known" and P1 is None:
         raise ValueError("initialization='known' needs init={'initial_state_cov': ...}: zeros say that it is exact")
     if initialization == "approximate_diffuse":
         return make_system(checked, a1, P1, None, "approximate_diffuse")
     if P1 is None:
-        V = System(**checked, initial_state=np.zeros(m), initial_state_cov=np.eye(m), diffuse_loadings=np.zeros((m, 0)))
-        P1 = np.diag(np.maximum(1.0, 10.0 * np.diagonal(V.disturbance_cov[0])))
+        V = make_system(checked, None, np.eye(m)).disturbance_cov[0]
+        P1 = np.diag(np.maximum(1.0, 10.0 * np.diagonal(V)))
     return make_system(checked, a1, P1)
 
 
 def _basis(start: Start, given: Mapping[str, Any]) -> Floats | None:
-    """The change of basis that brings the start nearest to a design or transition that is given; None: there is none."""
+    """The change of basis that brings the start nearest to what is given of Z and T; None: there is none."""
     m = len(start.transition)
     if "transition" in given and "design" not in given:
         return None

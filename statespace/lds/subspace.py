@@ -29,12 +29,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from statespace.lds.coordinates import solve_stein
 from statespace.protocols import Floats
 
 _MOST_ROWS = 12  # blocks of the past: more add noise
 _LARGEST_RADIUS = 0.995  # of a transition whose covariances are matched
 _LAGS = 5
+_MOST_DOUBLINGS = 60
 _LEAST = 1e-3  # of a variance: no start is closer to singular
 _RANK = 1e-10  # singular values, relative to the largest
 
@@ -228,3 +228,15 @@ def _rescaled(Z: Floats, T: Floats, Q: Floats, H: Floats) -> tuple[Floats, Float
     unit = np.sqrt(np.diagonal(solve_stein(damped, Q)))
     Q, T, Z = Q / np.outer(unit, unit), T * unit / unit[:, None], Z * unit
     return Z, T, Q, _positive(H, np.ones(p))
+
+
+def solve_stein(A: Floats, V: Floats) -> Floats:
+    """X = A X A^T + V of a symmetric V, which may have either sign, and a stable A, by doubling (Smith 1968)."""
+    X, power = V.copy(), A
+    for _ in range(_MOST_DOUBLINGS):
+        added = power @ X @ power.T
+        X = X + added
+        if not np.abs(added).max(initial=0.0) > 1e-17 * np.abs(X).max(initial=0.0):
+            break
+        power = power @ power
+    return np.asarray(0.5 * (X + X.T))

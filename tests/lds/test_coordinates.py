@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statespace.lds.coordinates import CovarianceCoordinates, StableTransition, factor_pullback, solve_stein
+from statespace.lds.coordinates import CovarianceCoordinates, StableTransition, factor_pullback
+from statespace.lds.subspace import solve_stein
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 5)
