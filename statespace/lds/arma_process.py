@@ -101,7 +101,7 @@ def _through_loadings(gradient: Block, block: Block, phi: Floats, m: int) -> Flo
 def _ahead(column: Floats) -> Floats:
     """H with the entries column_{i+j}, zero beyond its end: H H^T is the start of a moving average."""
     m = len(column)
-    return np.concatenate([column, np.zeros(m)])[np.arange(m)[:, None] + np.arange(m)]
+    return np.asarray(np.concatenate([column, np.zeros(m)])[np.arange(m)[:, None] + np.arange(m)])
 
 
 def _antidiagonals(m: int) -> Ints:
@@ -113,7 +113,7 @@ def _toeplitz(m: int, phi: Floats) -> Floats:
     column = np.zeros(2 * m - 1)
     column[m - 1] = 1.0
     column[m : m + len(phi)] = -phi[: m - 1]
-    return column[np.arange(m)[:, None] - np.arange(m) + m - 1]
+    return np.asarray(column[np.arange(m)[:, None] - np.arange(m) + m - 1])
 
 
 def product(first: Floats, second: Floats, season: int) -> Floats:

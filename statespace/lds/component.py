@@ -7,7 +7,7 @@ without knowing of the others, and the model is their sum.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
@@ -116,6 +116,19 @@ class Component(ABC):
         del exog, names
         return self
 
+    @property
+    def moves_transition(self) -> bool:
+        """Whether T depends on its parameters."""
+        return True
+
+    def settings(self) -> dict[str, Any]:
+        """Arguments that make it again."""
+        return {
+            one.name: getattr(self, one.name)
+            for one in (fields(self) if is_dataclass(self) else ())
+            if one.init and one.compare
+        }
+
     def __add__(self, other: Any) -> Any:
         from statespace.lds.structural import StructuralModel  # the sum is a model, which knows its parts
 
@@ -157,6 +170,11 @@ class NoisyComponent(Component):
     def start(self, facts: Facts) -> list[float]:
         """Shares of the noise."""
         return [share * facts.noise for _, share, _ in self.variances]
+
+    @property
+    def moves_transition(self) -> bool:
+        """T is known."""
+        return False
 
     @cached_property
     def _known(self) -> tuple[Floats, Floats, Floats, Ints]:

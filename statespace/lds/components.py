@@ -352,6 +352,11 @@ class Regression(Component):
         """It does."""
         return True
 
+    @property
+    def moves_transition(self) -> bool:
+        """T is the identity."""
+        return False
+
     def with_exog(self, exog: Floats | None, names: tuple[str, ...] = ()) -> Component:
         """With inputs (n, n_inputs)."""
         return Regression(self.coefficients, exog, names)
@@ -419,6 +424,11 @@ class Irregular(Component):
         return 0
 
     @property
+    def moves_transition(self) -> bool:
+        """T has no share of it."""
+        return False
+
+    @property
     def n_disturbances(self) -> int:
         """None."""
         return 0
@@ -439,3 +449,10 @@ class Irregular(Component):
         """dL/dH."""
         del block, values
         return gradient.obs_cov[0]
+
+
+PARTS: dict[str, type[Component]] = {
+    part.__name__: part
+    for part in (Autoregressive, Cycle, Irregular, Level, LocalLinearTrend, Regression, Seasonal, SmoothTrend)
+}
+"""The parts by their names."""

@@ -39,6 +39,8 @@ class Composition:
     def __init__(
         self, components: Sequence[Component], exog: Floats | None = None, exog_names: tuple[str, ...] = ()
     ) -> None:
+        self.exog = exog
+        self.exog_names = exog_names
         self.components = [component.with_exog(exog, exog_names) for component in components]
         self.part_names = _distinct_names(self.components)
         groups = [component.parameters(name) for component, name in zip(self.components, self.part_names, strict=True)]
@@ -58,6 +60,7 @@ class Composition:
             raise ValueError("the model has no states: white noise alone is no state-space model; add a Level")
         self._directions = _slices(component.n_diffuse for component in self.components)
         takes = [component for component in self.components if component.takes_exog]
+        self.varies = ("transition",) if any(part.moves_transition for part in self.components) else ()
         self._last: tuple[Floats, Floats, System] | None = None
         self._n_design = _n_rows(exog) if any(part.n_states for part in takes) else 1
         self._n_intercept = _n_rows(exog) if any(not part.n_states for part in takes) else 1
@@ -73,6 +76,10 @@ class Composition:
     def vector(self, values: Floats) -> Floats:
         """Numbers without bounds for parameters."""
         return self.bounds.theta(values)
+
+    def own_values(self, number: int) -> slice:
+        """Which parameters are those of a part."""
+        return self._values[number]
 
     def start(self, data: Any) -> Floats:
         """Numbers without bounds to start from, of a sequence or a list of them; NaN is missing."""
