@@ -75,7 +75,7 @@ def process_pullback(
         moved = through.disturbance_cov @ weights
         d_phi = d_phi + through.transition[:p, 0]
     else:
-        moved = np.bincount(_antidiagonals(w), (by_start @ _ahead(weights)).ravel(), 2 * w)[:w]
+        moved = np.asarray(np.bincount(_antidiagonals(w), (by_start @ _ahead(weights)).ravel(), 2 * w)[:w], np.float64)
     d_theta = gradient.selection[1 : 1 + q, 0] + 2.0 * sigma2 * moved[1 : 1 + q]
     return d_phi, d_theta, float(gradient.state_cov[0, 0] + weights @ moved)
 

@@ -123,11 +123,9 @@ class Component(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Arguments that make it again."""
-        return {
-            one.name: getattr(self, one.name)
-            for one in (fields(self) if is_dataclass(self) else ())
-            if one.init and one.compare
-        }
+        if not is_dataclass(self):
+            return {}
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.init and one.compare}
 
     def __add__(self, other: Any) -> Any:
         from statespace.lds.structural import StructuralModel  # the sum is a model, which knows its parts

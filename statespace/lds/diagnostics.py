@@ -189,7 +189,7 @@ def heteroskedasticity(x: Any, h: int | None = None) -> TestResult:
 def _without_start(x: Any) -> Floats:
     x = np.asarray(x, dtype=np.float64)
     seen = np.flatnonzero(~np.isnan(x))
-    return x[seen[0] :] if seen.size else x[:0]
+    return np.asarray(x[seen[0] :] if seen.size else x[:0])
 
 
 def _checked_lags(lags: Any, n: int) -> Ints:
@@ -202,4 +202,4 @@ def _checked_lags(lags: Any, n: int) -> Ints:
         wanted = np.array([check_integer("lags", lag, 1) for lag in lags], dtype=np.int64)
     if not wanted.size or wanted.max() > most:
         raise ValueError(f"lags is {lags!r:.60}, expected lags from 1 to {most}, of {n} innovations")
-    return wanted
+    return np.asarray(wanted)
