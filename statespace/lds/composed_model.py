@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from statespace.foundations.archive import Archive, UnknownClassError
+from statespace.foundations.blas import blas_on_one_thread
 from statespace.foundations.estimator import unchanged_on_failure
 from statespace.foundations.observations import Observations, read_observations
 from statespace.lds.component import Component
@@ -64,7 +65,8 @@ class ComposedModel(ParametricModel):
             If `n_iter` iterations did not suffice.
 
         """
-        return super().fit(X, lengths, exog=exog, sample_weight=sample_weight)
+        with blas_on_one_thread():
+            return super().fit(X, lengths, exog=exog, sample_weight=sample_weight)
 
     def _make_parametrisation(self, observations: Observations, exog: Any) -> Composition:
         width = observations.values.shape[1]
