@@ -143,7 +143,7 @@ def _transforms(H: Floats, seen: Array) -> tuple[Floats, Floats]:
         q = len(rows)
         block = H[f if len(H) > 1 else 0][np.ix_(rows, rows)]
         if off_diagonal and q > 1:
-            B, h = _decorrelate(block)
+            B, h = decorrelate(block)
         else:
             B, h = np.eye(q), np.diagonal(block)
         transform[f][np.ix_(np.arange(q), rows)] = B
@@ -151,7 +151,7 @@ def _transforms(H: Floats, seen: Array) -> tuple[Floats, Floats]:
     return transform, variances
 
 
-def _decorrelate(block: Floats) -> tuple[Floats, Floats]:
+def decorrelate(block: Floats) -> tuple[Floats, Floats]:
     """B = L^{-1} and h of H = L diag(h) L^T; where nothing is left of a variance, h is 0 and its column of L empty."""
     q = len(block)
     L, h = np.eye(q), np.zeros(q)
