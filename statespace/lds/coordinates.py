@@ -58,7 +58,7 @@ class CovarianceCoordinates:
             own = np.sqrt(np.maximum(np.diagonal(above), np.where(least > 0, least, _LEAST * s**2)))
             values, vectors = np.linalg.eigh(0.5 * (above + above.T) / np.outer(own, own))
             root = (vectors * np.sqrt(np.maximum(values, _LEAST))).T
-            L = np.linalg.qr(root, mode="r").T
+            L = np.asarray(np.linalg.qr(root, mode="r")).T
             L = L * np.sign(np.diagonal(L)) * (own / s)[:, None]
             L[np.diag_indices_from(L)] = np.log(np.diagonal(L))
             parts.append(L[np.tril_indices(len(rows))])
@@ -118,7 +118,7 @@ class StableTransition:
         m = len(self.unit)
         A = theta.reshape(m, m)
         B = np.linalg.cholesky(np.eye(m) + A @ A.T)
-        return A, B, solve_triangular(B, A.T, lower=True, trans="T").T
+        return A, np.asarray(B), np.asarray(solve_triangular(B, A.T, lower=True, trans="T").T)
 
     def matrix(self, theta: Floats) -> Floats:
         """T, shape (n_states, n_states)."""

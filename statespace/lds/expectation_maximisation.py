@@ -34,12 +34,14 @@ from statespace.lds.frames import Frames
 from statespace.lds.free_entries import FreeEntries
 from statespace.lds.gradient import through_stationary_start
 from statespace.lds.likelihood import gradient_of
-from statespace.lds.parametrisations import at_stationary_start
+from statespace.lds.parametrisations import INITIAL, at_stationary_start
 from statespace.lds.results import Gradient
 from statespace.lds.smoother import Backward
-from statespace.lds.system import System
+from statespace.lds.smoothing import is_lost
+from statespace.lds.system import TIMED, System
 from statespace.protocols import Array, Floats
 
+_FIELDS = (*TIMED, *INITIAL, "log_likelihood")
 _RANK = 1e-13  # of the largest eigenvalue, scaled to ones on the diagonal: what lies below says nothing
 _SHORTEST = 2.0**-20
 _SCORING = 50  # iterations of a covariance of which single entries are held
@@ -72,12 +74,15 @@ def expect(system: System, sequences: Sequence[Frames], weights: Floats | None =
     parts = []
     for frames, weight in zip(sequences, factors, strict=True):
         if weight:
-            gradient, _, backward = gradient_of(system, dynamics, frames, moments=True)
-            values = [weight * np.asarray(value) for value in (*gradient, *second_moments(backward))]
-            parts.append(values)
-    *of_matrices, log_likelihood, every, last = (sum(values[1:], values[0]) for values in zip(*parts, strict=True))
-    value = float(log_likelihood)
-    return Expectations(value, Gradient(*of_matrices, value), every, every - last, float(last[-1, -1]))
+            gradient, filtered, backward = gradient_of(system, dynamics, frames, moments=True)
+            if filtered.form == "covariance" and is_lost(filtered, backward):
+                gradient, _, backward = gradient_of(system, dynamics, frames, moments=True, form="square_root")
+            values = [getattr(gradient, name) for name in _FIELDS]
+            parts.append([weight * np.asarray(value) for value in (*values, *second_moments(backward))])
+    *fields, every, last = (sum(values[1:], values[0]) for values in zip(*parts, strict=True))
+    summed = Gradient(**dict(zip(_FIELDS, fields, strict=True)))
+    value = float(summed.log_likelihood)
+    return Expectations(value, summed, every, every - last, float(last[-1, -1]))
 
 
 def second_moments(backward: Backward) -> tuple[Floats, Floats]:

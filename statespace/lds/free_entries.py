@@ -111,10 +111,10 @@ def free_entries(
 def _held(name: str, value: Any, shape: tuple[int, ...]) -> Array:
     if value is True:
         return np.ones(shape, dtype=bool)
-    mask = np.asarray(value)
+    mask: Array = np.asarray(value)
     if mask.dtype != np.bool_ or mask.shape not in (shape, ()):
         raise ValueError(f"fixed[{name!r}] must be True or a boolean mask of shape {shape}, True where it is held")
-    mask = np.broadcast_to(mask, shape)
+    mask = np.asarray(np.broadcast_to(mask, shape))
     if name in COVARIANCES and not np.array_equal(mask, mask.T):
         raise ValueError(f"fixed[{name!r}] is not symmetric, as a mask of a covariance is")
     return mask
@@ -195,7 +195,7 @@ def _idle_moves(system: System, *, stationary: bool) -> Floats:
     m = len(T)
     if not np.array_equal(system.selection[0], np.eye(m)):  # a change of basis would move the selection, which is held
         return np.zeros((0, 0))
-    diffuse = system.diffuse_loadings.any(axis=1)
+    diffuse = np.asarray(system.diffuse_loadings.any(axis=1))
     zero = {name: np.zeros_like(_constant(system, name)) for name in ESTIMATED}
     moves = []
     for E in _generators(diffuse):

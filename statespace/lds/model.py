@@ -24,7 +24,14 @@ from statespace.foundations.validation import (
     check_sample_weight,
     check_tolerance,
 )
-from statespace.lds.estimation import Objective, ParametricModel, climb, gradient_monitor
+from statespace.lds.estimation import (
+    Objective,
+    ParametricModel,
+    climb,
+    gradient_monitor,
+    n_observed,
+    sequences_of,
+)
 from statespace.lds.expectation_maximisation import expect, improve
 from statespace.lds.frames import make_frames
 from statespace.lds.free_entries import FreeEntries, count_parameters, free_entries
@@ -126,6 +133,9 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         self.stable = stable
         self.n_init = n_init
         self.random_state = random_state
+
+    _checked: tuple[list[Array], System] | None = None
+    """The attributes that were checked last, and the system that they made."""
 
     # ------------------------------------------------------------------------------------------- matrices given
 
@@ -268,10 +278,7 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         kind = self.initialization or "free"
         rng = generator(self.random_state)
         seeds = rng.integers(2**63, size=n_init)
-        sequences = [
-            observations.values[a:b] for a, b in zip(observations.offsets[:-1], observations.offsets[1:], strict=True)
-        ]
-        sequences = [np.asarray(values, dtype=np.float64) for values in sequences]
+        sequences = sequences_of(observations)
         of_weight = sequences if weights is None else [v for v, w in zip(sequences, weights, strict=True) if w > 0]
         found = []
         for number, seed in enumerate(seeds):
@@ -319,7 +326,8 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         self.initial_state_cov_ = system.initial_state_cov.copy()
         self.diffuse_ = system.diffuse_loadings.any(axis=1)
         self.stationary_ = system.stationary.copy()
-        for name in ("_checked", "_n_free", "_fit_data", "_fit_record"):
+        self._checked = None
+        for name in ("_n_free", "_fit_data", "_fit_record"):
             vars(self).pop(name, None)
 
     def _system(self) -> System:
@@ -328,10 +336,10 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         if not all(hasattr(self, name) for name in names):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X) or from_matrices(...)")
         present = [getattr(self, name) for name in names]
-        if hasattr(self, "_checked"):
-            before, system = self._checked
+        if self._checked is not None:
+            before, known = self._checked
             if all(_same(a, b) for a, b in zip(present, before, strict=True)):
-                return system
+                return known
         try:
             matrices = checked_matrices(**{name: getattr(self, f"{name}_") for name in TIMED})
             if np.any(self.stationary_):
@@ -405,14 +413,11 @@ class _Climb:
         self.method, self.n_iter, self.tol = method, n_iter, tol
 
     def __call__(self, begun: _From) -> _Found:
-        objective = Objective(
-            MatrixParametrisation(*begun) if self.method == "lbfgs" else None, self.observations, self.weights
-        )
         if self.method == "lbfgs":
-            return self._by_gradient(begun, objective)
-        sequences = objective.sequences
+            return self._by_gradient(begun)
+        sequences = sequences_of(self.observations)
         monitor = ConvergenceMonitor(self.tol, self.n_iter, False)
-        monitor.begin(objective.n_observed)
+        monitor.begin(n_observed(self.observations))
 
         def value(system: System) -> float:
             return _value(system, sequences, self.weights)
@@ -423,8 +428,9 @@ class _Climb:
 
         return _Found(maximize(step, begun.system, monitor, warn=False), begun.free, monitor)
 
-    def _by_gradient(self, begun: _From, objective: Objective) -> _Found:
-        parametrisation = objective.parametrisation
+    def _by_gradient(self, begun: _From) -> _Found:
+        parametrisation = MatrixParametrisation(*begun)
+        objective = Objective(parametrisation, self.observations, self.weights)
         start = parametrisation.start(self.observations)
         monitor = gradient_monitor(self.tol, self.n_iter, objective.n_observed)
         units = objective.units(start)
