@@ -19,6 +19,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "and compare how well they predict these. Rows are steps in the order of the\n"
         "file; with --date-column, days in the order of time.",
         epilog="examples:\n  statespace compare letters.csv --models iid,markov:1-3 --smoothing witten-bell\n"
+        "  statespace compare weather.csv --models iid,markov:1-4,hmm:2-4\n"
         "  statespace compare states.csv --date-column day --column state --test-last 90",
         formatter_class=argparse.RawDescriptionHelpFormatter,  # an example stays on its line
         allow_abbrev=False,

@@ -72,12 +72,12 @@ class ConvergenceMonitor:
             f"{type(self).__name__}(tol={self.tol}, n_iter={self.n_iter}): {self.iter} iterations{last}; {self.reason}"
         )
 
-    def begin(self, n_observations: int) -> None:
-        """Forget what was, and learn how many observations there are."""
+    def begin(self, n_observations: float) -> None:
+        """Forget what was, and learn how many observations there are, by weight."""
         self.history.clear()
         self.iter = 0
         if self._by_observation:
-            self.tol = NATS_PER_OBSERVATION * max(n_observations, 1)
+            self.tol = NATS_PER_OBSERVATION * (n_observations or 1)
         self.reason = "not begun"
 
     def report(self, log_prob: float) -> None:

@@ -154,7 +154,10 @@ def _as_floats(X: Any, name: str) -> Array:
     try:
         values = np.asarray(X)
     except ValueError:
-        raise ValueError(f"{name} has rows of different lengths: every observation has the same features") from None
+        raise ValueError(
+            f"{name} has rows of different lengths: every observation has the same features, and several sequences "
+            "are a list of arrays"
+        ) from None
     if values.dtype.kind == "O":
         return _objects_as_floats(values, name)
     if values.dtype.kind not in "fiub":

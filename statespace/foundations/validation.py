@@ -87,7 +87,8 @@ def check_lengths(lengths: Any, n_samples: int) -> Ints:
     if len(values) == n_samples > 1 and (values != 1).any():
         raise TypeError(
             f"lengths has a number for each of the {n_samples} rows of X, as a target y has: labels to learn from are "
-            "a keyword, y=, and lengths holds the length of each sequence laid end to end in X"
+            "a keyword, y= or, of a hidden Markov model, states=, and lengths holds the length of each sequence laid "
+            "end to end in X"
         )
     short = np.flatnonzero(values < 1)
     if short.size:

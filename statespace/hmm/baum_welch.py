@@ -23,17 +23,19 @@ import copy
 import math
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from statespace.foundations.blas import blas_on_one_thread
-from statespace.foundations.executors import map_pieces, sum_in_order
+from statespace.foundations.executors import sum_in_order
 from statespace.foundations.stationary_start import unique_stationary_law
 from statespace.hmm.blocks import expectations_by_blocks
 from statespace.hmm.evidence import Evidence, Piece, shifted
 from statespace.hmm.recursions import expectations
 from statespace.hmm.stationary_step import maximize_stationary
+from statespace.hmm.workers import map_evidence
 from statespace.protocols import Array, Floats
 
 
@@ -97,8 +99,13 @@ class Slopes(NamedTuple):
     """The first impossible sequence; -1 where there is none."""
 
 
+def _of_piece(law: Law, summary: str, evidence: Evidence, weights: Floats, piece: Piece) -> Any:
+    """The E-step of one piece."""
+    return _Piece(law, evidence, weights, summary)(piece)
+
+
 class _Piece:
-    """The E-step of one piece; picklable, so that processes can do it too.
+    """The E-step of one piece.
 
     Of the emission it brings what `summary` names: "statistics" for the M-step, its "gradient", or "nothing".
     """
@@ -175,7 +182,7 @@ def expect(law: Law, evidence: Evidence, weights: Floats, executor: Executor | N
 
     """
     work = evidence.pieces()
-    results = map_pieces(_Piece(law, evidence, weights, "statistics"), work, executor)
+    results = map_evidence(partial(_of_piece, law, "statistics"), evidence, weights, executor)
     by_sequence = np.where(weights > 0, np.concatenate([result[0] for result in results]), 0.0)
     impossible = np.flatnonzero(~(by_sequence > -math.inf))
     if impossible.size:
@@ -210,7 +217,7 @@ def slopes(
 ) -> Slopes:
     """Run the E-step on all pieces, for the derivatives; those of the emission where it is asked for."""
     summary = "gradient" if emission else "nothing"
-    results = map_pieces(_Piece(law, evidence, weights, summary), evidence.pieces(), executor)
+    results = map_evidence(partial(_of_piece, law, summary), evidence, weights, executor)
     by_sequence = np.where(weights > 0, np.concatenate([result[0] for result in results]), 0.0)
     impossible = np.flatnonzero(~(by_sequence > -math.inf))
     by_emission = np.empty(0)

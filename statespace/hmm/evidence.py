@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import numpy as np
 
 from statespace.foundations.observations import Observations, read_observations
+from statespace.foundations.sequences import Layout
 from statespace.hmm.blocks import can_be_cut
 from statespace.hmm.frames import Frames
 from statespace.protocols import Array, Floats, Ints
@@ -42,6 +45,14 @@ class Evidence:
     n_components: int
     """How many states there are; 0: as the emission says."""
 
+    def n_observations(self, weights: Floats) -> float:
+        """How many observations there are that are not missing, each as often as its sequence weighs."""
+        offsets, missing = self.observations.offsets, self.observations.missing
+        known = np.diff(offsets)
+        if missing is not None:
+            known = known - np.diff(np.concatenate([[0], np.cumsum(missing)])[offsets])
+        return float(weights @ known)
+
     def pieces(self) -> list[Piece]:
         """Cut between sequences, at least PIECE steps each but the last; four times as many where frames have rows."""
         size = PIECE if self.rows is None else 4 * PIECE
@@ -52,6 +63,28 @@ class Evidence:
             found.append(Piece(first, last))
             first = last
         return found
+
+    @cached_property
+    def token(self) -> str:
+        """A name that no other evidence has, anywhere."""
+        return uuid4().hex
+
+    def part(self, piece: Piece) -> Evidence:
+        """A piece on its own, as if there were no others."""
+        steps, whole = self.steps(piece), self.observations
+        return Evidence(
+            Observations(
+                whole.values[steps],
+                self.offsets(piece),
+                Layout("flat", (None,)),
+                None if whole.missing is None else whole.missing[steps],
+                whole.partly_missing,
+            ),
+            self.distinct,
+            None if self.rows is None else self.rows[steps],
+            None if self.states is None else self.states[steps],
+            self.n_components,
+        )
 
     def parts(self) -> list[Piece]:
         """The pieces, or all data at once where frames take no more memory for that."""

@@ -25,7 +25,7 @@ from statespace.foundations.stationary_start import unique_stationary_law
 from statespace.foundations.stochastic_matrix import check_stochastic_matrix
 from statespace.foundations.validation import check_choice, check_integer, check_sample_weight, check_tolerance
 from statespace.hmm.baum_welch import Law, Priors
-from statespace.hmm.evidence import Evidence, read_evidence
+from statespace.hmm.evidence import read_evidence
 from statespace.hmm.gradient_fit import check_differentiable
 from statespace.hmm.restarts import Fit
 from statespace.hmm.saving import from_archive, to_archive
@@ -158,9 +158,10 @@ class HMM(HiddenStates):
         lengths : (n_sequences,), optional
             Lengths of the sequences laid end to end in a flat `X`.
         states : array of int, in the form of X, optional
-            States that are known, -1 where they are not.
+            States that are known, -1 where they are not; the model's states have the numbers of these labels.
         sample_weight : (n_sequences,), optional
-            A weight for each sequence; 2 is as if it were there twice.
+            A weight for each sequence; 2 is as if it were there twice. Only their ratios matter, unless there are
+            priors or a `tol` in nats.
         executor : concurrent.futures.Executor, optional
             Shares out the restarts and the pieces of the data; threads without it.
 
@@ -209,7 +210,8 @@ class HMM(HiddenStates):
         with blas_on_one_thread():
             start = Start(K, prepared, self._given_laws(), self._given_fixed(), fit)
             starts = [start(np.random.default_rng(seed), number) for number, seed in enumerate(seeds)]
-            begun = [(start, self._new_monitor(evidence, i)) for i, start in enumerate(starts)]
+            n_observations = evidence.n_observations(weights)
+            begun = [(start, self._new_monitor(n_observations, i)) for i, start in enumerate(starts)]
             fitted = map_pieces(fit, begun, None if n_init == 1 else executor)
         monitors = [found.monitor for found in fitted]
         best = max(range(n_init), key=lambda number: (*list(monitors[number].history)[-1:], -number))
@@ -253,7 +255,7 @@ class HMM(HiddenStates):
             )
         self._monitor = self._assigned_monitor = monitor
 
-    def _new_monitor(self, evidence: Evidence, number: int) -> ConvergenceMonitor:
+    def _new_monitor(self, n_observations: float, number: int) -> ConvergenceMonitor:
         monitor: ConvergenceMonitor
         if not hasattr(self, "_assigned_monitor"):
             monitor = ConvergenceMonitor(self.tol, self.n_iter, self.verbose)
@@ -261,8 +263,7 @@ class HMM(HiddenStates):
             monitor = copy.deepcopy(self._assigned_monitor)
         else:
             monitor = self._assigned_monitor
-        missing = evidence.observations.missing
-        monitor.begin(evidence.observations.n_samples - (0 if missing is None else int(missing.sum())))
+        monitor.begin(n_observations)
         return monitor
 
     def _given_laws(self) -> dict[str, Any]:

@@ -18,8 +18,10 @@ from statespace.foundations.observations import Observations
 from statespace.foundations.stationary_start import unique_stationary_law
 from statespace.foundations.stochastic_matrix import check_law, check_stochastic_matrix
 from statespace.hmm.baum_welch import Law
+from statespace.hmm.emissions.emission import same_values
 from statespace.hmm.evidence import Evidence
 from statespace.hmm.restarts import Fit
+from statespace.hmm.state_order import order_of_labels
 from statespace.protocols import Array, Floats, Ints
 
 _ITERATIONS = 5  # after which the better start is ahead
@@ -89,12 +91,41 @@ class Start:
         for one in found:
             if hasattr(one, "check"):
                 one.check(K)
-        return found
+        return [self._numbered_as_labelled(one) for one in found]
+
+    def _numbered_as_labelled(self, emission: Any) -> Any:
+        """Number states that come from the data as known labels do; those that are given by hand stay as they are."""
+        order = labelled_order(emission, self.fit.evidence, self.fit.weights, self.n_components)
+        if order is None:
+            return emission
+        moved = copy.deepcopy(emission)
+        moved.reorder(order)
+        given = {name: value for name, value in getattr(self.emission, "__dict__", {}).items() if value is not None}
+        untouched = all(same_values(getattr(moved, name), getattr(emission, name)) for name in given)
+        return moved if untouched else emission
 
 
 def checked_laws(startprob: Any, transmat: Any, K: int, start_name: str, name: str) -> tuple[Floats, Floats]:
     """Both laws as arrays; refused under these names where they are none."""
     return check_law(start_name, startprob, K), check_stochastic_matrix(name, transmat, shape=(K, K))
+
+
+def labelled_order(emission: Any, evidence: Evidence, weights: Floats, n_components: int) -> Ints | None:
+    """The order in which states explain what is labelled with them; None where they do, or nothing tells."""
+    if evidence.states is None or not hasattr(emission, "reorder"):
+        return None
+    observations = evidence.observations
+    by_row = np.repeat(weights, np.diff(observations.offsets))
+    use = (evidence.states >= 0) & (by_row > 0)
+    if observations.missing is not None:
+        use &= ~observations.missing
+    rows = np.flatnonzero(use)
+    rows = rows[:: -(-len(rows) // _MOST) or 1]  # evenly spaced, where they are many
+    table = np.asarray(emission.log_likelihood(observations.values[rows])) if len(rows) else np.empty((0, 0))
+    if table.shape != (len(rows), n_components) or np.isnan(table).any():  # refused where it is used
+        return None
+    order = order_of_labels(table, evidence.states[rows], by_row[rows])
+    return None if (order == np.arange(n_components)).all() else order
 
 
 def known_rows(evidence: Evidence, weights: Floats) -> tuple[Array, Ints, Floats]:

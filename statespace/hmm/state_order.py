@@ -7,6 +7,7 @@ data may number them differently. An order is an array of the present numbers: n
 |---|---|---|
 | states by a key, ascending | stable sort | order_by |
 | states as in known labels | linear assignment | align_states |
+| starting values as in known labels | linear assignment | order_of_labels |
 | their parameters, and decoded states | indexing | reorder_laws, relabel_states |
 
 Kuhn (1955), Naval Research Logistics Quarterly 2 (assignment); Redner and Walker (1984), SIAM Review 26 (mixtures whose
@@ -55,7 +56,14 @@ def order_by(by: Any, n_components: int, keys: Mapping[str, Callable[[], ArrayLi
             raise ValueError(
                 f"by is {by!r}, expected {', '.join(map(repr, keys))}, a function of the model, or one number a state"
             )
-        given: Any = keys[by]()
+        try:
+            given: Any = keys[by]()
+        except AttributeError:
+            others = [name for name in keys if name != by]
+            raise ValueError(
+                f"the states have no {by}, by which to sort them: by={', by='.join(map(repr, others))}, or a function "
+                "of the model, say lambda model: model.emissionprob_[:, 0]"
+            ) from None
     else:
         given = by(model) if callable(by) else by
     try:
@@ -103,8 +111,6 @@ def align_states(states: ArrayLike, reference: ArrayLike, n_components: int) -> 
         If their lengths differ, one lies outside its range, or no label is known.
 
     """
-    from scipy.optimize import linear_sum_assignment
-
     found = _whole_numbers("states", states, n_components, 0)
     labels = _whole_numbers("reference", reference, n_components, -1)
     if len(found) != len(labels):
@@ -116,11 +122,50 @@ def align_states(states: ArrayLike, reference: ArrayLike, n_components: int) -> 
     np.add.at(counts, (labels[known], found[known]), 1)
     # Agreement decides; of n_components kept numbers all together are worth less than one step
     worth = counts * (n_components + 1) + np.eye(n_components, dtype=np.int64)
-    occurring = np.flatnonzero(counts.any(axis=1))
-    _, taken = linear_sum_assignment(worth[occurring], maximize=True)
-    order = np.full(n_components, -1, dtype=np.int64)
-    order[occurring] = taken
-    order[order < 0] = np.setdiff1d(np.arange(n_components), taken)
+    return _best_assignment(worth, np.asarray(counts.any(axis=1)))
+
+
+def order_of_labels(log_likelihood: Floats, labels: Ints, weights: Floats) -> Ints:
+    """The order in which states explain the observations that are labelled with them.
+
+        order = argmax sum_k sum_{n: label k} weights_n log p(x_n | z_n = order[k])
+
+    As few observations as can be are impossible; labels that never occur take the states that are left.
+
+    Parameters
+    ----------
+    log_likelihood : (n_samples, n_components)
+        Log p(x_n | z_n = k), -inf where impossible.
+    labels : (n_samples,)
+        Known labels, 0 to n_components - 1.
+    weights : (n_samples,)
+        What each observation counts.
+
+    Returns
+    -------
+    (n_components,)
+        New state k, which label k stands for, is what was state order[k].
+
+    """
+    K = log_likelihood.shape[1]
+    possible = log_likelihood > -np.inf
+    of_label = (labels[:, None] == np.arange(K)).astype(np.float64) * weights[:, None]
+    explained = of_label.T @ np.where(possible, log_likelihood, 0.0)
+    impossible = of_label.T @ (~possible).astype(np.float64)
+    smallest = impossible[impossible > 0].min(initial=np.inf)
+    worth = explained - impossible / smallest * (1.0 + K * np.ptp(explained))
+    return _best_assignment(worth, np.bincount(labels, weights, minlength=K) > 0)
+
+
+def _best_assignment(worth: Array, occurring: Array) -> Ints:
+    """For each label (row) that occurs the state that makes the sum largest, for the others those that are left."""
+    from scipy.optimize import linear_sum_assignment
+
+    labels = np.flatnonzero(occurring)
+    _, taken = linear_sum_assignment(worth[labels], maximize=True)
+    order = np.full(len(worth), -1, dtype=np.int64)
+    order[labels] = taken
+    order[order < 0] = np.setdiff1d(np.arange(len(worth)), taken)
     return order
 
 

@@ -34,6 +34,11 @@ class CategoricalBelief:
         """How many symbols there are."""
         return len(self.symbols)
 
+    @property
+    def prior(self) -> tuple[Floats]:
+        """Parameters of the prior, (n_components, n_symbols)."""
+        return (self.table.prior,)
+
     def read(self, X: Any, lengths: Any) -> Observations:
         """Codes of the symbols, (n_samples, 1)."""
         return CategoricalEmission(symbols=self.symbols).read(X, lengths)

@@ -24,7 +24,7 @@ from statespace.hmm.dirichlet import Dirichlet, check_posterior, check_prior
 from statespace.hmm.evidence import read_evidence
 from statespace.hmm.model import HMM
 from statespace.hmm.saving import from_archive, to_archive
-from statespace.hmm.starts import known_rows
+from statespace.hmm.starts import known_rows, labelled_order
 from statespace.hmm.variational import Belief, VariationalFit, most_promising
 from statespace.protocols import Array, Floats, Ints
 
@@ -110,7 +110,8 @@ class VariationalHMM(HMM, ABC):
         known = self._surviving()
         with blas_on_one_thread():
             starts = [self._begin(reader, fit, np.random.default_rng(seed), i, known) for i, seed in enumerate(seeds)]
-            begun = [(start, self._new_monitor(evidence, i)) for i, start in enumerate(starts)]
+            n_observations = evidence.n_observations(weights)
+            begun = [(start, self._new_monitor(n_observations, i)) for i, start in enumerate(starts)]
             fitted = map_pieces(fit, begun, None if n_init == 1 else executor)
         best = max(range(n_init), key=lambda number: (*list(fitted[number][1].history)[-1:], -number))
         belief, monitor = fitted[best]
@@ -154,10 +155,23 @@ class VariationalHMM(HMM, ABC):
         moves = stay * np.eye(K) + (1.0 - stay) * rng.dirichlet(np.ones(K), size=K)
         transmat = self._first_rows("transmat", known, moves, by_row.sum() / K)
         emissions = self._first_emissions(reader, values, offsets, by_row, rng, known)
+        by_hand = {name for letter, names in self._attributes().items() if letter not in "st" for name in names}
+        if not known.keys() & by_hand:
+            emissions = [self._numbered_as_labelled(emission, fit) for emission in emissions]
         beliefs = [Belief(startprob, transmat, emission) for emission in emissions]
         if len(beliefs) > 1 and number == 0:
             return most_promising(beliefs, fit)
         return beliefs[(number - 1) % len(beliefs)]
+
+    def _numbered_as_labelled(self, emission: Any, fit: VariationalFit) -> Any:
+        """Number states that come from the data as known labels do, unless priors tell them apart."""
+        order = labelled_order(emission, fit.evidence, fit.weights, self.n_components)
+        if order is None:
+            return emission
+        moved = copy.copy(emission)
+        moved.reorder(order)
+        untouched = all(np.array_equal(a, b) for a, b in zip(moved.prior, emission.prior, strict=True))
+        return moved if untouched else emission
 
     def _first_rows(self, name: str, known: dict[str, Any], law: Floats, count: float) -> Dirichlet:
         """Rows of probabilities: what is known of them, or the prior of the constructor and `count` times a law."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from statespace.lds.disturbances import steps_of_frames
 from statespace.lds.filtering import Filtered
 from statespace.lds.frames import Frames
 from statespace.lds.initialization import stationary_pullback
@@ -39,7 +40,7 @@ def gradient(
     `by_transition` dL/dT is not. Those of a1 and P1 do not yet go on to what a stationary start depends on.
     """
     n = len(frames.x)
-    by_frame = _steps_of_frames(frames)
+    by_frame = steps_of_frames(frames)
     r, u, mean = backward.r[1:], backward.u, backward.mean
     d_obs = _obs_intercept(system, frames, by_frame, u)
     d_design, d_cov = _design_and_obs_cov(system, frames, by_frame, backward)
@@ -97,15 +98,6 @@ def through_stationary_start(system: System, found: Gradient) -> Gradient:
         selection=found.selection + 2.0 * S @ R @ Q,
         state_cov=found.state_cov + R.T @ S @ R,
     )
-
-
-def _steps_of_frames(frames: Frames) -> list[Array | slice]:
-    F = len(frames.design)
-    if F == 1:
-        return [slice(None)]
-    order = np.argsort(frames.frame, kind="stable")
-    bounds = np.searchsorted(frames.frame[order], np.arange(F + 1))
-    return [order[bounds[f] : bounds[f + 1]] for f in range(F)]
 
 
 def _obs_intercept(system: System, frames: Frames, by_frame: list[Array | slice], u: Floats) -> Floats:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from statespace.protocols import Floats
 
@@ -50,31 +52,62 @@ class FilterResult:
     n_diffuse_steps: int
     """Steps until the data had determined all diffuse states."""
     treatment: str
-    """How observations were taken: "scalar", "univariate", or "collapsed"."""
+    """How observations were taken: "univariate", or "collapsed" to the part of them that bears on the states."""
+    index: Any = None
+    """The times of the data, where they came with an index."""
 
 
 @dataclass(frozen=True, eq=False)
 class SmoothResult:
-    """What all the data say of the states and the disturbances."""
+    """What all the data say of the states and the disturbances; disturbances are computed when they are asked for."""
 
     mean: Floats
     """E(a_t | y_1..y_n), shape (n, m)."""
     cov: Floats
-    """Cov(a_t | y_1..y_n), shape (n, m, m)."""
+    """Cov(a_t | y_1..y_n), shape (n, m, m); inf where the data do not determine a diffuse state."""
     lag_one_cov: Floats
     """Cov(a_{t+1}, a_t | y_1..y_n), shape (n - 1, m, m)."""
-    obs_disturbance: Floats
-    """E(e_t | y_1..y_n), shape (n, p), of missing entries too."""
-    obs_disturbance_cov: Floats
-    """Cov(e_t | y_1..y_n), shape (n, p, p)."""
-    state_disturbance: Floats
-    """E(n_t | y_1..y_n), shape (n, r): the last leads out of the data."""
-    state_disturbance_cov: Floats
-    """Cov(n_t | y_1..y_n), shape (n, r, r)."""
     log_likelihood: float
     """log p(y_1..y_n) in nats."""
     form_used: str
     """"covariance" or "square_root"."""
+    index: Any
+    """The times of the data, where they came with an index."""
+    disturbances: Callable[[], Disturbances] = field(repr=False)
+    """Computes those of observations and states."""
+
+    @cached_property
+    def _disturbances(self) -> Disturbances:
+        return self.disturbances()
+
+    @property
+    def obs_disturbance(self) -> Floats:
+        """E(e_t | y_1..y_n), shape (n, p), of missing entries too."""
+        return self._disturbances.obs
+
+    @property
+    def obs_disturbance_cov(self) -> Floats:
+        """Cov(e_t | y_1..y_n), shape (n, p, p)."""
+        return self._disturbances.obs_cov
+
+    @property
+    def state_disturbance(self) -> Floats:
+        """E(n_t | y_1..y_n), shape (n, r): the last leads out of the data."""
+        return self._disturbances.state
+
+    @property
+    def state_disturbance_cov(self) -> Floats:
+        """Cov(n_t | y_1..y_n), shape (n, r, r)."""
+        return self._disturbances.state_cov
+
+
+class Disturbances(NamedTuple):
+    """Of observations and of states, given all the data."""
+
+    obs: Floats
+    obs_cov: Floats
+    state: Floats
+    state_cov: Floats
 
 
 class Gradient(NamedTuple):
@@ -94,3 +127,7 @@ class Gradient(NamedTuple):
     initial_state_cov: Floats
     log_likelihood: float
     """The log-likelihood itself, which comes with it."""
+    obs_exog: Floats | None = None
+    """By the coefficients of known inputs in the observations, shape (p, n_inputs); None where there are none."""
+    state_exog: Floats | None = None
+    """By those in the states, shape (m, n_inputs)."""

@@ -11,6 +11,7 @@ from statespace.foundations.observations import read_observations
 from statespace.foundations.sequences import read_symbols
 from statespace.foundations.validation import check_integer
 from statespace.plotting.axes import FAINT, INK, SOFT, axes_or_new, finish, plain_frame, plain_text
+from statespace.plotting.series import feature_names
 from statespace.plotting.states import state_colours, state_names
 from statespace.protocols import Array, Floats
 
@@ -78,14 +79,17 @@ def emission_densities(
     weighted = X is not None if weighted is None else weighted
     weights = _shares(model, X, seen) if weighted else np.ones(K)
     n_features = _n_features(emission, data)
+    features = feature_names(X, n_features)
     if n_features == 2 and feature is None and support == "reals" and hasattr(emission, "cov"):
         ax = axes_or_new(ax, (5.0, 4.4))
         _draw_ellipses(ax, emission, data, labels)
+        ax.set(xlabel=features[0], ylabel=features[1])
         return _framed(ax, title)
     if n_features > 1 and feature is None and support != "reals" and hasattr(emission, "mean"):
         ax = axes_or_new(ax, (5.6, 3.4))
         _draw_means(ax, emission, data, labels)
-        return _framed(ax, title)
+        _write_words(ax, [str(d) for d in range(n_features)] if features[0] == "feature 0" else features)
+        return _framed(ax, title, room_above=True)
     if n_features > 1 and feature is None:
         raise ValueError(f"the model has {n_features} features: say which one to draw, feature=0..{n_features - 1}")
     d = check_integer("feature", 0 if feature is None else feature)
@@ -95,11 +99,13 @@ def emission_densities(
     ax = axes_or_new(ax, (5.6, 3.4))
     if support == "categories":
         _draw_bars(ax, emission, data, weights, labels, weighted, (d, n_features))
-    elif support == "counts":
+    elif _is_of_counts(emission):
         _draw_stems(ax, emission, data, weights, labels, weighted, (d, n_features))
     else:
         _draw_curves(ax, emission, data, weights, labels, weighted, (d, n_features))
-    return _framed(ax, title)
+    if n_features > 1:
+        ax.set_xlabel(features[d])
+    return _framed(ax, title, room_above=support == "categories")
 
 
 def _data(emission: Any, X: Any, support: str) -> tuple[Array, Array]:
@@ -133,11 +139,18 @@ def _n_features(emission: Any, data: Array | None) -> int:
     return int(shape[1]) if len(shape) == 2 else 1
 
 
+def _is_of_counts(emission: Any) -> bool:
+    """Whether the values are counts, be it given their total."""
+    from statespace.hmm.emissions import MultinomialEmission
+
+    return getattr(emission, "support", "reals") == "counts" or isinstance(emission, MultinomialEmission)
+
+
 def _density(emission: Any, points: Floats, place: tuple[int, int]) -> Floats:
     """The law of one feature at `points`, the others marginalised where there are any, (n_points, n_components)."""
     d, n_features = place
     if n_features > 1 and not getattr(emission, "marginalises", False):
-        if getattr(emission, "support", "reals") == "counts" and hasattr(emission, "cdf"):
+        if _is_of_counts(emission) and hasattr(emission, "cdf"):
             edges = np.append(points[:1] - 1, points)[:, None]
             return np.diff(np.asarray(emission.cdf(edges, d)), axis=0)
         raise ValueError(
@@ -184,8 +197,7 @@ def _draw_bars(
     _draw_groups(ax, laws, labels)
     if weighted:
         ax.plot(range(n), laws.sum(axis=1), "D", color=INK, markersize=5, zorder=4, label="sum", gid="sum")
-    words = [plain_text(symbol) for symbol in np.asarray(symbols).tolist()]
-    ax.set_xticks(range(n), words, rotation=90 if sum(map(len, words)) + n > 60 else 0)
+    _write_words(ax, [plain_text(symbol) for symbol in np.asarray(symbols).tolist()])
     ax.set_ylabel("probability")
 
 
@@ -196,9 +208,13 @@ def _draw_means(ax: Axes, emission: Any, data: Array | None, labels: list[str]) 
     if data is not None:
         ax.bar(range(n), np.nanmean(data, axis=0), width=0.92, color=FAINT, zorder=1, label="data", gid="data")
     _draw_groups(ax, means, labels)
-    ax.set_xticks(range(n))
     ax.set_xlabel("feature")
     ax.set_ylabel("mean")
+
+
+def _write_words(ax: Axes, words: list[str]) -> None:
+    """Write what each group of bars stands for below it."""
+    ax.set_xticks(range(len(words)), words, rotation=90 if sum(map(len, words)) + len(words) > 60 else 0)
 
 
 def _draw_groups(ax: Axes, heights: Floats, labels: list[str]) -> None:
@@ -235,7 +251,7 @@ def _draw_stems(
         ax.plot(counts, laws.sum(axis=1), color=INK, linewidth=1.1, zorder=4, label="sum", gid="sum")
     ax.set_ylim(bottom=0)
     ax.set_ylabel("probability")
-    ax.set_xlabel("count" if place[1] == 1 else f"feature {place[0]}")
+    ax.set_xlabel("count")
 
 
 def _draw_curves(
@@ -275,7 +291,7 @@ def _draw_curves(
         ax.plot(points, laws.sum(axis=1), label="sum", gid="sum", **dashed)
     ax.set_ylim(bottom=0)
     ax.set_ylabel("density")
-    ax.set_xlabel("value" if place[1] == 1 else f"feature {place[0]}")
+    ax.set_xlabel("value")
 
 
 def _atoms(emission: Any, seen: Floats, place: tuple[int, int]) -> list[float]:
@@ -309,11 +325,16 @@ def _draw_ellipses(ax: Axes, emission: Any, data: Array | None, labels: list[str
             ax.add_patch(Ellipse(tuple(mean), major, minor, angle=angle, gid="state", **look))
         ax.plot(*mean, "X", color=colour, markersize=8, markeredgecolor="white", zorder=4, label=label)
     ax.autoscale_view()
-    ax.set_xlabel("feature 0")
-    ax.set_ylabel("feature 1")
 
 
-def _framed(ax: Axes, title: str | None) -> Axes:
+def _framed(ax: Axes, title: str | None, *, room_above: bool = False) -> Axes:
+    """Frame and legend; bars leave no corner free, so that theirs stands in rows of four above them."""
     plain_frame(ax)
-    ax.legend(framealpha=0.8, edgecolor="none", fontsize="small")
+    look: dict[str, Any] = {"framealpha": 0.8, "edgecolor": "none", "fontsize": "small"}
+    if room_above:
+        rows = -(-len(ax.get_legend_handles_labels()[1]) // 4)
+        low, high = ax.get_ylim()
+        ax.set_ylim(low, high + (0.06 + 0.08 * rows) * (high - low))
+        look |= {"loc": "upper right", "ncols": 4, "columnspacing": 1.2}
+    ax.legend(**look)
     return finish(ax, title)

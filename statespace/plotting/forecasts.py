@@ -76,10 +76,10 @@ def forecast_fan(
         if not 0 <= check_integer("feature", feature) < n_features:
             raise ValueError(f"feature is {feature}, expected 0..{n_features - 1}")
         if past is not None:
-            past = Series(past.values[:, [feature]], past.times, None)
+            past = Series(past.values[:, [feature]], past.times, None, past.features[feature : feature + 1])
     if past is not None and n_history is not None:
         keep = check_integer("n_history", n_history, 1)
-        past = Series(past.values[-keep:], past.times[-keep:], past.symbols)
+        past = Series(past.values[-keep:], past.times[-keep:], past.symbols, past.features)
 
     ax = axes_or_new(ax, (9.0, 3.0))
     if past is not None:
@@ -90,6 +90,8 @@ def forecast_fan(
         _draw_tiles(ax, law, ahead)
     else:
         _draw_bands(ax, law, ahead, shares, feature)
+        if n_features > 1:
+            ax.set_ylabel(f"feature {feature}" if past is None else past.features[0])
     plain_frame(ax)
     ax.margins(x=0.02)
     return finish(ax, title)

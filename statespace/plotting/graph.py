@@ -82,7 +82,7 @@ def transition_graph(
         raise ValueError(
             f"the chain has {n} {what}, more than the {_MOST_CIRCLES} circles that can be read: draw transition_matrix"
         )
-    size = {1: (2.2, 2.6), 2: (4.8, 2.3), 3: (4.8, 4.8), 4: (5.2, 5.2)}.get(n, (3.0 + 0.45 * n,) * 2)
+    size = {1: (2.2, 2.6), 2: (4.8, 2.3), 3: (5.2, 5.2), 4: (5.2, 5.2)}.get(n, (3.0 + 0.45 * n,) * 2)
     ax = axes_or_new(ax, size)
 
     from matplotlib.patches import Circle, PathPatch
@@ -148,7 +148,7 @@ def _positions(n: int) -> tuple[Floats, Floats]:
         return np.zeros((1, 2)), np.array([[0.0, 1.0]])
     angle = np.pi / 2 - 2 * np.pi * np.arange(n) / n + (np.pi / 2 if n == 2 else 0)
     outward = np.column_stack([np.cos(angle), np.sin(angle)])
-    gap = {2: 2.6, 3: 2.9, 4: 2.6}.get(n, 2.1 if n < 6 else 1.75)
+    gap = {2: 2.6, 3: 3.6, 4: 2.6}.get(n, 2.1 if n < 6 else 1.75)
     return outward * gap / (2 * np.sin(np.pi / n)), outward
 
 

@@ -30,6 +30,8 @@ class Series:
     """Increasing: whole numbers, numbers or datetime64, shape (n_samples,)."""
     symbols: list[str] | None
     """What the places stand for; None for numbers."""
+    features: list[str]
+    """What the columns are called, n_features of them."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -56,7 +58,17 @@ def read_series(X: Any, times: Any = None, *, support: str | None = None, symbol
     if len(found.offsets) > 2:
         raise ValueError(f"X is {len(found.offsets) - 1} sequences, and a picture has room for one: draw X[0]")
     index = found.layout.indexes[0]
-    return Series(values, read_times(index if times is None else times, len(values), given=times is not None), names)
+    read = read_times(index if times is None else times, len(values), given=times is not None)
+    return Series(values, read, names, feature_names(X, values.shape[1]))
+
+
+def feature_names(X: Any, n_features: int) -> list[str]:
+    """What the columns of the data are called: those of a frame, or of the first of several, by name."""
+    first = X[0] if isinstance(X, list | tuple) and len(X) else X
+    columns = getattr(first, "columns", None)
+    if columns is None or len(columns) != n_features:
+        return [f"feature {d}" for d in range(n_features)]
+    return [plain_text(column) for column in columns]
 
 
 def read_times(times: Any, n: int, *, given: bool = True) -> Array:
@@ -115,7 +127,7 @@ def draw_series(ax: Axes, series: Series) -> None:
         marked = {"marker": "o", "markersize": 3.5} if len(series) <= _MOST_MARKED else {}
         colour = INK if d == 0 else SOFT
         style: dict[str, Any] = {"linestyle": _LINES[d % len(_LINES)], "linewidth": 1.1, **marked}
-        label = None if n_features == 1 else f"feature {d}"
+        label = None if n_features == 1 else series.features[d]
         ax.plot(series.times, series.values[:, d], color=colour, zorder=4, gid="observations", label=label, **style)
 
 

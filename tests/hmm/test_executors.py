@@ -1,7 +1,8 @@
 """The same bits on one thread and on many, in threads and in processes, for the E-step and for restarts."""
 
 import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+import pickle
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from statespace.hmm import (
     GaussianMixtureEmission,
     PoissonEmission,
     evidence,
+    workers,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::statespace.ConvergenceWarning")  # few iterations, on purpose
@@ -107,3 +109,47 @@ def test_the_best_restart_is_kept_with_its_history():
     ]
     assert (np.diff(ends) >= 0).all()
     assert model.monitor_.history[-1] == ends[-1]
+
+
+class Elsewhere(Executor):
+    """Workers that share no memory with the fit: what goes out is pickled, and weighed."""
+
+    def __init__(self, n_workers):
+        self.kept = [workers._ByFit() for _ in range(n_workers)]
+        self.sizes = []
+        self.rng = np.random.default_rng(1)
+
+    def submit(self, task, *arguments):
+        packed = pickle.dumps((task, arguments))
+        self.sizes.append(len(packed))
+        task, arguments = pickle.loads(packed)
+        ours, done = workers._kept, Future()
+        workers._kept = self.kept[self.rng.integers(len(self.kept))]  # no piece has a worker of its own
+        try:
+            done.set_result(task(*arguments))
+        finally:
+            workers._kept = ours
+        return done
+
+
+@pytest.mark.parametrize("n_workers", [1, 3])
+@pytest.mark.parametrize("method", ["em", "lbfgs"])
+def test_data_go_to_a_worker_once_and_parameters_every_time(monkeypatch, method, n_workers):
+    monkeypatch.setattr(evidence, "PIECE", 2_000)
+    x = np.random.default_rng(0).normal(size=(12_000, 2)) + np.repeat([0.0, 2.0], 500)[np.arange(12_000) % 1000, None]
+    lengths, pool = [1000] * 12, Elsewhere(n_workers)
+    model = HMM(2, GaussianEmission("full"), method=method, n_iter=30, tol=-np.inf, random_state=0)
+    assert bits(model.fit(x, lengths, executor=pool)) == bits(model.fit(x, lengths))
+    assert len(pool.sizes) > 150
+    # a worker that lacks a piece makes it go out, to any of them: a collector's way to all n is n (1 + 1/2 + ... + 1/n)
+    times = sum(size for size in pool.sizes if size > 5_000) / x.nbytes
+    assert times < (1.1 if n_workers == 1 else 11.0)
+    assert np.median(pool.sizes) < 5_000
+
+
+def test_workers_forget_fits_that_are_long_past():
+    kept = workers._ByFit()
+    for token in "abcdefgh":
+        kept[token][0] = token
+    assert kept["h"] == {0: "h"}
+    assert kept["a"] == {}

@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from statespace import HMM, ConvergenceWarning, load
+from statespace import HMM, ConvergenceWarning, hmm, load
 from statespace.datasets import load_seattle_rain
 from statespace.hmm import CategoricalEmission, GaussianEmission, PoissonEmission
 from tests import naive_hmm
@@ -578,3 +578,27 @@ def test_a_sequence_without_weight_may_be_impossible(method):
     np.testing.assert_allclose(model.transmat_, alone.transmat_, rtol=1e-10)
     with pytest.raises(ValueError, match="sequence 1 of X is impossible"):
         model.fit([[0, 1, 0, 0, 1, 1], [2, 0]], sample_weight=[1, 0.1])
+
+
+@pytest.mark.parametrize("method", ["em", "lbfgs"])
+@pytest.mark.parametrize("family", [hmm.PoissonHMM, hmm.GaussianHMM])
+def test_all_weights_times_a_number_are_the_same_fit(family, method):
+    rng = np.random.default_rng(3)
+    x = [rng.poisson(np.repeat([2.0, 9.0, 2.0], 20)).astype(float) for _ in range(3)]
+    x[1][7:12] = np.nan
+    fits = [
+        family(2, method=method, random_state=0).fit(x, sample_weight=np.array([1.0, 3.0, 2.0]) * unit)
+        for unit in (1.0, 2.0**-40, 2.0**40)
+    ]
+    for fit in fits[1:]:
+        assert fit.monitor_.iter == fits[0].monitor_.iter
+        np.testing.assert_allclose(fit.transmat_, fits[0].transmat_, rtol=1e-12)
+        np.testing.assert_allclose(fit.score(x), fits[0].score(x), rtol=1e-14)
+
+
+def test_a_weight_of_two_stops_where_the_sequence_twice_does():
+    rng = np.random.default_rng(4)
+    a, b = (rng.poisson(np.repeat([2.0, 9.0], 20)) for _ in range(2))
+    weighted = hmm.PoissonHMM(2, random_state=0).fit([a, b], sample_weight=[2, 1]).monitor_
+    repeated = hmm.PoissonHMM(2, random_state=0).fit([a, a, b]).monitor_
+    assert (weighted.iter, weighted.tol) == (repeated.iter, repeated.tol)

@@ -1,5 +1,8 @@
 """Multinomial emissions: against scipy, M-steps against rivals, gradients against differences."""
 
+import warnings
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +15,7 @@ from tests.hmm.emission_checks import (
     assert_gradient_is_the_derivative,
     assert_m_step_cannot_be_beaten,
     brute_force_score,
+    objective,
 )
 
 seeds = st.integers(0, 2**32 - 1)
@@ -106,6 +110,91 @@ def test_missing_rows_add_no_evidence():
     b = model.emission_.log_likelihood(X[[0, 2]])
     paths = np.exp(b[0])[:, None] * 0.5 * np.linalg.matrix_power(model.transmat_, 2) * np.exp(b[1])
     np.testing.assert_allclose(model.score(X), np.log(paths.sum()), rtol=1e-12)
+
+
+def marginal(x, total, p):
+    """P of a row that is known in part: the sum over all that the missing counts may be."""
+    unknown = np.flatnonzero(np.isnan(x))
+    rest = int(total - np.nansum(x))
+    found = 0.0
+    for filling in product(range(rest + 1), repeat=len(unknown)):
+        if sum(filling) == rest:
+            whole = x.copy()
+            whole[unknown] = filling
+            found += stats.multinomial.pmf(whole, total, p)
+    return found
+
+
+@st.composite
+def partly_known(draw):
+    seed, D, total = draw(seeds), draw(st.integers(2, 4)), draw(st.integers(1, 5))
+    rng = np.random.default_rng(seed)
+    X = rng.multinomial(total, rng.dirichlet(np.ones(D)), size=7).astype(float)
+    X[rng.random(X.shape) < 0.4] = np.nan
+    emission = MultinomialEmission(n_trials=total)
+    emission.emissionprob = rng.dirichlet(np.ones(D), size=2)
+    emission.check(2)
+    return rng, emission, X
+
+
+@given(partly_known())
+def test_rows_known_in_part_have_the_sum_over_what_is_missing(case):
+    _, emission, X = case
+    expected = [[marginal(x, emission.n_trials, p) for p in emission.emissionprob] for x in X]
+    np.testing.assert_allclose(np.exp(emission.log_likelihood(X)), expected, rtol=1e-11)
+
+
+@given(partly_known(), st.sampled_from([1.0, 2.5]))
+def test_with_rows_known_in_part_no_m_step_lowers_the_objective(case, prior):
+    rng, emission, X = case
+    emission.emissionprob_prior = prior
+    posteriors = rng.dirichlet([1, 1], size=len(X))
+    assert_gradient_is_the_derivative(emission, X, posteriors)
+    for _ in range(3):
+        before = objective(emission, X, posteriors)
+        emission.m_step(X, posteriors)
+        assert objective(emission, X, posteriors) >= before - 1e-9 * (1 + abs(before))
+
+
+@given(partly_known())
+def test_a_model_of_rows_known_in_part_is_that_of_all_their_fillings(case):
+    rng, emission, X = case
+    model = MultinomialHMM(2, n_trials=emission.n_trials)
+    model.startprob_, model.transmat_ = rng.dirichlet([1, 1]), rng.dirichlet([1, 1], size=2)
+    model.emissionprob_ = emission.emissionprob
+    b = np.array([[marginal(x, emission.n_trials, p) for p in emission.emissionprob] for x in X])
+    total = 0.0
+    for path in product(range(2), repeat=len(X)):
+        moves = np.prod(model.transmat_[list(path[:-1]), list(path[1:])])
+        total += model.startprob_[path[0]] * moves * np.prod(b[np.arange(len(X)), path])
+    np.testing.assert_allclose(model.score(X), np.log(total), rtol=1e-10, atol=1e-12)
+
+
+def test_a_single_missing_count_is_what_the_others_leave():
+    rng = np.random.default_rng(3)
+    whole = rng.multinomial(6, [0.2, 0.3, 0.5], size=60).astype(float)
+    holes = whole.copy()
+    holes[np.arange(60), rng.integers(0, 3, 60)] = np.nan
+    for method in ("em", "lbfgs"):
+        fits = [MultinomialHMM(2, n_trials=6, init_params="", n_iter=3, tol=-np.inf, method=method) for _ in range(2)]
+        for model, X in zip(fits, (whole, holes), strict=True):
+            model.startprob_, model.transmat_ = np.array([0.5, 0.5]), np.array([[0.8, 0.2], [0.3, 0.7]])
+            model.emissionprob_ = np.array([[0.3, 0.3, 0.4], [0.1, 0.2, 0.7]])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                model.fit(X)
+        np.testing.assert_allclose(fits[1].emissionprob_, fits[0].emissionprob_, rtol=1e-9)
+
+
+def test_rows_known_in_part_need_the_total():
+    X = np.array([[1.0, np.nan], [1.0, 2.0], [0.0, 3.0]])
+    with pytest.raises(ValueError, match="missing in part, and n_trials is None: give the one total"):
+        MultinomialHMM(2).fit(X)
+    with pytest.raises(ValueError, match=r"row 0 of X, .* adds up to 4, and n_trials is 3"):
+        MultinomialHMM(2, n_trials=3).fit([[4.0, np.nan], [1.0, 2.0], [0.0, 3.0]])
+    model = MultinomialHMM(1, n_trials=3).fit(X)
+    assert model.score([[4.0, np.nan]]) == -np.inf
+    assert model.n_trials == 3
 
 
 def test_draws_have_the_totals_and_the_moments_of_the_law():

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from statespace import hmm
 from statespace.hmm.state_order import align_states, order_by, relabel_states, reorder_laws
 
 
@@ -112,3 +113,10 @@ def test_laws_and_states_move_together(K, random):
     for t in range(3):
         assert moved_transmat[t, moved[t], moved[t + 1]] == transmat[t, states[t], states[t + 1]]
     np.testing.assert_array_equal(relabel_states(np.array([-1]), order), [-1])
+
+
+def test_states_of_symbols_have_no_mean_and_the_message_says_what_there_is():
+    model = hmm.CategoricalHMM(2, random_state=0, tol=1).fit(["a", "b", "b", "a", "a", "b"])
+    with pytest.raises(ValueError, match=r"have no mean, .* by='stationary', by='startprob', or a function"):
+        model.sort_states()
+    assert (np.diff(model.sort_states(by=lambda fitted: fitted.emissionprob_[:, 1]).emissionprob_[:, 1]) >= 0).all()

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from scipy import stats
 
+from statespace import hmm, plotting
 from statespace.datasets import load_earthquakes, load_old_faithful
 from statespace.hmm import HMM, CategoricalEmission, GaussianEmission, PoissonEmission
 from statespace.plotting import emission_densities
@@ -227,3 +228,13 @@ def test_what_cannot_be_drawn_is_refused_in_words() -> None:
         emission_densities(model(Three()))
     with pytest.raises(ValueError, match="Three has 3 features and cannot leave one out"):
         emission_densities(model(Three()), feature=1)
+
+
+@pytest.mark.parametrize("K", [2, 6])
+def test_the_legend_of_bars_covers_none_of_them(K):
+    rng = np.random.default_rng(1)
+    symbols = rng.choice(list("abc"), 80)
+    ax = plotting.emission_densities(hmm.CategoricalHMM(K, random_state=0, tol=1.0).fit(symbols), symbols)
+    ax.figure.canvas.draw()
+    legend = ax.get_legend().get_window_extent()
+    assert all(bar.get_window_extent().y1 < legend.y0 for bar in ax.patches)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from matplotlib.colors import same_color, to_rgb
 from matplotlib.figure import Figure
 
+from statespace import hmm, plotting
 from statespace.datasets import load_earthquakes
 from statespace.hmm import HMM, CategoricalEmission, PoissonEmission
 from statespace.plotting import decoded_states, state_ribbon
@@ -160,3 +161,17 @@ def test_what_does_not_fit_together_is_refused_in_words(model: Any) -> None:
         state_ribbon([0, 0], [1.0, 2.0], times=["soon", "later"])
     with pytest.raises(ValueError, match="times do not increase"):
         state_ribbon([0, 0], [1.0, 2.0], times=[2, 1])
+
+
+def test_columns_of_a_frame_keep_their_names():
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    weather = pd.DataFrame(rng.normal(size=(40, 2)), columns=["temperature", "$wind"])
+    model = hmm.GaussianHMM(2, random_state=0, tol=1.0).fit(weather)
+    for draw in (plotting.state_ribbon, plotting.decoded_states):
+        said = [text.get_text() for text in draw(model, weather).get_legend().get_texts()]
+        assert said[:2] == ["temperature", r"\$wind"]
+    ax = plotting.emission_densities(model, [weather[:20], weather[20:]])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("temperature", r"\$wind")
+    assert plotting.forecast_fan(model, weather, feature=1).get_ylabel() == r"\$wind"
+    assert plotting.state_ribbon(model, weather.to_numpy()).get_legend().get_texts()[1].get_text() == "feature 1"

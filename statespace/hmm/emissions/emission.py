@@ -64,7 +64,7 @@ class ByValue:
         if type(other) is not type(self):
             return NotImplemented
         mine, theirs = vars(self), vars(other)
-        return mine.keys() == theirs.keys() and all(_equal(mine[name], theirs[name]) for name in mine)
+        return mine.keys() == theirs.keys() and all(same_values(mine[name], theirs[name]) for name in mine)
 
     def __deepcopy__(
         self, memo: Any
@@ -79,7 +79,8 @@ class ByValue:
         return made
 
 
-def _equal(mine: Any, theirs: Any) -> bool:
+def same_values(mine: Any, theirs: Any) -> bool:
+    """Whether two attributes of emissions, arrays or dicts of masks, hold the same."""
     if isinstance(mine, dict):
         return mine.keys() == theirs.keys() and all(np.array_equal(mine[name], theirs[name]) for name in mine)
     return bool(np.array_equal(mine, theirs))

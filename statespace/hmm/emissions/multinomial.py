@@ -1,6 +1,10 @@
 r"""Counts of categories: p(x_n | z_n = k) = (N_n! / \prod_d x_nd!) \prod_d emissionprob[k, d]^x_nd, N_n = \sum_d x_nd.
 
 The expected counts of the M-step are \sum_n gamma_n(k) x_nd. The law is given the totals N_n, which may differ.
+
+Where single counts of a row are missing and its total N is known, the rest r = N - \sum_{d known} x_nd lies in the
+missing categories, together one of probability s_k = \sum_{d missing} emissionprob[k, d]; of it category d is expected
+to have r emissionprob[k, d] / s_k (Little and Rubin, Statistical analysis with missing data, section 13.2).
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from statespace.foundations.observations import Observations
-from statespace.hmm.emissions.counts import read_counts
+from statespace.hmm.emissions.counts import read_counts, seen_and_filled
 from statespace.hmm.emissions.probability_table import ProbabilityTable
 from statespace.hmm.emissions.start_values import cluster_means
 from statespace.protocols import Array, Floats, Ints
@@ -24,7 +28,8 @@ class MultinomialEmission(ProbabilityTable):
     Parameters
     ----------
     n_trials : int or (n_samples,), optional
-        The total of every row, or of each row of the data; a fit refuses rows with others. None: any totals.
+        The total of every row, or of each row of the data; a fit refuses rows with others. None: any totals. Where it
+        is one number, single counts of a row may be missing.
     emissionprob_prior : float or array (n_components, n_features)
         Parameters of a Dirichlet prior, at least 1, which is maximum likelihood.
 
@@ -50,6 +55,11 @@ class MultinomialEmission(ProbabilityTable):
         self.fixed: dict[str, Any] = {}
 
     @property
+    def marginalises(self) -> bool:
+        """Whether single counts may be missing: what is known says how many are not where every total is known."""
+        return self.n_trials is not None and np.ndim(self.n_trials) == 0
+
+    @property
     def total(self) -> int | None:
         """The one total of the rows, by n_trials or of the data of the fit; None where it differs or is unknown."""
         given = self.common_total if self.n_trials is None else self.n_trials
@@ -57,10 +67,24 @@ class MultinomialEmission(ProbabilityTable):
         return int(totals[0]) if totals.size == 1 else None
 
     def read(self, X: Any, lengths: Any) -> Observations:
-        """Counts (n_samples, n_features); fractions and negative numbers are refused."""
-        return read_counts(X, lengths, None if self.emissionprob is None else np.shape(self.emissionprob)[-1])
+        """Counts (n_samples, n_features), NaN where missing; fractions and negative numbers are refused."""
+        found = read_counts(X, lengths, None if self.emissionprob is None else np.shape(self.emissionprob)[-1])
+        if found.partly_missing and not self.marginalises:
+            raise ValueError(
+                f"X has rows that are missing in part, and n_trials is {self.n_trials!r:.60}: give the one total that "
+                "every row has, which says how many the missing counts are together, or make the whole row NaN"
+            )
+        return found
 
-    def _check_totals(self, X: Ints) -> None:
+    def _rest(self, X: Array) -> tuple[Floats, Array | None, Floats]:
+        """The counts, 0 where missing; which are missing (None: none); how many these are in each row, (n_samples,)."""
+        seen, counts = seen_and_filled(X)
+        if seen is None:
+            return counts, None, np.zeros(len(counts))
+        unknown = seen == 0
+        return counts, unknown, np.where(unknown.any(axis=1), float(self.n_trials) - counts.sum(axis=1), 0.0)
+
+    def _check_totals(self, X: Array) -> None:
         if self.n_trials is None:
             return
         expected = np.asarray(self.n_trials)
@@ -71,21 +95,25 @@ class MultinomialEmission(ProbabilityTable):
                 f"n_trials holds {len(expected)} totals and X has {len(X)} rows that are known: give one for each, or "
                 "None for any"
             )
-        wrong = X.sum(axis=1) != expected
+        sums = np.nansum(X, axis=1)
+        wrong = np.where(np.isnan(X).any(axis=1), sums > expected, sums != expected)
         if wrong.any():
             row = int(np.argmax(wrong))
             raise ValueError(
-                f"row {row} of X, of those that are known, adds up to {X[row].sum()}, and n_trials is "
+                f"row {row} of X, of those that are known, adds up to {sums[row]:g}, and n_trials is "
                 f"{np.broadcast_to(expected, wrong.shape)[row]}: give rows with that total, or n_trials=None for any"
             )
 
-    def initialize(self, X: Ints, n_components: int, rng: np.random.Generator, weights: Floats | None = None) -> None:
+    def initialize(self, X: Array, n_components: int, rng: np.random.Generator, weights: Floats | None = None) -> None:
         """Mean proportions of clusters of the rows, moved at random so that equal states differ."""
         self._check_totals(X)
-        totals = X.sum(axis=1)
-        self.common_total = int(totals[0]) if (totals == totals[0]).all() else None
+        rows, unknown, rest = self._rest(X)
+        if unknown is not None:  # in equal parts, for a start
+            rows = rows + unknown * (rest / np.maximum(unknown.sum(axis=1), 1))[:, None]
+        totals = rows.sum(axis=1)
+        self.common_total = round(totals[0]) if np.allclose(totals, totals[0], rtol=1e-9) else None
         if self.emissionprob is None:
-            rows = X if weights is None else X[weights > 0]
+            rows = rows if weights is None else rows[weights > 0]
             overall = (rows.sum(axis=0) + 0.5) / (rows.sum() + 0.5 * X.shape[1])
             shares = (rows + overall) / (rows.sum(axis=1, keepdims=True) + 1.0)
             moved = cluster_means(shares, n_components, rng)
@@ -96,16 +124,26 @@ class MultinomialEmission(ProbabilityTable):
         """Log p(x_n | z_n = k) given the totals, shape (n_samples, n_components)."""
         from scipy.special import gammaln, xlogy
 
-        counts = X.astype(np.float64)
-        ways = gammaln(counts.sum(axis=1) + 1) - gammaln(counts + 1).sum(axis=1)
+        counts, unknown, rest = self._rest(X)
+        ways = gammaln(counts.sum(axis=1) + rest + 1) - gammaln(counts + 1).sum(axis=1)
         total = np.repeat(ways[:, None], self.n_components, axis=1)
+        if unknown is not None:
+            together = unknown @ self.emissionprob.T
+            total += xlogy(rest[:, None], together) - gammaln(np.maximum(rest, 0.0) + 1)[:, None]
+            total[rest < 0] = -np.inf
         for d in range(counts.shape[1]):
             total += xlogy(counts[:, d : d + 1], self.emissionprob[:, d])
         return total
 
     def statistics(self, X: Array, posteriors: Floats) -> tuple[Floats]:
-        """Expected counts of the categories, (n_components, n_features)."""
-        return (posteriors.T @ X.astype(np.float64),)
+        """Expected counts of the categories, (n_components, n_features); of the missing ones under the present law."""
+        counts, unknown, rest = self._rest(X)
+        found = posteriors.T @ counts
+        if unknown is not None:
+            together = unknown @ self.emissionprob.T
+            each = posteriors * np.maximum(rest, 0.0)[:, None] / np.where(together > 0, together, 1.0)
+            found += self.emissionprob * (each.T @ unknown)
+        return (found,)
 
     def m_step(self, X: Array, posteriors: Floats) -> None:
         """Set the probabilities that maximise the expected log-likelihood."""

@@ -1,0 +1,95 @@
+r"""The disturbances given all the data, of missing entries too.
+
+With u of the backward pass and o the entries that were observed,
+
+    E(e_t | all) = H_o u                 Cov(e_t | all) = M Z V Z^T M^T + H - M H_o^T,   M = H_o H_oo^+
+    E(n_t | all) = Q R^T r               Cov(n_t | all) = Q - Q R^T N R Q
+
+where H_o are the columns of H that belong to o, V is the smoothed covariance of the state, and r and N lead out of the
+step. Of what was observed the noise is what the state leaves, e_o = y_o - d_o - Z_o a; of what was not, its regression
+on that.
+
+Koopman (1993); Durbin and Koopman (2012), section 4.5.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from statespace.lds.filtering import Filtered
+from statespace.lds.frames import Frames
+from statespace.lds.smoother import Backward
+from statespace.lds.system import System
+from statespace.protocols import Array, Floats
+
+
+def obs_disturbances(system: System, frames: Frames, u: Floats, cov: Floats) -> tuple[Floats, Floats]:
+    """E(e_t | all), shape (n, p), and Cov(e_t | all), shape (n, p, p); `cov` are smoothed covariances (n, m, m)."""
+    n, p = u.shape
+    mean, spread = np.empty((n, p)), np.empty((n, p, p))
+    for f, steps in enumerate(steps_of_frames(frames)):
+        B, at = frames.transform[f], int(frames.at[f])
+        H = system.obs_cov[at if len(system.obs_cov) > 1 else 0]
+        Z = system.design[at if len(system.design) > 1 else 0]
+        mean[steps] = u[steps] @ (H @ B.T).T
+        h = frames.variances[f]
+        precision = np.divide(1.0, h, out=np.zeros(p), where=h > 0)
+        M = (H @ B.T * precision) @ B
+        seen = frames.seen[f]
+        M[seen] = 0.0
+        M[seen, seen] = 1.0
+        moved = M @ Z
+        rest = H - M @ np.where(seen[:, None], H, 0.0)
+        rest[seen] = 0.0
+        rest[:, seen] = 0.0
+        spread[steps] = moved @ cov[steps] @ moved.T + 0.5 * (rest + rest.T)
+        exact = seen & (np.diagonal(H) == 0)
+        spread[steps] *= ~(exact[:, None] | exact[None])
+    return mean, 0.5 * (spread + spread.transpose(0, 2, 1))
+
+
+def state_disturbances(system: System, backward: Backward) -> tuple[Floats, Floats]:
+    """E(n_t | all), shape (n, r), and Cov(n_t | all), shape (n, r, r)."""
+    n = len(backward.mean)
+    R, Q = (A if len(A) == 1 else A[:n] for A in (system.selection, system.state_cov))
+    back = R @ Q
+    r = backward.r[1:]
+    mean = r @ back[0] if len(back) == 1 else np.einsum("tm,tmr->tr", r, back)
+    places, of_step = np.unique(backward.place[1:], return_inverse=True)
+    if len(back) == 1:
+        table = Q - back.transpose(0, 2, 1) @ backward.N[places] @ back
+        cov = table[of_step.ravel()]
+    else:
+        cov = Q - back.transpose(0, 2, 1) @ backward.N[backward.place[1:]] @ back
+    return np.ascontiguousarray(mean), np.asarray(0.5 * (cov + cov.transpose(0, 2, 1)))
+
+
+def steps_of_frames(frames: Frames) -> list[Array | slice]:
+    """The steps of each frame."""
+    F = len(frames.design)
+    if F == 1:
+        return [slice(None)]
+    order = np.argsort(frames.frame, kind="stable")
+    bounds = np.searchsorted(frames.frame[order], np.arange(F + 1))
+    return [order[bounds[f] : bounds[f + 1]] for f in range(F)]
+
+
+def innovations(system: System, values: Floats, filtered: Filtered) -> tuple[Floats, Floats]:
+    """What observations differ by from what was expected, shape (n, p), NaN where missing, and Cov (n, p, p)."""
+    n = len(values)
+    d, Z, H = (A if len(A) == 1 else A[:n] for A in (system.obs_intercept, system.design, system.obs_cov))
+    expected = filtered.a[:n] @ Z[0].T if len(Z) == 1 else np.einsum("tpm,tm->tp", Z, filtered.a[:n])
+    if len(Z) == 1:
+        places, of_step = np.unique(filtered.place[:n], return_inverse=True)
+        cov = (Z @ filtered.P[places] @ Z.transpose(0, 2, 1))[of_step.ravel()] + H
+    else:
+        cov = Z @ filtered.P[filtered.place[:n]] @ Z.transpose(0, 2, 1) + H
+    cov = 0.5 * (cov + cov.transpose(0, 2, 1))
+    for t, A in enumerate(filtered.loadings):
+        met = Z[t if len(Z) > 1 else 0] @ A
+        reach = np.abs(Z[t if len(Z) > 1 else 0]) @ np.abs(A)
+        open_ = (np.abs(met) > 1e-12 * reach).any(axis=1)
+        cov[t, open_] = 0.0
+        cov[t, :, open_] = 0.0
+        cov[t, open_, open_] = np.inf
+    return values - d - expected, cov

@@ -1,0 +1,640 @@
+"""What a linear dynamical system can be asked: verbs on top of its matrices, whichever way they came about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from statespace.foundations.calendar import steps_after
+from statespace.foundations.observations import Observations, read_observations
+from statespace.foundations.predictive import PredictiveLaw
+from statespace.foundations.probability import generator
+from statespace.foundations.sequence_model import SequenceModel
+from statespace.foundations.sequences import by_step
+from statespace.foundations.validation import check_choice, check_integer
+from statespace.lds.disturbances import innovations, obs_disturbances, state_disturbances
+from statespace.lds.dynamics import Dynamics, make_dynamics
+from statespace.lds.filtering import Filtered
+from statespace.lds.forecasting import laws_ahead, predictive_laws, responses
+from statespace.lds.frames import Frames, make_frames
+from statespace.lds.gradient import through_stationary_start
+from statespace.lds.likelihood import CONVENTIONS, FORMS, HALF_LOG_2PI, filtered_in, gradient_of, log_likelihoods
+from statespace.lds.panel import cut_frames, panel_log_likelihoods
+from statespace.lds.results import Disturbances, FilterResult, Gradient, SmoothResult, State
+from statespace.lds.simulation import draw_states, log_joint_density, simulate
+from statespace.lds.smoothing import is_lost, pass_backwards
+from statespace.lds.square_root_smoother import smooth_square_root
+from statespace.lds.system import System
+from statespace.protocols import Array, Floats
+
+MEMORIES = ("full", "last")
+
+
+class Inputs(NamedTuple):
+    """Coefficients of known inputs; None where there are none."""
+
+    obs: Floats | None
+    """D of y_t = d_t + D x_t + Z a_t + e_t, shape (n_features, n_inputs)."""
+    state: Floats | None
+    """B of a_{t+1} = c_t + B x_t + T a_t + R n_t, shape (n_states, n_inputs)."""
+
+
+class Series(NamedTuple):
+    """One sequence, as the recursions want it."""
+
+    system: System
+    """With the intercepts that known inputs have moved."""
+    dynamics: Dynamics
+    frames: Frames
+    values: Floats
+    inputs: Floats | None
+    index: Any
+
+
+class SystemVerbs(SequenceModel):
+    """The verbs, on the system that a subclass brings."""
+
+    support = "reals"
+    random_state: Any = None
+
+    def _system(self) -> System:
+        """The present matrices, checked."""
+        raise AttributeError("_system")
+
+    def _inputs(self) -> Inputs:
+        """Coefficients of known inputs."""
+        return Inputs(None, None)
+
+    # --------------------------------------------------------------------------------------------------- reading
+
+    def _read(self, X: Any, lengths: Any, exog: Any) -> tuple[System, Observations, list[Series]]:
+        system = self._system()
+        observations = read_observations(X, lengths, n_features=system.n_features)
+        offsets, indexes = observations.offsets, observations.layout.indexes
+        longest = int(np.diff(offsets).max())
+        self._check_times(system, longest, "X")
+        known = self._read_inputs(exog, offsets, "X")
+        shared = make_dynamics(system)
+        joined = make_frames(system, observations.values) if known is None and system.n_times is None else None
+        made = []
+        for s, (first, last) in enumerate(pairwise(offsets.tolist())):
+            values = observations.values[first:last]
+            inputs = None if known is None else known[first:last]
+            own, dynamics = self._moved(system, shared, inputs)
+            index = indexes[s] if len(indexes) > s else None
+            frames = make_frames(own, values) if joined is None else cut_frames(joined, first, last)
+            made.append(Series(own, dynamics, frames, values, inputs, index))
+        return system, observations, made
+
+    def _moved(self, system: System, shared: Dynamics, inputs: Floats | None) -> tuple[System, Dynamics]:
+        """The system and its dynamics with the intercepts that known inputs make."""
+        coefficients = self._inputs()
+        if inputs is None:
+            return system, shared
+        if coefficients.obs is not None:
+            moved = system.obs_intercept[: len(inputs)] + inputs @ coefficients.obs.T
+            system = system._replace(obs_intercept=np.ascontiguousarray(moved))
+        if coefficients.state is not None:
+            moved = np.ascontiguousarray(system.state_intercept[: len(inputs)] + inputs @ coefficients.state.T)
+            system, shared = system._replace(state_intercept=moved), shared._replace(intercept=moved)
+        return system, shared
+
+    def _read_inputs(self, exog: Any, offsets: Any, name: str) -> Floats | None:
+        coefficients = self._inputs()
+        widths = {A.shape[1] for A in coefficients if A is not None}
+        if not widths:
+            if exog is not None:
+                raise ValueError("exog is given, and the model has no coefficients of known inputs")
+            return None
+        width = widths.pop()
+        if exog is None:
+            raise ValueError(f"the model has coefficients of {width} known inputs: hand them over, exog=")
+        read = read_observations(exog, None, n_features=width)
+        if len(read.values) != int(offsets[-1]):
+            raise ValueError(f"exog has {len(read.values)} rows, {name} {int(offsets[-1])}: give one for each")
+        if read.n_sequences > 1 and not np.array_equal(read.offsets, offsets):
+            raise ValueError(f"exog has other lengths than {name}: give a row of inputs for each row of each sequence")
+        if not np.isfinite(np.add.reduce(read.values, axis=None)):
+            raise ValueError("exog has a missing entry: known inputs are known at every step")
+        return read.values
+
+    @staticmethod
+    def _check_times(system: System, n: int, name: str) -> None:
+        if system.n_times is not None and system.n_times < n:
+            raise ValueError(f"the matrices change with time and have {system.n_times} entries, {name} needs {n}")
+
+    @staticmethod
+    def _formed(observations: Observations, results: list[Any]) -> Any:
+        """One result for one sequence, a list for several."""
+        return results[0] if observations.layout.form == "single" else results
+
+    @staticmethod
+    def _start(state: State | None, system: System) -> State | None:
+        if state is None:
+            return None
+        if not isinstance(state, State) or state.mean.shape != (system.n_states,):
+            raise ValueError(
+                f"state is {type(state).__name__}, expected the `state` of an earlier filter of one sequence, of a "
+                f"model with {system.n_states} states"
+            )
+        return State(*(np.array(part, dtype=np.float64, order="C") for part in state))
+
+    # ------------------------------------------------------------------------------------------------ likelihood
+
+    def log_likelihood(
+        self,
+        X: Any,
+        lengths: Any = None,
+        by: str = "total",
+        *,
+        exog: Any = None,
+        convention: str = "durbin-koopman",
+        form: str = "auto",
+    ) -> Any:
+        """Log-likelihood in nats.
+
+        Parameters
+        ----------
+        X : sequence or list of sequences
+            Observations (n_samples, n_features), NaN where missing; a row may be missing in part.
+        lengths : (n_sequences,), optional
+            Lengths of the sequences laid end to end in a flat `X`.
+        by : {"total", "sequence", "step"}
+            One number; one a sequence, shape (n_sequences,); or log p(y_t | y_1..y_{t-1}) of every step, in the form in
+            which `X` came, NaN where all is missing.
+        exog : known inputs, optional
+            A row for each row of `X`, shape (n_samples, n_inputs).
+        convention : {"durbin-koopman", "kfas"}
+            What an observation adds that determines a diffuse direction: -1/2 (log F_inf + log 2 pi), or the same
+            without log 2 pi.
+        form : {"auto", "covariance", "square_root"}
+            Which recursions run; "auto" takes the second where the first has lost digits.
+
+        """
+        check_choice("by", by, ("total", "sequence", "step"))
+        check_choice("convention", convention, CONVENTIONS)
+        check_choice("form", form, FORMS)
+        if by != "step":
+            totals = self._totals(X, lengths, exog, convention, form)
+            return totals if by == "sequence" else float(totals.sum())
+        _, observations, series = self._read(X, lengths, exog)
+        parts = []
+        for one in series:
+            filtered = filtered_in(form, one.system, one.dynamics, one.frames)
+            steps = filtered.steps.copy()
+            if convention == "kfas":
+                steps[: filtered.n_diffuse_steps] += HALF_LOG_2PI * _determined(filtered)
+            steps[one.frames.n_seen[one.frames.frame] == 0] = np.nan
+            parts.append(steps)
+        return by_step(np.concatenate(parts), observations)
+
+    def _totals(self, X: Any, lengths: Any, exog: Any, convention: str, form: str) -> Floats:
+        """Log-likelihood of each sequence."""
+        system = self._system()
+        if exog is None and system.n_times is None and not any(A is not None for A in self._inputs()):
+            observations = read_observations(X, lengths, n_features=system.n_features)
+            frames, offsets = make_frames(system, observations.values), observations.offsets
+            if len(offsets) > 2 and form != "square_root":
+                return panel_log_likelihoods(system, make_dynamics(system), frames, offsets, convention, form)
+            cut = [cut_frames(frames, first, last) for first, last in pairwise(offsets.tolist())]
+            return log_likelihoods(system, cut, convention, form)
+        _, _, series = self._read(X, lengths, exog)
+        return np.concatenate(
+            [log_likelihoods(one.system, [one.frames], convention, form, one.dynamics) for one in series]
+        )
+
+    def scored_steps(self, X: Any, lengths: Any = None, *, exog: Any = None) -> Any:
+        """Which steps `compare` and `bic` count, in the form of `X`: neither missing nor part of a diffuse start."""
+        _, observations, series = self._read(X, lengths, exog)
+        parts = []
+        for one in series:
+            scored = one.frames.n_seen[one.frames.frame] > 0
+            scored[: filtered_in("auto", one.system, one.dynamics, one.frames).n_diffuse_steps] = False
+            parts.append(scored)
+        return by_step(np.concatenate(parts), observations)
+
+    def gradient(self, X: Any, lengths: Any = None, *, exog: Any = None, form: str = "auto") -> Gradient:
+        """The exact derivative of the log-likelihood by every matrix, of all sequences together.
+
+        One filter and one backward pass, whatever the number of entries. A field has the shape of the matrix as it was
+        given: of a constant matrix the sum over the steps, else a step an entry. Entries are taken as free:
+        dL = sum_ij G_ij dM_ij, and those of a covariance are not doubled. Where the start is stationary, what a1 and P1
+        pass on to the other matrices is in their derivatives.
+
+        Parameters
+        ----------
+        X, lengths, exog, form
+            As in `log_likelihood`.
+
+        """
+        check_choice("form", form, FORMS)
+        _, _, series = self._read(X, lengths, exog)
+        total: list[Any] | None = None
+        for one in series:
+            found, filtered, backward = gradient_of(one.system, one.dynamics, one.frames, form=form, moments=True)
+            if form == "auto" and filtered.form == "covariance" and is_lost(filtered, backward):
+                found, _, backward = gradient_of(one.system, one.dynamics, one.frames, form="square_root")
+            found = through_stationary_start(one.system, found)
+            if one.inputs is not None:
+                found = self._by_inputs(one, found, backward.r[1:])
+            values = [np.zeros(()) if value is None else np.asarray(value) for value in found]
+            total = values if total is None else [a + b for a, b in zip(total, values, strict=True)]
+        assert total is not None
+        summed = Gradient(*total)
+        shapes = self._given_shapes()
+        coefficients = self._inputs()
+        fields = {name: getattr(summed, name).reshape(shape) for name, shape in shapes.items()}
+        return summed._replace(
+            **fields,
+            log_likelihood=float(summed.log_likelihood),
+            obs_exog=None if coefficients.obs is None else summed.obs_exog,
+            state_exog=None if coefficients.state is None else summed.state_exog,
+        )
+
+    def _given_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the matrices without a time axis of length 1."""
+        system = self._system()
+        names = ("design", "obs_intercept", "obs_cov", "transition", "state_intercept", "selection", "state_cov")
+        return {
+            name: matrix.shape[1:] if len(matrix) == 1 else matrix.shape
+            for name in names
+            for matrix in [getattr(system, name)]
+        }
+
+    def _by_inputs(self, one: Series, found: Gradient, r: Floats) -> Gradient:
+        """Derivatives by the coefficients of known inputs, and intercepts summed to the shape they were given in."""
+        coefficients, system = self._inputs(), self._system()
+        assert one.inputs is not None
+        obs = state = None
+        d, c = found.obs_intercept, found.state_intercept
+        if coefficients.obs is not None:
+            obs = d[: len(one.inputs)].T @ one.inputs
+            d = d if len(system.obs_intercept) > 1 else d.sum(axis=0)[None]
+        if coefficients.state is not None:
+            state = r.T @ one.inputs
+            c = c if len(system.state_intercept) > 1 else c.sum(axis=0)[None]
+        return found._replace(obs_intercept=d, state_intercept=c, obs_exog=obs, state_exog=state)
+
+    # ---------------------------------------------------------------------------------------------------- states
+
+    def filter(
+        self,
+        X: Any,
+        lengths: Any = None,
+        *,
+        state: State | None = None,
+        exog: Any = None,
+        form: str = "auto",
+        memory: str = "full",
+    ) -> Any:
+        """What the past and the present say of the states at each step.
+
+        Parameters
+        ----------
+        X, lengths, exog, form
+            As in `log_likelihood`.
+        state : State, optional
+            The `state` of an earlier result: the sequence goes on from there. Matrices that change with time begin with
+            the first row of `X`.
+        memory : {"full", "last"}
+            Whether all steps are kept, or only what the last one leaves.
+
+        Returns
+        -------
+        FilterResult
+            A list of them for several sequences.
+
+        """
+        check_choice("form", form, FORMS)
+        check_choice("memory", memory, MEMORIES)
+        system, observations, series = self._read(X, lengths, exog)
+        begun = self._start(state, system)
+        if begun is not None and len(series) > 1:
+            raise ValueError(f"state is that of one sequence, and X has {len(series)}: filter each with its own")
+        results = []
+        for one in series:
+            filtered = filtered_in(form, one.system, one.dynamics, one.frames, begun)
+            results.append(self._filter_result(one, filtered, memory))
+        return self._formed(observations, results)
+
+    @staticmethod
+    def _filter_result(one: Series, filtered: Filtered, memory: str) -> FilterResult:
+        n, m = filtered.af.shape
+        moved, spread = innovations(one.system, one.values, filtered)
+        diffuse = [A @ A.T for A in [*filtered.loadings, filtered.state.loadings]]
+        keep = slice(None) if memory == "full" else slice(-1, None)
+        return FilterResult(
+            filtered.a[keep],
+            filtered.P[filtered.place[keep]],
+            np.array(diffuse).reshape(-1, m, m),
+            filtered.af[keep],
+            filtered.Pf[filtered.place[:n][keep]],
+            float(filtered.steps.sum()),
+            filtered.steps[keep],
+            moved[keep],
+            spread[keep],
+            filtered.state,
+            filtered.form,
+            filtered.steady_from,
+            filtered.n_diffuse_steps,
+            "univariate",
+            one.index,
+        )
+
+    def smooth(
+        self, X: Any, lengths: Any = None, *, exog: Any = None, form: str = "auto", lag: int | None = None
+    ) -> Any:
+        """What all the data say of the states, and of the disturbances.
+
+        Parameters
+        ----------
+        X, lengths, exog, form
+            As in `log_likelihood`.
+        lag : int, optional
+            Fixed-lag smoothing: each step is given the data up to `lag` steps later only.
+
+        Returns
+        -------
+        SmoothResult
+            A list of them for several sequences.
+
+        """
+        check_choice("form", form, FORMS)
+        _, observations, series = self._read(X, lengths, exog)
+        if lag is not None:
+            behind = check_integer("lag", lag)
+            return self._formed(observations, [self._fixed_lag(one, behind, form) for one in series])
+        return self._formed(observations, [self._smooth_one(one, form) for one in series])
+
+    @staticmethod
+    def _smooth_one(one: Series, form: str) -> SmoothResult:
+        n = len(one.values)
+        filtered = filtered_in(form, one.system, one.dynamics, one.frames)
+        if filtered.form == "covariance":
+            backward = pass_backwards(one.dynamics, one.frames, filtered, moments=True)
+            if form == "covariance" or not is_lost(filtered, backward):
+                cov = backward.cov[backward.place[:n]]
+
+                def disturbances() -> Disturbances:
+                    return Disturbances(
+                        *obs_disturbances(one.system, one.frames, backward.u, cov),
+                        *state_disturbances(one.system, backward),
+                    )
+
+                lagged = backward.lag[backward.place[: n - 1]]
+                total = float(filtered.steps.sum())
+                return SmoothResult(backward.mean, cov, lagged, total, "covariance", one.index, disturbances)
+        smoothed, filtered = smooth_square_root(one.system, one.dynamics, one.frames)
+
+        def of_square_root() -> Disturbances:
+            back = pass_backwards(one.dynamics, one.frames, filtered)
+            obs = obs_disturbances(one.system, one.frames, back.u, smoothed.cov)
+            return Disturbances(*obs, smoothed.state_disturbance, smoothed.state_disturbance_cov)
+
+        return SmoothResult(
+            smoothed.mean,
+            smoothed.cov,
+            smoothed.lag_one_cov,
+            float(filtered.steps.sum()),
+            "square_root",
+            one.index,
+            of_square_root,
+        )
+
+    def _fixed_lag(self, one: Series, lag: int, form: str) -> SmoothResult:
+        """Each step from the window that ends `lag` steps later, which goes on from what came before it."""
+        n, m = len(one.values), one.system.n_states
+        mean, cov, lagged = np.empty((n, m)), np.empty((n, m, m)), np.empty((max(n - 1, 0), m, m))
+        filtered = filtered_in(form, one.system, one.dynamics, one.frames)
+        for t in range(n):
+            end = min(t + lag + 1, n)
+            part = one._replace(values=one.values[:end], frames=make_frames(one.system, one.values[:end]))
+            if t >= filtered.n_diffuse_steps and one.system.n_times is None and one.inputs is None:
+                begun = one.system._replace(
+                    initial_state=filtered.a[t].copy(),
+                    initial_state_cov=filtered.P[filtered.place[t]].copy(),
+                    diffuse_loadings=np.empty((m, 0)),
+                )
+                window = one.values[t:end]
+                part = one._replace(system=begun, values=window, frames=make_frames(begun, window))
+                found, here = self._smooth_one(part, form), 0
+            else:
+                found, here = self._smooth_one(part, form), t
+            mean[t], cov[t] = found.mean[here], found.cov[here]
+            if t < n - 1:
+                lagged[t] = found.lag_one_cov[here] if len(found.lag_one_cov) > here else np.nan
+        total = float(filtered.steps.sum())
+        return SmoothResult(mean, cov, lagged, total, filtered.form, one.index, _no_disturbances)
+
+    def log_joint(self, X: Any, states: Any, lengths: Any = None, *, exog: Any = None) -> float:
+        """Log density of the data and of given states together, in nats.
+
+        Parameters
+        ----------
+        X, lengths, exog
+            As in `log_likelihood`.
+        states : (n_samples, n_states)
+            A state for each row of `X`, in its form. -inf where they are impossible; where a covariance is singular the
+            density is that on the directions in which it is not.
+
+        """
+        system, observations, series = self._read(X, lengths, exog)
+        given = read_observations(states, lengths, n_features=system.n_states)
+        if not np.array_equal(given.offsets, observations.offsets):
+            raise ValueError("states has other lengths than X: give a state for each row")
+        return float(
+            sum(
+                log_joint_density(one.system, one.values, given.values[a:b])
+                for one, (a, b) in zip(series, pairwise(observations.offsets.tolist()), strict=True)
+            )
+        )
+
+    # --------------------------------------------------------------------------------------------------- drawing
+
+    def sample(self, n_samples: int = 1, random_state: Any = None, *, exog: Any = None) -> tuple[Floats, Floats]:
+        """Draw a sequence of observations and its states.
+
+        Parameters
+        ----------
+        n_samples : int
+            How many steps.
+        random_state : None, int, Generator or RandomState
+            The same int gives the same draws; the model's own where it is None.
+        exog : (n_samples, n_inputs), optional
+            Known inputs.
+
+        Returns
+        -------
+        X : (n_samples, n_features)
+        states : (n_samples, n_states)
+            A diffuse state begins at 0.
+
+        """
+        n = check_integer("n_samples", n_samples)
+        system = self._system()
+        self._check_times(system, n, "the sample")
+        inputs = self._read_inputs(exog, np.array([0, n]), "the sample")
+        system, _ = self._moved(system, make_dynamics(system), inputs)
+        rng = generator(self.random_state if random_state is None else random_state)
+        return simulate(system, n, rng)
+
+    def simulate_smoother(
+        self, X: Any, n_draws: int = 1, lengths: Any = None, *, exog: Any = None, random_state: Any = None
+    ) -> Any:
+        """Paths of states drawn given all the data (Durbin and Koopman 2002).
+
+        Parameters
+        ----------
+        X, lengths, exog
+            As in `log_likelihood`.
+        n_draws : int
+            How many paths.
+        random_state : None, int, Generator or RandomState
+            The same int gives the same draws; the model's own where it is None.
+
+        Returns
+        -------
+        (n_draws, n_samples, n_states)
+            A list of them for several sequences.
+
+        """
+        draws = check_integer("n_draws", n_draws, 1)
+        _, observations, series = self._read(X, lengths, exog)
+        rng = generator(self.random_state if random_state is None else random_state)
+        paths = [draw_states(one.system, one.dynamics, one.values, draws, rng) for one in series]
+        return self._formed(observations, paths)
+
+    # --------------------------------------------------------------------------------------------------- the future
+
+    def predictive(
+        self, X: Any, lengths: Any = None, *, exog: Any = None, state: State | None = None, form: str = "auto"
+    ) -> Any:
+        """The law of every observation given those before it, and of the one after the last.
+
+        Parameters
+        ----------
+        X, lengths, form
+            As in `log_likelihood`.
+        exog : optional
+            Known inputs of the data and of one step more.
+        state : State, optional
+            The `state` of an earlier filter, from which `X` goes on.
+
+        Returns
+        -------
+        PredictiveLaw
+            Gaussian, n_samples + 1 rows; variances are infinite in a diffuse start. A list of laws for several
+            sequences.
+
+        """
+        check_choice("form", form, FORMS)
+        return self._ahead(X, lengths, exog, state, 1, lambda _, filtered, after: predictive_laws(*after, filtered))
+
+    def forecast(
+        self, X: Any, steps: int = 1, lengths: Any = None, *, exog: Any = None, state: State | None = None
+    ) -> Any:
+        """The laws of the next observations.
+
+        Parameters
+        ----------
+        X, lengths
+            What is known, as in `log_likelihood`; None where `state` says it all.
+        steps : int
+            How many steps ahead. Matrices that change with time must reach as far.
+        exog : optional
+            Known inputs of the data and of the steps ahead, one sequence after the other.
+        state : State, optional
+            The `state` of an earlier filter, from which `X` goes on.
+
+        Returns
+        -------
+        PredictiveLaw
+            Gaussian, `steps` rows; a list of laws for several sequences.
+
+        """
+        ahead = check_integer("steps", steps, 1)
+        if X is None:
+            system = self._system()
+            begun = self._start(state, system)
+            if begun is None:
+                raise ValueError("X is None: hand over data, or the state of an earlier filter")
+            self._check_times(system, ahead, "the forecast")
+            inputs = self._read_inputs(exog, np.array([0, ahead]), "the forecast")
+            system, _ = self._moved(system, make_dynamics(system), inputs)
+            return PredictiveLaw(**laws_ahead(system, begun, 0, ahead)._asdict())
+        return self._ahead(
+            X,
+            lengths,
+            exog,
+            state,
+            ahead,
+            lambda one, filtered, after: laws_ahead(after[0], filtered.state, len(one.values), ahead),
+            only=True,
+        )
+
+    def _ahead(
+        self,
+        X: Any,
+        lengths: Any,
+        exog: Any,
+        state: State | None,
+        ahead: int,
+        law: Callable[[Series, Filtered, tuple[System, Floats]], Any],
+        only: bool = False,
+    ) -> Any:
+        system = self._system()
+        observations = read_observations(X, lengths, n_features=system.n_features)
+        begun = self._start(state, system)
+        offsets = observations.offsets
+        if begun is not None and len(offsets) > 2:
+            raise ValueError("state is that of one sequence: forecast each with its own")
+        self._check_times(system, int(np.diff(offsets).max()) + (ahead if only else 0), "this")
+        longer = offsets + ahead * np.arange(len(offsets))
+        known = self._read_inputs(exog, longer, f"X with the {ahead} steps after each sequence")
+        shared = make_dynamics(system)
+        laws = []
+        for s, (first, last) in enumerate(pairwise(offsets.tolist())):
+            values = observations.values[first:last]
+            inputs = None if known is None else known[longer[s] : longer[s + 1]]
+            own, dynamics = self._moved(system, shared, inputs)
+            frames = make_frames(own, values)
+            indexes = observations.layout.indexes
+            index = indexes[s] if len(indexes) > s else None
+            one = Series(own, dynamics, frames, values, inputs, index)
+            filtered = filtered_in("auto", own, dynamics, frames, begun)
+            moments = law(one, filtered, (own, values))
+            laws.append(PredictiveLaw(**moments._asdict(), index=steps_after(index, ahead, only)))
+        return self._formed(observations, laws)
+
+    def impulse_response(self, steps: int, *, shocks: Any = None, orthogonalized: bool = False) -> Floats:
+        """What one unit of each disturbance of the state does to the observations, now and later.
+
+        Parameters
+        ----------
+        steps : int
+            How many steps.
+        shocks : (n_disturbances, n_shocks), optional
+            Disturbances in place of the units.
+        orthogonalized : bool
+            Shocks are the columns of the lower factor of the state covariance: one deviation each, and independent.
+
+        Returns
+        -------
+        (steps, n_features, n_shocks)
+            Z T^j R at j = 0, 1, ... steps after the disturbance has reached the state.
+
+        """
+        return responses(self._system(), check_integer("steps", steps, 1), shocks, orthogonalized)
+
+
+def _determined(filtered: Filtered) -> Array:
+    """How many numbers determined a direction, of each diffuse step."""
+    places = filtered.place[: filtered.n_diffuse_steps]
+    return np.asarray((filtered.kind[places] == 2).sum(axis=1), dtype=np.float64)
+
+
+def _no_disturbances() -> Disturbances:
+    raise ValueError("fixed-lag smoothing has no disturbances: smooth(X) without lag has them")
