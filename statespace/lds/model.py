@@ -43,7 +43,7 @@ from statespace.lds.saving import from_archive, to_archive
 from statespace.lds.starts import GIVEN, fitted_in, floors, rotated, starting_system, suggested_starts
 from statespace.lds.summary import FitRecord, Summarised
 from statespace.lds.system import TIMED, System, checked_matrices
-from statespace.lds.verbs import SystemVerbs
+from statespace.lds.verbs import Inputs, SystemVerbs
 from statespace.protocols import Array, Floats
 
 _INITIALIZATIONS = ("free", "known", "stationary", "diffuse", "approximate_diffuse")
@@ -96,6 +96,8 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
     stationary_ : (n_states,) of bool
         States that begin with their stationary law, so that their entries of a1 and P1 follow from the other matrices
         and are not read.
+    obs_exog_, state_exog_ : (n_features, n_inputs), (n_states, n_inputs) or None
+        Coefficients of known inputs, of `from_matrices`.
     monitor_ : ConvergenceMonitor
         The history of the fit, and why it stopped.
 
@@ -153,6 +155,9 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         initial_state_cov: Any = None,
         diffuse: Any = None,
         initialization: str | None = None,
+        *,
+        obs_exog: Any = None,
+        state_exog: Any = None,
     ) -> Self:
         """A system whose matrices are known; each of the first seven may have a leading time axis.
 
@@ -177,6 +182,9 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         initialization : {"known", "stationary", "diffuse", "approximate_diffuse"}, optional
             Of the states that `diffuse` does not name. None: known where a covariance is given, else stationary if
             the transition is stable, else diffuse.
+        obs_exog, state_exog : (n_features, n_inputs), (n_states, n_inputs), optional
+            Coefficients D and B of known inputs x_t, which the verbs then ask for as `exog`: y_t = D x_t + ..., and
+            a_{t+1} = B x_t + ...
 
         Raises
         ------
@@ -188,6 +196,8 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         system = make_system(matrices, initial_state, initial_state_cov, diffuse, initialization)
         model = cls(n_states=system.n_states)
         model._learn(system)
+        model.obs_exog_, model.state_exog_ = obs_exog, state_exog
+        model.obs_exog_, model.state_exog_ = model._inputs()
         return model
 
     @staticmethod
@@ -326,6 +336,8 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         self.initial_state_cov_ = system.initial_state_cov.copy()
         self.diffuse_ = system.diffuse_loadings.any(axis=1)
         self.stationary_ = system.stationary.copy()
+        self.obs_exog_: Floats | None = None
+        self.state_exog_: Floats | None = None
         self._checked = None
         for name in ("_n_free", "_fit_data", "_fit_record"):
             vars(self).pop(name, None)
@@ -350,6 +362,18 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
             raise type(error)(f"the matrices of this {type(self).__name__}: {error}") from None
         self._checked = ([np.array(value) for value in present], system)
         return system
+
+    def _inputs(self) -> Inputs:
+        """Coefficients of known inputs, checked."""
+        system = self._system()
+        coefficients = []
+        for name, n_rows in (("obs_exog", system.n_features), ("state_exog", system.n_states)):
+            value = getattr(self, f"{name}_")
+            coefficients.append(None if value is None else _coefficients(name, value, n_rows))
+        widths = {value.shape[1] for value in coefficients if value is not None}
+        if len(widths) > 1:
+            raise ValueError(f"obs_exog and state_exog have {widths} columns, expected the same: one for each input")
+        return Inputs(*coefficients)
 
     @property
     def n_parameters(self) -> int:
@@ -444,6 +468,16 @@ def _value(system: System, sequences: list[Floats], weights: Floats | None) -> f
     if weights is None:
         return float(log_likelihood(system, frames))
     return float(sum(w * log_likelihood(system, [one]) for w, one in zip(weights, frames, strict=True) if w > 0))
+
+
+def _coefficients(name: str, value: Any, n_rows: int) -> Floats:
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r:.60}, expected an array of numbers") from None
+    if array.ndim != 2 or len(array) != n_rows or not array.shape[1] or not np.isfinite(array).all():
+        raise ValueError(f"{name} has shape {array.shape}, expected finite numbers of the shape ({n_rows}, n_inputs)")
+    return array
 
 
 def _same(a: Any, b: Array) -> bool:

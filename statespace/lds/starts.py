@@ -69,7 +69,7 @@ def starting_system(start: Start, given: Mapping[str, Any], initialization: str,
         T, Q = 0.9 * np.eye(m), np.eye(m)
     else:
         T, Q = S @ np.linalg.solve(S.T, T.T).T, S @ Q @ S.T
-        Z = np.linalg.solve(S.T, Z.T).T
+        Z = np.asarray(np.linalg.solve(S.T, Z.T).T)
     T = np.asarray(given.get("transition", T), dtype=np.float64)
     matrices: dict[str, Any] = {
         "design": given.get("design", Z),

@@ -165,7 +165,7 @@ def _principal_components(sequences: list[Floats], m: int) -> tuple[Floats, Floa
     radius = float(np.abs(np.linalg.eigvals(T)).max())
     T = np.asarray(T * min(1.0, 0.95 / max(radius, 1e-300)))
     left = y - X @ Z.T
-    return Z, T, np.eye(m) - T @ T.T * 0.5, left.T @ left / n
+    return np.asarray(Z), T, np.eye(m) - T @ T.T * 0.5, left.T @ left / n
 
 
 def _matched_covariances(sequences: list[Floats], Z: Floats, T: Floats) -> tuple[Floats, Floats] | None:

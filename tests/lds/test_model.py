@@ -86,6 +86,20 @@ def test_a_stationary_start_follows_a_transition_assigned_by_hand():
     assert model.score(Y) == again.score(Y)
 
 
+def test_coefficients_of_inputs_move_the_intercepts():
+    _, M = given_model()
+    D, B, x = np.array([[1.0], [2.0], [0.0]]), np.array([[0.5], [-1.0]]), np.sin(np.arange(9.0))[:, None]
+    driven = LinearDynamicalSystem.from_matrices(**M, obs_exog=D, state_exog=B)
+    moved = M | {"obs_intercept": M["obs_intercept"] + x @ D.T, "state_intercept": M["state_intercept"] + x @ B.T}
+    Y = data(2, 2, 3, 9)
+    wanted = LinearDynamicalSystem.from_matrices(**moved).score(Y)
+    assert driven.log_likelihood(Y, exog=x) == pytest.approx(wanted, rel=1e-12)
+    with pytest.raises(ValueError, match="obs_exog has shape"):
+        LinearDynamicalSystem.from_matrices(**M, obs_exog=np.ones((2, 1)))
+    with pytest.raises(ValueError, match="expected the same"):
+        LinearDynamicalSystem.from_matrices(**M, obs_exog=np.ones((3, 1)), state_exog=np.ones((2, 2)))
+
+
 def test_a_model_without_matrices_says_so():
     with pytest.raises(NotFittedError, match="call fit"):
         LinearDynamicalSystem(2).score([1.0, 2.0])
@@ -102,11 +116,14 @@ def test_a_file_brings_back_the_model(tmp_path):
         2, initialization="stationary", n_iter=3, fixed={"obs_intercept": True}, init={"state_cov": np.eye(2)}
     ).fit(Y)
     _, M = given_model(1, 2, 2)
-    for number, model in enumerate((fitted, LinearDynamicalSystem.from_matrices(**M))):
+    inputs = {"obs_exog": np.ones((2, 1)), "state_exog": np.ones((2, 1))}
+    driven = LinearDynamicalSystem.from_matrices(**M, **inputs)
+    for number, model in enumerate((fitted, LinearDynamicalSystem.from_matrices(**M), driven)):
         path = tmp_path / f"{number}.model"
         model.save(path)
-        back = statespace.load(path, LinearDynamicalSystem=LinearDynamicalSystem)
-        assert back.score(Y) == model.score(Y)
+        back = statespace.load(path)
+        exog = {"exog": np.arange(len(Y))} if model is driven else {}
+        assert back.log_likelihood(Y, **exog) == model.log_likelihood(Y, **exog)
         assert back.n_parameters == model.n_parameters
         assert repr(back.get_params()) == repr(model.get_params())
         with pytest.raises(NotFittedError, match="a file keeps no data"):
