@@ -229,9 +229,11 @@ def regression(with_states: Floats, states: Floats, cov: Floats, loadings: Float
     """
     if held.all():
         return np.zeros_like(with_states)
+    if not held.any():
+        return solve_moments(states, with_states.T).T
     diagonal = not (cov - np.diag(np.diagonal(cov))).any() and np.array_equal(loadings, np.eye(len(cov)))
     B = np.zeros_like(with_states)
-    if not held.any() or diagonal or np.array_equal(held, np.broadcast_to(held[:1], held.shape)):
+    if diagonal or np.array_equal(held, np.broadcast_to(held[:1], held.shape)):
         patterns, of = np.unique(held, axis=0, return_inverse=True)
         for number, pattern in enumerate(patterns):
             rows, used = np.flatnonzero(of.ravel() == number), np.flatnonzero(~pattern)
@@ -293,6 +295,8 @@ def covariance_step(moments: Floats, cov: Floats, free: Array, floor: Floats) ->
     """
     if not free.any():
         return cov
+    if free.all():
+        return raise_to_floor(moments[None], floor[None])[0]
     new = cov.copy()
     variable = np.flatnonzero(np.diagonal(free))
     inner = free[np.ix_(variable, variable)]

@@ -264,9 +264,9 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         if observations.missing is not None and observations.missing.all():
             raise ValueError("X has no observation: every value is missing")
         weights = check_sample_weight(sample_weight, observations.n_sequences)
-        starts = self._starts(observations, weights, n_init)
         climb_from = _Climb(observations, weights, self.method, self.n_iter, self.tol)
         with blas_on_one_thread():
+            starts = self._starts(observations, weights, n_init)
             fitted = map_pieces(climb_from, starts, None if n_init == 1 else executor)
         best = max(fitted, key=lambda found: list(found.monitor.history)[-1:])
         if best.monitor.reason.startswith("not converged") and best.monitor.n_iter > 1:
