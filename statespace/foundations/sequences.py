@@ -177,7 +177,7 @@ def _containers(X: Any, lengths: Any) -> tuple[list[tuple[Any, str]], Layout]:
         if X.shape[2] != 1:
             raise ValueError(
                 f"X has shape {X.shape}, a panel (series, time, feature) of {X.shape[2]} features; "
-                "a Markov chain models one symbol a step: pass X[:, :, j]"
+                "a sequence of symbols has one a step: pass X[:, :, j]"
             )
         X = list(X[:, :, 0])
     if _is_list_of_sequences(X):
@@ -252,7 +252,7 @@ def _values_of(X: Any, name: str) -> tuple[Any, Any]:
                 "pass one column, X[:, j], or a list of sequences, list(X)" if values.ndim == 2 else "pass 1-D data"
             )
             raise ValueError(
-                f"{name} has shape {values.shape}; a Markov chain models one symbol a step: {advice}"
+                f"{name} has shape {values.shape}; a sequence of symbols has one a step: {advice}"
                 if values.ndim
                 else f"{name} is the single value {X!r:.40}, expected a sequence of symbols"
             )

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from statespace.foundations.probability import generator
 from statespace.foundations.stochastic_matrix import check_law, check_stochastic_matrix
-from statespace.foundations.validation import check_integer, check_lengths
+from statespace.foundations.validation import check_integer, check_lengths, check_sample_weight
 from statespace.hmm import recursions
 from statespace.hmm.extended_range import backward_messages
 from statespace.hmm.frames import Frames
@@ -51,9 +51,9 @@ class ForwardBackward(NamedTuple):
     posteriors: Any
     """gamma_t(k) = p(z_t = k | x_1..x_T), shape (n_samples, n_components)."""
     transitions: Floats
-    """sum_t p(z_t = i, z_{t+1} = j | x_1..x_T), over all sequences, shape (n_components, n_components)."""
+    """sum_s w_s sum_t p(z_t = i, z_{t+1} = j | x_1..x_T), over all sequences, shape (n_components, n_components)."""
     start: Floats
-    """gamma_1(k), summed over all sequences, shape (n_components,)."""
+    """sum_s w_s gamma_1(k), over all sequences, shape (n_components,)."""
     log_likelihood: Any
     """log p(x_1..x_T), a float; of several sequences, shape (n_sequences,)."""
 
@@ -142,7 +142,12 @@ def backward(transmat: ArrayLike, log_likelihood: Any, lengths: Any = None) -> B
 
 
 def forward_backward(
-    startprob: ArrayLike, transmat: ArrayLike, log_likelihood: Any, lengths: Any = None
+    startprob: ArrayLike,
+    transmat: ArrayLike,
+    log_likelihood: Any,
+    lengths: Any = None,
+    *,
+    sample_weight: Any = None,
 ) -> ForwardBackward:
     """Smooth: what all observations say of the state, and the expected number of each transition.
 
@@ -154,16 +159,19 @@ def forward_backward(
     ----------
     startprob, transmat, log_likelihood, lengths
         As in `forward`.
+    sample_weight : (n_sequences,), optional
+        What each sequence counts in the sums, `transitions` and `start`; its posteriors and log-likelihood are its own.
 
     Returns
     -------
     ForwardBackward
-        Posteriors of an impossible sequence are NaN, and so are then the sums, `transitions` and `start`.
+        Posteriors of an impossible sequence are NaN, and so are then, if it counts, the sums, `transitions` and
+        `start`.
 
     Raises
     ------
     TypeError, ValueError
-        As in `forward`.
+        As in `forward`, and if weights are negative, or not one for each sequence.
 
     References
     ----------
@@ -171,16 +179,19 @@ def forward_backward(
 
     """
     case = _read(startprob, transmat, log_likelihood, lengths)
-    weights = np.ones(len(case.offsets) - 1)
-    found = recursions.expectations(*case.model, case.frames, case.offsets, weights)
+    weights = check_sample_weight(sample_weight, len(case.offsets) - 1)
+    counted = np.ones(len(case.offsets) - 1) if weights is None else weights
+    found = recursions.expectations(*case.model, case.frames, case.offsets, counted)
+    posteriors = found.posteriors
+    if weights is not None:  # those are times the weights, which may be 0
+        posteriors = recursions.smooth_states(*case.model, case.frames, case.offsets).posteriors
     impossible = np.isneginf(found.log_likelihood)
     if impossible.any():
-        found.posteriors[np.repeat(impossible, np.diff(case.offsets))] = np.nan
-        found.transitions[:] = np.nan
-        found.start[:] = np.nan
-    return ForwardBackward(
-        case.split(found.posteriors), found.transitions, found.start, case.total(found.log_likelihood)
-    )
+        posteriors[np.repeat(impossible, np.diff(case.offsets))] = np.nan
+        if (counted[impossible] > 0).any():
+            found.transitions[:] = np.nan
+            found.start[:] = np.nan
+    return ForwardBackward(case.split(posteriors), found.transitions, found.start, case.total(found.log_likelihood))
 
 
 def viterbi(startprob: ArrayLike, transmat: ArrayLike, log_likelihood: Any, lengths: Any = None) -> Viterbi:

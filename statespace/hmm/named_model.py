@@ -195,6 +195,7 @@ class NamedHMM(HMM):
         return (drawn[:, None] if drawn.ndim == 1 else drawn), states
 
     def _law(self) -> Law:
+        check_choice("implementation", self.implementation, ("log", "scaling"))
         for name in ("startprob_", "transmat_"):
             if hasattr(self, name):
                 setattr(self, name, made_exact(getattr(self, name)))  # lists by hand become arrays

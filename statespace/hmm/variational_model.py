@@ -262,6 +262,7 @@ class VariationalHMM(HMM, ABC):
         self._keep_emission(belief.emission)
 
     def _law(self) -> Law:
+        check_choice("implementation", self.implementation, ("log", "scaling"))
         belief = self._belief()
         return Law(belief.startprob.mean()[0], belief.transmat.mean(), belief.emission.point_estimate())
 
@@ -290,10 +291,11 @@ class VariationalHMM(HMM, ABC):
             law = check_law(f"{name}_", value, shape[0])
         else:
             law = check_stochastic_matrix(f"{name}_", value, shape=shape)
-        before = vars(self).get(f"{name}_posterior_")
+        before, prior = (vars(self).get(f"{name}_{part}_") for part in ("posterior", "prior"))
+        if prior is not None and np.shape(prior) != law.shape:
+            raise ValueError(f"{name}_ has shape {law.shape}, expected {np.shape(prior)}, that of {name}_prior_")
         count = 1.0 if before is None else np.sum(before, axis=-1, keepdims=True)
         setattr(self, f"{name}_posterior_", law * count)
-        prior = vars(self).get(f"{name}_prior_")
         if prior is not None:
             setattr(self, f"{name}_prior_", np.where(law > 0, prior, 0.0))
 

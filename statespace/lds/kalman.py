@@ -19,8 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from statespace.foundations.kernel import kernel
-from statespace.lds.dynamics import Dynamics, move_cov, move_mean
+from statespace.foundations.kernel import kernel, kernel_part
+from statespace.lds.dynamics import Dynamics
+from statespace.lds.steady import SMALL_NUMBERS, SMALL_STATES, closed_form, steady_numbers, steady_small
 from statespace.protocols import Floats, Ints
 
 SKIPPED, ORDINARY, DIFFUSE = 0, 1, 2
@@ -69,7 +70,7 @@ class Rows(NamedTuple):
     n_seen: Ints
 
 
-@kernel
+@kernel_part
 def take_number(
     x: float, z: Floats, h: float, reach: Floats, a: Floats, P: Floats, gain: Floats
 ) -> tuple[int, float, float, float, bool]:
@@ -114,27 +115,22 @@ def take_number(
     return ORDINARY, v, F, -0.5 * (LOG_2PI + math.log(F) + v * v / F), _LOST * before > F
 
 
-@kernel
-def change_of(P: Floats, moved: Floats) -> float:
-    """The largest change, relative to the deviations that belong to it; inf where a variance was or has become 0."""
-    m = P.shape[0]
+@kernel_part
+def change_of(P: Floats, g: int, other: int) -> float:
+    """The largest change from P[g] to P[other], relative to the deviations; inf where a variance was or became 0."""
+    m = P.shape[1]
     largest = 0.0
     for i in range(m):
-        change = abs(moved[i, i] - P[i, i])
+        change = abs(P[other, i, i] - P[g, i, i])
         if change > 0.0:
-            if not P[i, i] > 0.0:
-                return np.inf
-            largest = max(largest, change / P[i, i])
-    if largest > 1e-12:
-        return largest
-    for i in range(m):
-        for j in range(i):
-            change = abs(moved[i, j] - P[i, j])
-            scale = P[i, i] * P[j, j]
-            if change > 0.0:
-                if not scale > 0.0:
-                    return np.inf
-                largest = max(largest, change / math.sqrt(scale))
+            largest = max(largest, change / P[g, i, i] if P[g, i, i] > 0.0 else np.inf)
+    if largest <= 1e-12:
+        for i in range(m):
+            for j in range(i):
+                change = abs(P[other, i, j] - P[g, i, j])
+                if change > 0.0:
+                    scale = P[g, i, i] * P[g, j, j]
+                    largest = max(largest, change / math.sqrt(scale) if scale > 0.0 else np.inf)
     return largest
 
 
@@ -144,94 +140,201 @@ def filter_steps(
 ) -> tuple[float, int, int, bool, int]:
     """Filter the steps first..last-1 from what tables.a[first] and tables.P[g] hold.
 
-    work : (m + 2, m). Returns the log-likelihood, the row of P after the last step, the first steady step (n: never),
+    work : (m + 4, m). Returns the log-likelihood, the row of P after the last step, the first steady step (n: never),
     whether digits were lost, and how many rows of the tables were filled.
     """
-    m, p = d.row_start.shape[0] - 1, rows.variances.shape[1]
-    reach, earlier, product = work[m], work[m + 1], work[:m]
-    total, lost, steady_from, n = 0.0, False, rows.x.shape[0], rows.x.shape[0]
-    steady, constant_log, top = False, 0.0, g
-    f_before, change_before = -1, np.inf
-    frozen_frame = -1
-    for i in range(m):
-        earlier[i] = tables.P[g, i, i]
-    for t in range(first, last):
-        now, after = (t, t + 1) if keep else (t & 1, (t + 1) & 1)
-        here = t if keep else 0
-        f = rows.frame[t]
-        q = rows.n_seen[f]
-        a, af = tables.a[now], tables.af[here]
-        for j in range(m):
-            af[j] = a[j]
+    # Fields are taken out of their tuples once: each time would count references
+    x, frame, design, variances, n_seen = rows.x, rows.frame, rows.design, rows.variances, rows.n_seen
+    row_start, column, value, intercept, noise = d.row_start, d.column, d.value, d.intercept, d.noise
+    all_a, all_af, all_v, steps, place = tables.a, tables.af, tables.v, tables.steps, tables.place
+    all_P, all_Pf, gains, all_F, kinds = tables.P, tables.Pf, tables.k, tables.F, tables.kind
+    m, p, n = row_start.shape[0] - 1, variances.shape[1], x.shape[0]
+    reach, earlier, a, M, P = work[m], work[m + 1], work[m + 2], work[m + 3], work[:m]
+    W, closed, precisions = np.empty((m, m)), np.empty((9, 4)), np.zeros(2)
+    timed_T, timed_c, timed_V = int(value.shape[0] > 1), int(intercept.shape[0] > 1), int(noise.shape[0] > 1)
+    total, product, squares, count = 0.0, 1.0, 0.0, 0
+    lost, steady, steady_from, top = False, False, n, g
+    f_before, change_before, frozen_frame, step_log = -1, np.inf, -1, 0.0
+    for j in range(m):
+        a[j] = all_a[first if keep else first & 1, j]
+        earlier[j] = all_P[g, j, j]
+    t = first
+    while t < last:
+        f = frame[t]
+        q = n_seen[f]
+        # Steady: gains are known
         if steady and f == frozen_frame:
-            # Gains are known
-            quadratic = 0.0
-            for i in range(q):
-                if tables.kind[g, i] == SKIPPED:
-                    continue
-                z, k = rows.design[f, i], tables.k[g, i]
-                v = rows.x[t, i]
-                for j in range(m):
-                    v -= z[j] * af[j]
-                for j in range(m):
-                    af[j] += k[j] * v
-                quadratic += v * v / tables.F[g, i]
+            if m <= SMALL_STATES and q <= SMALL_NUMBERS:
+                until = t + 1
+                while until < last and frame[until] == f:
+                    until += 1
+                closed_form(design[f], gains[g], kinds[g], q, row_start, column, value[0], closed)
+                for i in range(q):
+                    precisions[i] = 1.0 / all_F[g, i] if kinds[g, i] != SKIPPED else 0.0
+                squares += steady_small(t, until, x, q, closed, intercept, precisions, keep, all_a, a)
+                total += (until - t) * step_log
                 if keep:
-                    tables.v[t, i] = v
-            step = constant_log - 0.5 * quadratic
-            total += step
+                    steady_numbers(
+                        t, until, x, q, design[f], gains[g], all_F[g], kinds[g], step_log, all_a, all_af, all_v, steps
+                    )
+                    place[t:until] = g
+                t = until
+                continue
+            c = timed_c * t
+            square = 0.0
             if keep:
-                tables.steps[t] = step
-                tables.place[t] = g
-            move_mean(t, d, af, tables.a[after])
+                place[t] = g
+                for j in range(m):
+                    all_a[t, j] = a[j]
+            for i in range(q):
+                if kinds[g, i] == SKIPPED:
+                    continue
+                v = x[t, i]
+                for j in range(m):
+                    v -= design[f, i, j] * a[j]
+                for j in range(m):
+                    a[j] += gains[g, i, j] * v
+                square += v * v / all_F[g, i]
+                if keep:
+                    all_v[t, i] = v
+            if keep:
+                steps[t] = step_log - 0.5 * square
+                for j in range(m):
+                    all_af[t, j] = a[j]
+            total += step_log
+            squares += square
+            for i in range(m):
+                moved = intercept[c, i]
+                for e in range(row_start[i], row_start[i + 1]):
+                    moved += value[0, e] * a[column[e]]
+                M[i] = moved
+            for j in range(m):
+                a[j] = M[j]
+            t += 1
             continue
         if steady:
-            # The pattern of what is observed changes: P moves again, in a row of its own
-            steady = False
-            f_before, change_before = -1, np.inf
+            # What is observed changes: P moves again, in a row of its own
+            steady, f_before, change_before = False, -1, np.inf
             fresh = top + 1 if keep else 1 - g
-            tables.P[fresh, :, :] = tables.P[g]
+            for i in range(m):
+                for j in range(m):
+                    all_P[fresh, i, j] = all_P[g, i, j]
             g = fresh
         top = max(top, g)
-        P, Pf = tables.P[g], tables.Pf[g]
         for i in range(m):
-            reach[i] = max(earlier[i], P[i, i])
-            earlier[i] = P[i, i]
+            variance = all_P[g, i, i]
+            reach[i] = max(earlier[i], variance)
+            earlier[i] = variance
             for j in range(m):
-                Pf[i, j] = P[i, j]
-        step, logs = 0.0, 0.0
-        for i in range(q):
-            kind, v, F, gained, bad = take_number(
-                rows.x[t, i], rows.design[f, i], rows.variances[f, i], reach, af, Pf, tables.k[g, i]
-            )
-            tables.kind[g, i] = kind
-            tables.F[g, i] = F
-            lost = lost or bad
-            step += gained
-            if kind == ORDINARY:
-                logs += math.log(F) + LOG_2PI
-            if keep:
-                tables.v[t, i] = v
-        for i in range(q, p):
-            tables.kind[g, i] = SKIPPED
-            tables.F[g, i] = 0.0
-        total += step
+                P[i, j] = all_P[g, i, j]
         if keep:
-            tables.steps[t] = step
-            tables.place[t] = g
+            place[t] = g
+            for j in range(m):
+                all_a[t, j] = a[j]
+        # The numbers of the step
+        step_product, step_logs, square, taken, impossible = 1.0, 0.0, 0.0, 0, False
+        for i in range(q):
+            v, F, before, used, size = x[t, i], variances[f, i], 0.0, 0.0, abs(x[t, i])
+            for j in range(m):
+                M[j] = 0.0
+            for i_state in range(m):
+                z = design[f, i, i_state]
+                if z != 0.0:
+                    used += 1.0
+                    v -= z * a[i_state]
+                    size += abs(z * a[i_state])
+                    before += z * z * reach[i_state]
+                    for j in range(m):
+                        M[j] += z * P[i_state, j]
+            before = used * before + F
+            for j in range(m):
+                F += design[f, i, j] * M[j]
+            if keep:
+                all_v[t, i] = v
+            lost = lost or F < _LOST * before
+            if F <= _ROUNDING * before:
+                kinds[g, i], all_F[g, i] = SKIPPED, 0.0
+                for j in range(m):
+                    gains[g, i, j] = 0.0
+                impossible = impossible or abs(v) > CONTRADICTION * size
+                continue
+            precision = 1.0 / F
+            root = math.sqrt(precision)
+            for j in range(m):
+                gains[g, i, j] = M[j] * precision
+                a[j] += M[j] * (precision * v)
+                M[j] *= root
+            for i_state in range(m):
+                factor = M[i_state]
+                for j in range(m):
+                    P[i_state, j] -= factor * M[j]
+            kinds[g, i], all_F[g, i] = ORDINARY, F
+            square += v * v * precision
+            taken += 1
+            step_product *= F
+            if not 1e-100 < step_product < 1e100:
+                step_logs += math.log(step_product)
+                step_product = 1.0
+        for i in range(q, p):
+            kinds[g, i], all_F[g, i] = SKIPPED, 0.0
+        if keep or freeze:
+            step_log = -0.5 * (step_logs + math.log(step_product) + taken * LOG_2PI)
+            total += step_log
+        else:
+            total -= 0.5 * (step_logs + taken * LOG_2PI)
+            product *= step_product
+            if not 1e-100 < product < 1e100:
+                total -= 0.5 * math.log(product)
+                product = 1.0
+        squares += square
+        if impossible:
+            squares = np.inf
         following = top + 1 if keep else 1 - g
-        move_mean(t, d, af, tables.a[after])
-        move_cov(t, d, Pf, product, tables.P[following])
+        if keep:
+            steps[t] = -np.inf if impossible else step_log - 0.5 * square
+            for i in range(m):
+                all_af[t, i] = a[i]
+                for j in range(m):
+                    all_Pf[g, i, j] = P[i, j]
+        # The next step
+        T, c, V = timed_T * t, timed_c * t, timed_V * t
+        for i in range(m):
+            moved = intercept[c, i]
+            for j in range(m):
+                W[i, j] = 0.0
+            for e in range(row_start[i], row_start[i + 1]):
+                factor, i_state = value[T, e], column[e]
+                moved += factor * a[i_state]
+                for j in range(m):
+                    W[i, j] += factor * P[i_state, j]
+            M[i] = moved
+        for i in range(m):
+            a[i] = M[i]
+            for j in range(i):
+                W[i, j], W[j, i] = W[j, i], W[i, j]
+        for i in range(m):
+            for j in range(i + 1):
+                all_P[following, i, j] = noise[V, i, j]
+            for e in range(row_start[i], row_start[i + 1]):
+                factor, i_state = value[T, e], column[e]
+                for j in range(i + 1):
+                    all_P[following, i, j] += factor * W[i_state, j]
+        for i in range(m):
+            for j in range(i):
+                all_P[following, j, i] = all_P[following, i, j]
         if freeze:
             if f == f_before:
-                change = change_of(P, tables.P[following])
+                change = change_of(all_P, g, following)
                 rate = change / change_before if change < change_before else 1.0
                 if change <= _STILL or (change <= 1e-12 and rate < 1.0 and change * rate / (1.0 - rate) <= _STEADY):
-                    steady, frozen_frame, constant_log = True, f, -0.5 * logs
+                    steady, frozen_frame, following = True, f, g
                     if steady_from == n:
                         steady_from = t + 1
-                    following = g
                 change_before = change
             f_before = f
         g = following
+        t += 1
+    for j in range(m):
+        all_a[last if keep else last & 1, j] = a[j]
+    total -= 0.5 * (math.log(product) + squares)
     return total, g, steady_from, lost, max(top, g) + 1

@@ -345,6 +345,19 @@ def test_coordinates_never_lead_below_the_floor():
         assert (np.einsum("kii->ki", emission.cov()) >= floor * (1 - 1e-12)).all()
 
 
+@pytest.mark.parametrize("kind", ["full", "tied"])
+def test_narrow_matrices_set_by_hand_beside_a_far_prior_are_widened(kind):
+    X = np.random.default_rng(0).normal(size=(7, 2)) + 1e6
+    emission = GaussianEmission(kind, means_prior=0.4, means_weight=0.7, covars_prior=0.5, covars_weight=3.5)
+    emission.means, emission.covars = np.array([[1e6, 1e6]]), np.eye(2) if kind == "tied" else np.eye(2)[None]
+    emission.initialize(X, 1, np.random.default_rng(1))
+    history = []
+    for _ in range(8):
+        history.append(emission.log_likelihood(X).sum() + emission.log_prior())
+        emission.m_step(X, np.ones((7, 1)))
+    assert (np.diff(history) >= -1e-8 * np.abs(history[1:])).all()
+
+
 # Units and starts
 
 

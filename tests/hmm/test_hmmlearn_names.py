@@ -632,3 +632,54 @@ def test_held_values_that_are_set_are_the_ones_that_are_held(caplog):
 def test_a_prior_of_the_means_cannot_weigh_less_than_nothing():
     with pytest.raises(ValueError, match="means_weight is -1, expected numbers of at least 0"):
         hmm.GaussianHMM(2, means_weight=-1).fit(np.arange(9.0)[:, None])
+
+
+# What a script may set by hand
+
+
+def test_no_sample_has_the_columns_of_a_sample():
+    rng = np.random.default_rng(0)
+    for name in ALL:
+        model = a_model(name, rng)
+        assert model.sample(0)[0].shape == (0, model.sample(3, random_state=0)[0].shape[1])
+
+
+@pytest.mark.filterwarnings("ignore::statespace.hmm.ConvergenceWarning")
+@pytest.mark.parametrize(("name", "attribute"), [("PoissonHMM", "lambdas_"), ("BernoulliHMM", "probs_")])
+def test_one_number_a_state_is_one_feature(name, attribute):
+    x = np.array([0, 1, 1, 0, 1, 1, 0])
+    models = []
+    for value in (np.array([0.2, 0.7]), np.array([[0.2], [0.7]])):
+        model = getattr(hmm, name)(2, init_params="st", random_state=0, n_iter=3)
+        setattr(model, attribute, value)
+        models.append(model.fit(x))
+    np.testing.assert_array_equal(getattr(models[0], attribute), getattr(models[1], attribute))
+    setattr(models[0], attribute, np.array([0.2, 0.7]))
+    with pytest.raises(ValueError, match="2 columns"):
+        models[0].fit(np.ones((4, 2), int))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("name", "priors"),
+    [
+        ("GaussianHMM", {"covars_prior": -1.0}),
+        ("GaussianHMM", {"means_prior": [0.0, 1.0, 2.0]}),
+        ("GMMHMM", {"covars_prior": -5.0, "covars_weight": -1.0}),
+        ("GMMHMM", {"covars_weight": -9.0}),
+        ("GMMHMM", {"means_prior": [0.0, 1.0, 2.0]}),
+    ],
+)
+def test_priors_that_are_none_are_refused(name, priors, kind):
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    model = getattr(hmm, name)(2, covariance_type=kind, random_state=0, **priors)
+    with pytest.raises(ValueError, match="|".join(priors)):
+        model.fit(X)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_implementation_that_does_not_exist_is_refused_on_use(name):
+    model = a_model(name, np.random.default_rng(0))
+    model.implementation = "magic"
+    with pytest.raises(ValueError, match="implementation"):
+        model.sample(3)

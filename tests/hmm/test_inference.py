@@ -76,6 +76,33 @@ def test_both_directions_meet_in_the_posterior(model):
     np.testing.assert_allclose((totals + future.log_scale)[seen], past.log_likelihood, rtol=1e-12, atol=1e-12)
 
 
+@settings(max_examples=30)
+@given(st.lists(models(), min_size=1, max_size=3), st.integers(0, 2**32 - 1))
+def test_weights_multiply_what_a_sequence_adds_to_the_sums(parts, seed):
+    """Posteriors and log-likelihoods are those of each sequence alone."""
+    startprob, transmat, _ = parts[0]
+    K = len(startprob)
+    transmat = transmat if transmat.ndim == 2 else np.full((K, K), 1 / K)
+    tables = [table for _, _, table in parts if table.shape[1] == K]
+    weights = np.random.default_rng(seed).choice([0.0, 0.5, 1.0, 3.0], size=len(tables))
+    weights[0] = 2.0
+    alone = [forward_backward(startprob, transmat, table) for table in tables]
+    found = forward_backward(startprob, transmat, tables, sample_weight=weights)
+    for one, posteriors, total in zip(alone, found.posteriors, found.log_likelihood, strict=True):
+        np.testing.assert_allclose(posteriors, one.posteriors, atol=1e-13)
+        assert total == pytest.approx(one.log_likelihood, rel=1e-13)
+    counted = [(w, one) for w, one in zip(weights, alone, strict=True) if w > 0]
+    np.testing.assert_allclose(found.transitions, sum(w * one.transitions for w, one in counted), atol=1e-12)
+    np.testing.assert_allclose(found.start, sum(w * one.start for w, one in counted), atol=1e-12)
+
+
+def test_weights_are_one_for_each_sequence():
+    with pytest.raises(ValueError, match="one weight for each sequence"):
+        forward_backward(PI, A, TABLE, sample_weight=[1.0, 2.0])
+    with pytest.raises(ValueError, match="at least 0"):
+        forward_backward(PI, A, TABLE, sample_weight=[-1.0])
+
+
 def test_a_known_example_comes_out():
     assert np.exp(forward(PI, A, TABLE).log_likelihood) == pytest.approx(0.033612, rel=1e-12)
     best = viterbi(PI, A, TABLE)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import warnings
 
 import numpy as np
@@ -20,7 +21,11 @@ from statespace.hmm import (
 )
 
 KINDS = ("spherical", "diag", "full", "tied")
-FAMILIES = ("categorical", "poisson", "bernoulli", "multinomial", *KINDS, *(f"mixture {kind}" for kind in KINDS))
+OF_VECTORS = {"gaussian": KINDS, "mixture": tuple(f"mixture {kind}" for kind in KINDS)}
+OTHERS = ("categorical", "poisson", "bernoulli", "multinomial")
+FAMILIES = (*OTHERS, *KINDS, *OF_VECTORS["mixture"])
+EXAMPLES = int(os.environ.get("MONOTONE_EXAMPLES", "1000"))
+"""Random models of each family; MONOTONE_EXAMPLES=20000 hunts for longer."""
 DATA = ("plain", "duplicated", "constant", "gaps", "partly", "huge", "tiny", "outlier", "offset", "two values")
 PRIORS = {
     "poisson": {"lambdas_prior": 1.5, "lambdas_weight": 0.3},
@@ -87,6 +92,38 @@ def new_data(family, data, n, rng):
     return x
 
 
+def set_parameters(emission, family, K, x, rng):
+    """Set an emission's parameters at random, without a look at what the data would suggest."""
+    if family in ("categorical", "multinomial"):
+        n_symbols = 4 if family == "categorical" else x.shape[1]
+        rows = rng.dirichlet(np.full(n_symbols, rng.choice([0.1, 1.0])), size=K) + 1e-9
+        emission.emissionprob = rows / rows.sum(axis=1, keepdims=True)
+    elif family == "poisson":
+        emission.lambdas = rng.gamma(0.7, 4.0, size=(K, 2)) + 1e-9
+    elif family == "bernoulli":
+        emission.probs = rng.beta(0.4, 0.4, size=(K, 2)).clip(1e-9, 1 - 1e-9)
+    else:
+        mixture = family.startswith("mixture")
+        kind = family.split()[-1]
+        leading = (K, 2) if mixture else (K,)
+        where = np.where(np.isnan(x), 0.0, x)
+        centre, size = where.mean(axis=0), where.std(axis=0)
+        size = np.where(size > 1e-9 * np.abs(centre), size, np.where(centre != 0, np.abs(centre), 1.0))
+        size = size * rng.choice([0.03, 1.0, 10.0])
+        roots = size[:, None] * rng.normal(size=(*(leading[:-1] if kind == "tied" else leading), 2, 2))
+        matrices = roots @ roots.swapaxes(-1, -2) + 0.01 * np.diag(size**2)
+        emission.means = centre + size * rng.normal(size=(*leading, 2))
+        emission.covars = {
+            "full": matrices,
+            "tied": matrices,
+            "diag": np.einsum("...ii->...i", matrices),
+            "spherical": matrices[..., 0, 0],
+        }[kind]
+        if mixture:
+            emission.weights = rng.dirichlet([0.5, 0.5], size=K).clip(1e-9)
+            emission.weights /= emission.weights.sum(axis=1, keepdims=True)
+
+
 def new_problem(family, K, n, data, with_priors, seed):
     """A model with starting values, masks and zeros drawn at random, and what to fit it to."""
     rng = np.random.default_rng(seed)
@@ -96,25 +133,28 @@ def new_problem(family, K, n, data, with_priors, seed):
     if K > 1 and rng.random() < 0.3:  # left-right, whose last state is never left
         transmat = np.triu(transmat)
     transmat /= transmat.sum(axis=1, keepdims=True)
-    start = "free" if rng.random() < 0.6 or (np.tril(transmat, -1) == 0).all() else "stationary"
+    start = "free" if rng.random() < 0.8 or (np.tril(transmat, -1) == 0).all() else "stationary"
     init = {"transmat": transmat} if rng.random() < 0.7 else {}
     fixed = {}
     if rng.random() < 0.3:
         fixed["transmat"] = rng.random((K, K)) < 0.3
     if rng.random() < 0.2 and start == "free":
         fixed["startprob"] = rng.random(K) < 0.4
+    emission = new_emission(family, with_priors)
+    if rng.random() < 0.85:
+        set_parameters(emission, family, K, x, rng)
     prior = 1.0 + with_priors * rng.random()
-    method = "lbfgs" if rng.random() < 0.15 else "em"
+    method = "lbfgs" if rng.random() < 0.1 else "em"
     model = HMM(
         K,
-        new_emission(family, with_priors),
+        emission,
         start=start,
         init=init,
         fixed=fixed,
         startprob_prior=prior,
         transmat_prior=prior,
         method=method,
-        n_iter=int(rng.integers(3, 12)),
+        n_iter=int(rng.integers(2, 9)),
         tol=-math.inf,
         random_state=seed,
     )
@@ -152,17 +192,20 @@ def check_fit(model, x, lengths, weights, states):
     np.testing.assert_allclose(posteriors.sum(axis=1), 1.0, rtol=1e-10)
 
 
-@settings(max_examples=1000, suppress_health_check=list(HealthCheck))
-@given(
-    st.sampled_from(FAMILIES),
-    st.integers(1, 5),
-    st.integers(1, 12),
-    st.sampled_from(DATA),
-    st.booleans(),
-    st.integers(0, 2**32 - 1),
-)
-def test_no_fit_falls_becomes_nan_or_loses_a_row(family, K, n, data, with_priors, seed):
-    check_fit(*new_problem(family, K, n, data, with_priors, seed))
+@pytest.mark.parametrize("family", [*OTHERS, *OF_VECTORS])
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_no_fit_falls_becomes_nan_or_loses_a_row(family, data):
+    check_fit(
+        *new_problem(
+            data.draw(st.sampled_from(OF_VECTORS.get(family, (family,)))),
+            data.draw(st.integers(1, 5), "states"),
+            data.draw(st.integers(1, 12), "observations"),
+            data.draw(st.sampled_from(DATA)),
+            data.draw(st.booleans(), "priors"),
+            data.draw(st.integers(0, 2**32 - 1), "seed"),
+        )
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -82,6 +82,24 @@ def test_units_do_not_matter(emission):
         assert moved == pytest.approx(score - len(x) * np.log(c), rel=1e-14 if exact else 1e-9)
 
 
+@pytest.mark.parametrize("flaw", ["constant", "constant with gaps", "whole numbers", "signs"])
+@pytest.mark.parametrize("emission", [GaussianEmission(), GaussianEmission("full"), GaussianMixtureEmission(2)])
+def test_rounding_in_other_units_does_not_decide_where_a_fit_begins(emission, flaw):
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(80, 2)) * rng.choice([1.0, 2.2], size=(80, 1)) + rng.choice([0.0, 3.0], size=(80, 1))
+        if flaw.startswith("constant"):
+            x[:, 0] = x[0, 0]
+        else:
+            x = np.round(x) + 100 if flaw == "whole numbers" else np.sign(x)
+        if flaw.endswith("gaps"):
+            x[rng.random(x.shape) < 0.2] = np.nan
+        n, start = np.sum(~np.isnan(x)), {}
+        for c in (1.0, 0.01, 3.7, 1e5):
+            start[c] = HMM(3, emission, n_iter=1, random_state=seed).fit(c * x).monitor_.history[0] + n * np.log(c)
+        np.testing.assert_allclose(list(start.values()), start[1.0], rtol=1e-9, atol=1e-6)
+
+
 def test_what_is_given_by_hand_is_neither_tried_nor_replaced(monkeypatch):
     x, _ = regimes(np.random.default_rng(4), 100, [0.5, 2.0])
     calls = []

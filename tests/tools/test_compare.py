@@ -457,7 +457,7 @@ def test_bad_test_data_are_named(test, error, message):
         ([0, -1, 1], ValueError, r"X\[1\] is -1: symbols are whole numbers from 0"),
         ([0, np.inf, 1], ValueError, r"X\[1\] is inf: symbols are whole numbers"),
         ([None, None, 1], ValueError, "X has no observation"),
-        (np.zeros((4, 2), int), ValueError, r"X has shape \(3, 2\); a Markov chain models one symbol a step"),
+        (np.zeros((4, 2), int), ValueError, r"X has shape \(3, 2\); a sequence of symbols has one a step"),
     ],
 )
 def test_bad_data_are_named(X, error, message):

@@ -12,7 +12,7 @@ import numpy as np
 
 from statespace.foundations.observations import Observations
 from statespace.foundations.predictive import PredictiveLaw
-from statespace.hmm.emissions.counts import mass_and_sums, read_counts, seen_and_filled
+from statespace.hmm.emissions.counts import known_width, mass_and_sums, read_counts, seen_and_filled
 from statespace.hmm.emissions.emission import ByValue, archived, check_masks, from_archived, reordered_masks
 from statespace.hmm.emissions.start_values import cluster_means
 from statespace.protocols import Array, Floats, Ints
@@ -83,7 +83,7 @@ class BernoulliEmission(ByValue):
 
     def read(self, X: Any, lengths: Any) -> Observations:
         """Zeros and ones, (n_samples, n_features), NaN where missing; truth values count as those."""
-        found = read_counts(X, lengths, None if self.probs is None else np.shape(self.probs)[-1], largest=1)
+        found = read_counts(X, lengths, known_width(self.probs), largest=1)
         if self.symbols is None:
             self.symbols = np.array([False, True]) if _are_truths(X) else np.array([0, 1])
         return found

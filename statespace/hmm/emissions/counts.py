@@ -51,3 +51,9 @@ def mass_and_sums(X: Array, posteriors: Floats) -> tuple[Floats, Floats]:
     else:
         mass = posteriors.T @ seen
     return mass, posteriors.T @ filled
+
+
+def known_width(parameter: Any) -> int | None:
+    """How many features a parameter, one a state and feature, has; (n_components,) is one feature; None: not known."""
+    shape = () if parameter is None else np.shape(parameter)
+    return None if not shape else 1 if len(shape) == 1 else int(shape[1])

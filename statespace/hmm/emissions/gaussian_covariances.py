@@ -33,6 +33,7 @@ COVARIANCE_TYPES = ("spherical", "diag", "full", "tied")
 RELATIVE_FLOOR = 1e-6  # of each feature's variance: no state of real data is so narrow, rounding is far below
 _LEAST_FLOOR = 1e-13  # of each feature's variance: below it the factors of a matrix would be rounding errors
 _BESIDE_PRIOR = 1e-7  # of the squared distance of a prior from the data
+_TORN = 50.0  # nats an observation and feature: more than any narrower matrix gains on them
 _EMPTY = 1e-10  # of all mass: a Gaussian with less has seen nothing to speak of
 _BLOCK = 1 << 16
 _NEAR = 100.0  # variances: the square of the distance from the mean, from where sums of squares keep their digits
@@ -53,6 +54,22 @@ class ConjugatePrior(NamedTuple):
 
 
 NO_PRIOR = ConjugatePrior(*[np.zeros(())] * 4)
+
+
+def check_prior(prior: ConjugatePrior, what: str) -> None:
+    """Refuse, under the name `what`, a prior that draws covariances below 0: its density has no maximum."""
+    if not np.isfinite(prior.scatter).all() or not np.isfinite(prior.counts).all():
+        raise ValueError(f"{what}: the prior of covariances is not finite")
+    least, size = prior.scatter.min(), np.abs(prior.scatter).max()
+    if prior.scatter.ndim == 3:
+        if np.abs(prior.scatter - prior.scatter.transpose(0, 2, 1)).max() > 1e-8 * size:
+            raise ValueError(f"{what}: the scale of the prior of covariances is not symmetric")
+        least = np.linalg.eigvalsh(prior.scatter).min()
+    if least < -1e-10 * size or prior.counts.min() < -1e-10:
+        raise ValueError(
+            f"{what}: the prior of covariances counts {prior.counts.min():.4g} observations of scale {least:.4g}, "
+            "expected at least 0, which is none"
+        )
 
 
 def is_diagonal(kind: str) -> bool:
@@ -301,9 +318,19 @@ def maximum(
     least = floor_now(covars, kind, floor)
     if is_diagonal(kind):
         return means + shift, np.where(known, np.maximum(share, least), covars)
+    if np.any(prior.mean_weight):
+        least[_torn(means, covars, kind, prior, counts)] = floor
     found = covars.copy()
     found[known] = raise_to_floor(share[known], least[known])
     return means + shift, found
+
+
+def _torn(means: Floats, covars: Floats, kind: str, prior: ConjugatePrior, counts: Floats) -> Array:
+    """Which present matrices are so narrow beside the distance of a prior that those of the floor are far likelier."""
+    away = means - prior.location
+    solved = np.linalg.solve(expand(covars, kind, *means.shape), away[:, :, None])[:, :, 0]
+    pull = _by_group(prior.mean_weight * (away * solved).sum(axis=1), len(covars))
+    return np.asarray(pull > _TORN * means.shape[1] * counts)
 
 
 def _without_held(shift: Floats, held: Array, covariances: Floats | None) -> Floats:

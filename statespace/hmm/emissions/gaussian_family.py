@@ -37,7 +37,10 @@ class GaussianFamily(ByValue):
     fixed: dict[str, Any]
     data_variance: Floats | None
     data_mean: Floats | None
+    means_prior: Any
     means_weight: Any
+    covars_prior: Any
+    covars_weight: Any
 
     def _sharing(self) -> int:
         """How many Gaussians share a tied matrix."""
@@ -201,7 +204,13 @@ class GaussianFamily(ByValue):
         self.means, self.covars = means, covars
         if self.fixed:
             self._held()
-        self._prior()
+        if np.ndim(self.means_prior):
+            self._broadcast("means_prior", means.shape, len(leading))
+        prior = self._prior()
+        if prior is not None:
+            gaussians.check_prior(
+                prior, f"covars_prior={self.covars_prior!r:.60}, covars_weight={self.covars_weight!r:.60}"
+            )
 
     def _broadcast(self, name: str, shape: tuple[int, ...], leading: int, eye: bool = False) -> Array:
         """A prior's parameter as an array: a number, one for each Gaussian (the first axes), or one for each entry."""

@@ -160,7 +160,7 @@ class MultinomialEmission(ProbabilityTable):
                 f"n_trials is {self.n_trials!r:.60}: to draw, give the one total that every row shall have"
             )
         drawn = rng.multinomial(self.total, self.emissionprob[states])
-        return np.asarray(drawn, dtype=np.int64).reshape(len(states), -1)
+        return np.asarray(drawn, dtype=np.int64).reshape(len(states), self.emissionprob.shape[1])
 
     def cdf(self, x: Floats, feature: int = 0) -> Floats:
         """P(X <= x | z = k) of one category, for x (n, 1), given the total: binomial, shape (n, n_components)."""

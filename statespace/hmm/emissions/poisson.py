@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from statespace.foundations.observations import Observations
-from statespace.hmm.emissions.counts import mass_and_sums, read_counts, seen_and_filled
+from statespace.hmm.emissions.counts import known_width, mass_and_sums, read_counts, seen_and_filled
 from statespace.hmm.emissions.emission import ByValue, archived, check_masks, from_archived, reordered_masks
 from statespace.hmm.emissions.start_values import cluster_means
 from statespace.protocols import Array, Floats, Ints
@@ -85,7 +85,7 @@ class PoissonEmission(ByValue):
 
     def read(self, X: Any, lengths: Any) -> Observations:
         """Counts (n_samples, n_features), NaN where missing; fractions and negative numbers are refused."""
-        return read_counts(X, lengths, None if self.lambdas is None else np.shape(self.lambdas)[1])
+        return read_counts(X, lengths, known_width(self.lambdas))
 
     def initialize(self, X: Ints, n_components: int, rng: np.random.Generator, weights: Floats | None = None) -> None:
         """Means of clusters of the counts."""

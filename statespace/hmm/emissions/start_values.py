@@ -16,6 +16,7 @@ _TRIED = 2_000  # rows on which they are tried, or 20 for each cluster
 _ITERATIONS = 15  # of each; what is left to improve, EM improves
 _POLISH = 4  # iterations of the best on all rows
 _STRETCH = 5  # rows of a stretch of time
+_ROUNDED = 2.0**-42  # of the size of a feature: a thousand times what is lost where its numbers are rounded
 
 
 class Clusters(NamedTuple):
@@ -83,7 +84,7 @@ def rival_clusters(X: Array, offsets: Ints, n_clusters: int, rng: np.random.Gene
         ends = np.minimum(begins + length, offsets[np.searchsorted(offsets, begins, side="right")])
         rows, stretch = _rows_between(begins, ends)
         values = _filled(np.asarray(X[rows], dtype=np.float64))
-        away = values - values.mean(axis=0)
+        away = values - _feature_means(values)
         deviation = np.sqrt(np.square(away).mean(axis=0))
         away /= np.where(deviation > 0, deviation, 1.0)
         features = np.sqrt(np.square(away).sum(axis=1, keepdims=True))
@@ -138,9 +139,11 @@ def _grouped(rows: Floats, n_clusters: int, rng: np.random.Generator) -> Cluster
     """Clusters of whole rows by k-means."""
     from scipy.cluster.vq import vq
 
-    away = rows - rows.mean(axis=0)
+    centre = _feature_means(rows)
+    away = rows - centre
     deviation = np.sqrt(np.square(away).mean(axis=0))
-    scaled = away / np.where(deviation > 0, deviation, 1.0)
+    deviation = np.where(deviation > 0, deviation, 1.0)
+    scaled = _on_grid(away / deviation, np.abs(rows).max(axis=0) / deviation)
     few = scaled[:: -(-len(scaled) // max(_TRIED, 20 * n_clusters))]
     centres, lacking = _best_of_tries(few, n_clusters, rng)
     if lacking and len(few) < len(scaled):
@@ -153,24 +156,36 @@ def _grouped(rows: Floats, n_clusters: int, rng: np.random.Generator) -> Cluster
     sums = np.stack([np.bincount(labels, column, n_clusters) for column in rows.T], axis=1)
     nearest = vq(centres, scaled)[0]  # of a centre without rows, which is a row itself
     means = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], rows[nearest])
-    order = np.lexsort(means.T[::-1])
+    means = np.clip(means, rows.min(axis=0), rows.max(axis=0))  # of a constant feature no rounding is left
+    order = np.lexsort(np.round((means - centre) / deviation, 9).T[::-1])  # no rounding decides between equal means
     rank = np.empty_like(order)
     rank[order] = np.arange(n_clusters)
     return Clusters(np.ascontiguousarray(means[order]), rows, rank[labels])
+
+
+def _on_grid(scaled: Floats, size: Floats) -> Floats:
+    """Numbers without the digits that rounding in other units makes; `size` is how large those of a feature were.
+
+    A row as far from one centre as from another is so in any units then.
+    """
+    step = np.exp2(np.ceil(np.log2(np.where(size > 0, size, 1.0)))) * _ROUNDED
+    return np.asarray(np.round(scaled / step) * step)
 
 
 def _best_of_tries(rows: Floats, n: int, rng: np.random.Generator) -> tuple[Floats, bool]:
     """Centres of `n` clusters, and whether there were fewer distinct rows."""
     from scipy.cluster.vq import vq
 
-    found = []
+    found, squares = [], []
     for _ in range(1 if n == 1 else _TRIES):
         centres, n_distinct = _spread_rows(rows, n, rng)
         if n_distinct < n:
             return centres, True
         centres = _improved(rows, centres, _ITERATIONS)
-        found.append((float(np.square(vq(rows, centres)[1]).sum()), centres))
-    return min(found, key=lambda item: item[0])[1], False
+        found.append(centres)
+        squares.append(float(np.square(vq(rows, centres)[1]).sum()))
+    best = next(i for i, total in enumerate(squares) if total <= (1 + 1e-9) * min(squares))  # equals: the first of them
+    return found[best], False
 
 
 def _improved(rows: Floats, centres: Floats, n_iter: int) -> Floats:
@@ -196,9 +211,17 @@ def _whole_rows(rows: Floats) -> Floats:
 def _filled(rows: Floats) -> Floats:
     """Rows with the means of the features where they are missing."""
     unknown = np.isnan(rows)
+    if not unknown.any():
+        return rows
     seen = (~unknown).sum(axis=0)
-    means = np.where(unknown, 0.0, rows).sum(axis=0) / np.maximum(seen, 1)
+    first = np.where(seen > 0, rows[(~unknown).argmax(axis=0), np.arange(rows.shape[1])], 0.0)
+    means = first + np.where(unknown, 0.0, rows - first).sum(axis=0) / np.maximum(seen, 1)  # a constant stays constant
     return np.where(unknown, means, rows)
+
+
+def _feature_means(rows: Floats) -> Floats:
+    """Mean of each feature; that of a constant one is its value exactly, in any units."""
+    return np.asarray(np.clip(rows.mean(axis=0), rows.min(axis=0), rows.max(axis=0)))
 
 
 def _spread_rows(rows: Floats, n: int, rng: np.random.Generator) -> tuple[Floats, int]:

@@ -1,0 +1,190 @@
+r"""Steps of a steady filter: gains are known, and what is left is one linear recursion of the mean.
+
+    a_{t+1} = L a_t + K x_t + c_t,     v_ti = x_ti - U_i a_t - sum_{j < i} w_ij x_tj
+
+with matrices that follow once from the gains of the numbers. The innovations are off the chain from one mean to the
+next, which is then as short as it can be; up to four states and two numbers it stays in registers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from statespace.foundations.kernel import kernel
+from statespace.protocols import Floats, Ints
+
+SMALL_STATES = 4
+SMALL_NUMBERS = 2
+
+
+@kernel
+def closed_form(
+    design: Floats, gains: Floats, kind: Ints, q: int, row_start: Ints, column: Ints, value: Floats, out: Floats
+) -> None:
+    """L, K, U and w of a steady step, padded with zeros to four states and two numbers.
+
+    design : (p, m); gains : (p, m); kind : (p,); value : (n_entries,). out : (9, 4): the rows of L; K^T in rows 4, 5;
+    U in rows 6, 7; w_10 at (8, 0).
+    """
+    m = row_start.shape[0] - 1
+    G, kappa, T = np.zeros((4, 4)), np.zeros((2, 4)), np.zeros((4, 4))
+    out[:, :] = 0.0
+    for i in range(m):
+        G[i, i] = 1.0
+        for e in range(row_start[i], row_start[i + 1]):
+            T[i, column[e]] = value[e]
+    for i in range(q):
+        if kind[i] == 0:
+            continue
+        for j in range(m):
+            for k in range(m):
+                out[6 + i, j] += design[i, k] * G[k, j]
+        for j in range(i):
+            for k in range(m):
+                out[8, 0] += design[i, k] * kappa[j, k]
+        for k in range(m):
+            for j in range(m):
+                G[k, j] -= gains[i, k] * out[6 + i, j]
+            for j in range(i):
+                kappa[j, k] -= gains[i, k] * out[8, 0]
+            kappa[i, k] = gains[i, k]
+    for i in range(m):
+        for k in range(m):
+            for j in range(m):
+                out[i, j] += T[i, k] * G[k, j]
+            for j in range(q):
+                out[4 + j, i] += T[i, k] * kappa[j, k]
+
+
+@kernel
+def steady_small(
+    first: int,
+    last: int,
+    x: Floats,
+    q: int,
+    closed: Floats,
+    intercept: Floats,
+    precisions: Floats,
+    keep: int,
+    means: Floats,
+    a: Floats,
+) -> float:
+    """Steps first..last-1 of at most four states and two numbers, from a, which becomes the mean after them.
+
+    closed : as of `closed_form`; precisions : (2,), 1 / F of each number, 0 where it is skipped. With `keep` the
+    predicted means are written to means (n + 1, m). Returns the sum of v^2 / F.
+    """
+    m = a.shape[0]
+    timed = int(intercept.shape[0] > 1)
+    a0, a1, a2, a3 = a[0], 0.0, 0.0, 0.0
+    if m > 1:
+        a1 = a[1]
+    if m > 2:
+        a2 = a[2]
+    if m > 3:
+        a3 = a[3]
+    L00, L01, L02, L03 = closed[0, 0], closed[0, 1], closed[0, 2], closed[0, 3]
+    L10, L11, L12, L13 = closed[1, 0], closed[1, 1], closed[1, 2], closed[1, 3]
+    L20, L21, L22, L23 = closed[2, 0], closed[2, 1], closed[2, 2], closed[2, 3]
+    L30, L31, L32, L33 = closed[3, 0], closed[3, 1], closed[3, 2], closed[3, 3]
+    K0, K1, K2, K3 = closed[4, 0], closed[4, 1], closed[4, 2], closed[4, 3]
+    J0, J1, J2, J3 = closed[5, 0], closed[5, 1], closed[5, 2], closed[5, 3]
+    U0, U1, U2, U3 = closed[6, 0], closed[6, 1], closed[6, 2], closed[6, 3]
+    V0, V1, V2, V3 = closed[7, 0], closed[7, 1], closed[7, 2], closed[7, 3]
+    w, weight_0, weight_1 = closed[8, 0], precisions[0], precisions[1]
+    c = intercept[0]
+    c0, c1, c2, c3 = c[0], 0.0, 0.0, 0.0
+    if m > 1:
+        c1 = c[1]
+    if m > 2:
+        c2 = c[2]
+    if m > 3:
+        c3 = c[3]
+    squares_0, squares_1 = 0.0, 0.0
+    for t in range(first, last):
+        if keep:
+            means[t, 0] = a0
+            if m > 1:
+                means[t, 1] = a1
+            if m > 2:
+                means[t, 2] = a2
+            if m > 3:
+                means[t, 3] = a3
+        if timed:
+            c0 = intercept[t, 0]
+            if m > 1:
+                c1 = intercept[t, 1]
+            if m > 2:
+                c2 = intercept[t, 2]
+            if m > 3:
+                c3 = intercept[t, 3]
+        x0, x1 = (x[t, 0] if q > 0 else 0.0), (x[t, 1] if q > 1 else 0.0)
+        if m == 1:
+            v = x0 - U0 * a0
+            squares_0 += v * v
+            if q > 1:
+                v = x1 - w * x0 - V0 * a0
+                squares_1 += v * v
+            a0 = L00 * a0 + (K0 * x0 + J0 * x1 + c0)
+        elif m == 2:
+            v = x0 - (U0 * a0 + U1 * a1)
+            squares_0 += v * v
+            if q > 1:
+                v = x1 - w * x0 - (V0 * a0 + V1 * a1)
+                squares_1 += v * v
+            b0 = L00 * a0 + (L01 * a1 + (K0 * x0 + J0 * x1 + c0))
+            a1 = L10 * a0 + (L11 * a1 + (K1 * x0 + J1 * x1 + c1))
+            a0 = b0
+        else:
+            v = x0 - (U0 * a0 + U1 * a1 + (U2 * a2 + U3 * a3))
+            squares_0 += v * v
+            if q > 1:
+                v = x1 - w * x0 - (V0 * a0 + V1 * a1 + (V2 * a2 + V3 * a3))
+                squares_1 += v * v
+            b0 = (L00 * a0 + L01 * a1) + (L02 * a2 + L03 * a3) + (K0 * x0 + J0 * x1 + c0)
+            b1 = (L10 * a0 + L11 * a1) + (L12 * a2 + L13 * a3) + (K1 * x0 + J1 * x1 + c1)
+            b2 = (L20 * a0 + L21 * a1) + (L22 * a2 + L23 * a3) + (K2 * x0 + J2 * x1 + c2)
+            a3 = (L30 * a0 + L31 * a1) + (L32 * a2 + L33 * a3) + (K3 * x0 + J3 * x1 + c3)
+            a0, a1, a2 = b0, b1, b2
+    a[0] = a0
+    if m > 1:
+        a[1] = a1
+    if m > 2:
+        a[2] = a2
+    if m > 3:
+        a[3] = a3
+    return squares_0 * weight_0 + squares_1 * weight_1
+
+
+@kernel
+def steady_numbers(
+    first: int,
+    last: int,
+    x: Floats,
+    q: int,
+    design: Floats,
+    gains: Floats,
+    F: Floats,
+    kind: Ints,
+    step_log: float,
+    means: Floats,
+    filtered: Floats,
+    innovations: Floats,
+    steps: Floats,
+) -> None:
+    """Filtered means, innovations and log-likelihoods of steady steps whose predicted means are known."""
+    m = means.shape[1]
+    for t in range(first, last):
+        for j in range(m):
+            filtered[t, j] = means[t, j]
+        square = 0.0
+        for i in range(q):
+            if kind[i] != 0:
+                v = x[t, i]
+                for j in range(m):
+                    v -= design[i, j] * filtered[t, j]
+                for j in range(m):
+                    filtered[t, j] += gains[i, j] * v
+                innovations[t, i] = v
+                square += v * v / F[i]
+        steps[t] = step_log - 0.5 * square
