@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from statespace.plotting.forecasts import forecast_fan
     from statespace.plotting.graph import transition_graph
     from statespace.plotting.markov import transition_matrix
+    from statespace.plotting.plane import smoothed_path
     from statespace.plotting.rain import rain_forecast, rain_report
     from statespace.plotting.smoothed import smoothed_states
     from statespace.plotting.states import decoded_states, state_ribbon
@@ -37,6 +38,7 @@ _HOME = {
     "rain_calendar": "calendar",
     "rain_forecast": "rain",
     "rain_report": "rain",
+    "smoothed_path": "plane",
     "smoothed_states": "smoothed",
     "state_ribbon": "states",
     "transition_graph": "graph",
@@ -57,6 +59,7 @@ __all__ = [
     "rain_calendar",
     "rain_forecast",
     "rain_report",
+    "smoothed_path",
     "smoothed_states",
     "state_ribbon",
     "transition_graph",

@@ -70,13 +70,13 @@ def smoothed_states(
         If `model_or_result` is neither, a model comes without `X`, or `ax` is no Axes.
 
     """
-    mean, cov = _moments(model_or_result, X)
+    mean, cov = state_moments(model_or_result, X)
     n, m = mean.shape
     chosen = [states] if isinstance(states, int | np.integer) else list(states)
     for state in chosen:
         if not 0 <= check_integer("states", state) < m:
             raise ValueError(f"states names {state}, expected 0..{m - 1}")
-    q = _normal_quantile(level)
+    q = normal_quantile(level)
     seen = None if X is None else read_series(X, times, support="reals")
     if seen is not None and len(seen) != n:
         raise ValueError(f"there are states of {n} steps, but X has {len(seen)}")
@@ -106,8 +106,8 @@ def smoothed_states(
     return finish(ax, title)
 
 
-def _moments(model_or_result: Any, X: Any) -> tuple[Floats, Floats]:
-    """Means (n, m) and covariances (n, m, m)."""
+def state_moments(model_or_result: Any, X: Any) -> tuple[Floats, Floats]:
+    """Return means (n, m) and covariances (n, m, m); NaN while they are diffuse."""
     result = model_or_result
     if hasattr(result, "smooth"):
         if X is None:
@@ -133,7 +133,8 @@ def _moments(model_or_result: Any, X: Any) -> tuple[Floats, Floats]:
     return mean, np.where(np.isnan(mean)[:, :, None], np.nan, cov)
 
 
-def _normal_quantile(level: float) -> float:
+def normal_quantile(level: float) -> float:
+    """Return how many standard deviations either side hold a normal number with probability `level`."""
     from scipy.special import ndtri
 
     return float(ndtri(0.5 + check_probability("level", level) / 2))

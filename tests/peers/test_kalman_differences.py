@@ -103,7 +103,7 @@ def test_statsmodels_default_start_depends_on_the_units() -> None:
 
 
 def test_statsmodels_fit_depends_on_the_units_and_stops_before_the_maximum() -> None:
-    best = np.array([15098.52, 1469.18])  # Durbin and Koopman (2012), section 2.10.3, print 15099 and 1469.1
+    best = np.array([15098.52, 1469.18])  # Durbin and Koopman (2012), chapter 2, print 15099 and 1469.1
     for factor, off in ((1.0, 1e-3), (1e4, 0.1)):  # with 0.15.0: 15067.6, 1484.8; 17040.7, 10156.7
         theirs = their_level(factor, use_exact_diffuse=True).fit(disp=0)
         assert theirs.mle_retvals["converged"]

@@ -56,6 +56,7 @@ PICTURES: dict[str, Callable[..., Axes]] = {
     "likelihood_history of gains": lambda **k: pictures.likelihood_history([-9.0, -4.0, -3.9], gains=True, **k),
     "smoothed_states": lambda **k: pictures.smoothed_states(RESULT, VALUES, times=DATES[:40], **k),
     "smoothed_states of two": lambda **k: pictures.smoothed_states(RESULT, states=[0, 1], **k),
+    "smoothed_path": lambda **k: pictures.smoothed_path(RESULT, np.column_stack([VALUES, VALUES]), **k),
     "forecast_fan": lambda **k: pictures.forecast_fan(FAN, VALUES, **k),
     "forecast_fan of symbols": lambda **k: pictures.forecast_fan(CHAIN, ["dry", "wet"], 4, **k),
 }
