@@ -22,7 +22,7 @@ _PANEL = 1.7
 
 
 def components(
-    decomposition: Any,
+    model_or_decomposition: Any,
     X: Any = None,
     figure: Figure | SubFigure | None = None,
     *,
@@ -38,10 +38,11 @@ def components(
 
     Parameters
     ----------
-    decomposition : Decomposition or mapping of name to component
-        What `decompose` returns; or components that have `mean` (n_samples,) and `interval(level)`.
+    model_or_decomposition : fitted model or Decomposition
+        A model, of which `decompose(X)` is drawn; or what it returned: an object that has `mean`, arrays (n_samples,)
+        by name, and `interval(name, level)`.
     X : sequence of length n_samples, optional
-        What was observed.
+        What was observed; may be left out beside a decomposition.
     figure : Figure or SubFigure, optional
         Where to draw, empty; a new one if None.
     names : sequence of str, optional
@@ -62,29 +63,28 @@ def components(
     ValueError
         If there is no component of one of the names, or X is several sequences or not as long as the components.
     TypeError
-        If `decomposition` has no components, or `figure` is no Figure.
+        If `model_or_decomposition` is neither, a model comes without `X`, or `figure` is no Figure.
 
     """
     check_probability("level", level)
-    parts = _parts(decomposition)
-    if names is not None:
-        strange = [name for name in names if name not in parts]
-        if strange or not len(names):
-            raise ValueError(f"names has {strange or 'nothing'}, but the components are {list(parts)}")
-        parts = {name: parts[name] for name in names}
-    means = {name: np.asarray(part.mean, dtype=np.float64) for name, part in parts.items()}
+    found = _decomposition(model_or_decomposition, X)
+    if names is None:
+        names = list(found.mean)
+    elif not len(names) or not set(names) <= set(found.mean):
+        raise ValueError(f"names is {list(names)}, but the components are {list(found.mean)}")
+    means = {name: np.asarray(found.mean[name], dtype=np.float64) for name in names}
     n = len(next(iter(means.values())))
     seen = None if X is None else read_series(X, times, support="reals")
     if seen is not None and len(seen) != n:
         raise ValueError(f"the components have {n} steps, but X has {len(seen)}")
-    at = read_times(getattr(decomposition, "index", None) if times is None else times, n, given=times is not None)
+    at = read_times(getattr(found, "index", None) if times is None else times, n, given=times is not None)
     if seen is not None:
         at = seen.times
 
-    axes = new_panels(figure, len(parts), 1, (9.0, 0.4 + _PANEL * len(parts)), sharex=True)
+    axes = new_panels(figure, len(names), 1, (9.0, 0.4 + _PANEL * len(names)), sharex=True)
     ends = edges(at)
-    for number, (ax, (name, part)) in enumerate(zip(axes, parts.items(), strict=True)):
-        low, high = (np.asarray(bound, dtype=np.float64).reshape(n) for bound in part.interval(level))
+    for number, (ax, name) in enumerate(zip(axes, names, strict=True)):
+        low, high = (np.asarray(bound, dtype=np.float64).reshape(n) for bound in found.interval(name, level))
         draw_band(ax, at, means[name], low, high, colour=BLUE)
         if seen is not None:
             shade_missing(ax, at, seen.values[:, 0])
@@ -101,16 +101,19 @@ def components(
     return axes
 
 
-def _parts(decomposition: Any) -> dict[str, Any]:
-    """Components by name."""
-    found = getattr(decomposition, "components", decomposition)
-    if not isinstance(found, Mapping) or not all(
-        hasattr(part, "mean") and hasattr(part, "interval") for part in found.values()
-    ):
+def _decomposition(model_or_decomposition: Any, X: Any) -> Any:
+    """What has a mean and an interval of each component."""
+    found = model_or_decomposition
+    if hasattr(found, "decompose"):
+        if X is None:
+            raise TypeError("a model takes apart what was observed: give X")
+        found = found.decompose(X)
+        if isinstance(found, list):
+            raise ValueError(f"X is {len(found)} sequences, and a picture has room for one: draw X[0]")
+    if not (hasattr(found, "interval") and isinstance(getattr(found, "mean", None), Mapping)):
         raise TypeError(
-            f"decomposition is {shortly(decomposition)}, expected what decompose returned: components by name, each "
-            "with mean and interval"
+            f"model_or_decomposition is {shortly(found)}, expected a fitted model with decompose, or what it returned"
         )
-    if not found:
+    if not found.mean:
         raise ValueError("the decomposition has no components")
-    return {str(name): part for name, part in found.items()}
+    return found

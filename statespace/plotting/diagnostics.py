@@ -21,7 +21,8 @@ _FEWEST = 3
 
 
 def innovations_diagnostics(
-    innovations: Any,
+    model_or_innovations: Any,
+    X: Any = None,
     figure: Figure | SubFigure | None = None,
     *,
     n_lags: int | None = None,
@@ -37,15 +38,17 @@ def innovations_diagnostics(
 
     Parameters
     ----------
-    innovations : sequence of length n_samples, or an object with `standardised_innovations`
-        (y_t - E(y_t | past)) / sd(y_t | past), shape (n_samples,) or (n_samples, n_features); NaN where missing or
-        diffuse.
+    model_or_innovations : fitted model, Diagnostics, or (n_samples,) or (n_samples, n_features)
+        A model, of which `diagnostics(X)` is drawn; what it returned; or (y_t - E(y_t | past)) / sd(y_t | past), NaN
+        where missing or diffuse.
+    X : sequence of length n_samples, optional
+        What was observed; beside innovations only its index is read.
     figure : Figure or SubFigure, optional
         Where to draw, empty; a new one if None.
     n_lags : int, optional
         Lags of the correlogram; by default 10 log10 n, at most half of the steps.
     times : sequence of length n_samples, optional
-        Numbers or dates, in the place of the sequence's own index.
+        Numbers or dates, in the place of X's own index.
     feature : int
         Which feature is drawn, of several.
     title : str, optional
@@ -60,7 +63,7 @@ def innovations_diagnostics(
     ValueError
         If there are several sequences, or fewer than 3 innovations, or `feature` is none of the features.
     TypeError
-        If `innovations` are no numbers, or `figure` is no Figure.
+        If `model_or_innovations` is none of these, a model comes without `X`, or `figure` is no Figure.
 
     Examples
     --------
@@ -68,13 +71,12 @@ def innovations_diagnostics(
     >>> from matplotlib.figure import Figure
     >>> from statespace import plotting
     >>> innovations = np.random.default_rng(0).standard_normal(200)
-    >>> axes = plotting.innovations_diagnostics(innovations, Figure(figsize=(10, 6)), n_lags=20)
+    >>> axes = plotting.innovations_diagnostics(innovations, figure=Figure(figsize=(10, 6)), n_lags=20)
     >>> len(axes)
     4
 
     """
-    given = getattr(innovations, "standardised_innovations", innovations)
-    series = read_series(given, times, support="reals")
+    series = _series(model_or_innovations, X, times)
     if not 0 <= check_integer("feature", feature) < series.values.shape[1]:
         raise ValueError(f"feature is {feature}, expected 0..{series.values.shape[1] - 1}")
     z = series.values[:, feature]
@@ -98,21 +100,43 @@ def innovations_diagnostics(
     return axes
 
 
+def _series(model_or_innovations: Any, X: Any, times: Any) -> Series:
+    """Standardised innovations of every feature."""
+    found = model_or_innovations
+    if hasattr(found, "diagnostics"):
+        if X is None:
+            raise TypeError("a model has innovations of what was observed: give X")
+        found = found.diagnostics(X)
+    features = found if isinstance(found, list) and found and hasattr(found[0], "ljung_box") else [found]
+    if all(hasattr(feature, "ljung_box") for feature in features):  # Diagnostics, one a feature
+        found = np.column_stack([feature.innovations for feature in features])
+    elif hasattr(found, "innovation_cov"):
+        raise TypeError("the innovations of a FilterResult are not standardised: give the model and X, or diagnostics")
+    if X is not None:
+        seen = read_series(X, times, support="reals")
+        if len(seen) != len(found):
+            raise ValueError(f"there are innovations of {len(found)} steps, but X has {len(seen)}")
+        times = seen.times
+    return read_series(found, times, support="reals")
+
+
 def autocorrelations(z: Floats, n_lags: int) -> tuple[Floats, Floats]:
     r"""Correlations at lags 1..n_lags, and the half-width of the band that holds each with 95% were there none.
 
         c_k = (n - k) / n * mean of (z_t - m) (z_{t+k} - m) over the pairs that are there,      r_k = c_k / c_0
 
     which without missing steps is the classical estimate (Parzen 1963); NaN where there is no pair. The variance of r_k
-    is ((n - k) / n)^2 / n_pairs.
+    is ((n - k) / n)^2 / n_pairs. Missing steps before the first and after the last are not counted in n.
     """
+    seen = np.flatnonzero(~np.isnan(z))
+    z = z[seen[0] : seen[-1] + 1]
     there = ~np.isnan(z)
     centred = np.where(there, z - z[there].mean(), 0.0)
     n = len(z)
     c0 = float(centred @ centred) / np.count_nonzero(there)
     r, half = np.full(n_lags, np.nan), np.full(n_lags, np.nan)
     for k in range(1, n_lags + 1):
-        n_pairs = np.count_nonzero(there[:-k] & there[k:])
+        n_pairs = np.count_nonzero(there[:-k] & there[k:])  # none beyond the last
         if n_pairs and c0 > 0:
             shrink = (n - k) / n
             r[k - 1] = shrink * float(centred[:-k] @ centred[k:]) / n_pairs / c0

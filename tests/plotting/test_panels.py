@@ -21,18 +21,27 @@ Z = np.random.default_rng(3).standard_normal(N)
 MONTHS = np.arange("1958-03", "1963-03", dtype="datetime64[M]")
 
 
-class Component:
-    """A Gaussian component, as `decompose` gives them."""
+class Parts:
+    """Gaussian components, as `decompose` returns them."""
 
-    def __init__(self, mean: Any, deviation: float) -> None:
-        self.mean, self.deviation = np.asarray(mean), deviation
+    def __init__(self, **parts: tuple[Any, float]) -> None:
+        self.mean = {name: mean for name, (mean, _) in parts.items()}
+        self.deviation = {name: deviation for name, (_, deviation) in parts.items()}
 
-    def interval(self, level: float) -> Any:
-        return stats.norm.interval(level, self.mean, self.deviation)
+    def interval(self, name: str, level: float) -> Any:
+        return stats.norm.interval(level, self.mean[name], self.deviation[name])
 
 
-PARTS = {"level": Component(np.linspace(315, 320, N), 0.3), "seasonal": Component(np.sin(np.arange(N) / 2), 0.2)}
-X = PARTS["level"].mean + PARTS["seasonal"].mean + 0.1 * Z
+class Model:
+    """A model that has these answers to these observations."""
+
+    def __init__(self, seen: Any, **answers: Any) -> None:
+        for verb, answer in answers.items():
+            setattr(self, verb, lambda X, answer=answer: answer if X is seen else pytest.fail("of other observations"))
+
+
+PARTS = Parts(level=(np.linspace(315, 320, N), 0.3), seasonal=(np.sin(np.arange(N) / 2), 0.2))
+X = PARTS.mean["level"] + PARTS.mean["seasonal"] + 0.1 * Z
 
 PICTURES: dict[str, tuple[int, Callable[..., Any]]] = {
     "components": (2, lambda **k: pictures.components(PARTS, X, times=MONTHS, **k)),
@@ -116,11 +125,11 @@ def test_what_is_no_figure_is_refused(n_panels: int, draw: Callable[..., Any]) -
 
 def test_a_component_is_drawn_by_its_mean_and_interval() -> None:
     axes = pictures.components(PARTS, level=0.5, figure=Figure())
-    for ax, (name, part) in zip(axes, PARTS.items(), strict=True):
+    for ax, (name, mean) in zip(axes, PARTS.mean.items(), strict=True):
         assert ax.get_title(loc="left") == name
-        np.testing.assert_array_equal(of(ax, "mean")[0].get_ydata(), part.mean)
+        np.testing.assert_array_equal(of(ax, "mean")[0].get_ydata(), mean)
         vertices = of(ax, "interval")[0].get_paths()[0].vertices
-        low, high = part.interval(0.5)
+        low, high = PARTS.interval(name, 0.5)
         for t in range(N):
             at = vertices[np.isclose(vertices[:, 0], t), 1]
             np.testing.assert_allclose([at.min(), at.max()], [low[t], high[t]], rtol=1e-12)
@@ -129,7 +138,7 @@ def test_a_component_is_drawn_by_its_mean_and_interval() -> None:
 def test_observations_lie_on_the_first_component_and_gaps_are_shaded_in_all() -> None:
     x = X.copy()
     x[[5, 6, 20]] = np.nan
-    first, second = pictures.components(SimpleNamespace(components=PARTS), x, figure=Figure(), times=MONTHS)
+    first, second = pictures.components(Model(x, decompose=PARTS), x, Figure(), times=MONTHS)
     np.testing.assert_array_equal(of(first, "observations")[0].get_ydata(), x)
     assert not of(second, "observations")
     assert [len(of(ax, "missing")) for ax in (first, second)] == [2, 2]
@@ -138,17 +147,21 @@ def test_observations_lie_on_the_first_component_and_gaps_are_shaded_in_all() ->
 def test_components_are_chosen_and_ordered_by_name() -> None:
     axes = pictures.components(PARTS, figure=Figure(), names=["seasonal", "level"])
     assert [ax.get_title(loc="left") for ax in axes] == ["seasonal", "level"]
-    with pytest.raises(ValueError, match=r"names has \['cycle'\], but the components are \['level', 'seasonal'\]"):
+    with pytest.raises(ValueError, match=r"names is \['cycle'\], but the components are \['level', 'seasonal'\]"):
         pictures.components(PARTS, names=["cycle"])
 
 
 def test_what_is_no_decomposition_is_refused_in_words() -> None:
-    with pytest.raises(TypeError, match="decomposition is 3, expected what decompose returned"):
+    with pytest.raises(TypeError, match="model_or_decomposition is 3, expected a fitted model with decompose"):
         pictures.components(3)
-    with pytest.raises(TypeError, match="decomposition is of type dict"):
+    with pytest.raises(TypeError, match="model_or_decomposition is of type dict"):
         pictures.components({"level": [1.0, 2.0]})
+    with pytest.raises(TypeError, match="a model takes apart what was observed: give X"):
+        pictures.components(Model(X, decompose=PARTS))
+    with pytest.raises(ValueError, match="X is 2 sequences"):
+        pictures.components(Model(X, decompose=[PARTS, PARTS]), X)
     with pytest.raises(ValueError, match="the decomposition has no components"):
-        pictures.components({})
+        pictures.components(Parts())
     with pytest.raises(ValueError, match="the components have 60 steps, but X has 2"):
         pictures.components(PARTS, [1.0, 2.0])
     with pytest.raises(ValueError, match="level"):
@@ -161,7 +174,7 @@ def test_what_is_no_decomposition_is_refused_in_words() -> None:
 def test_each_panel_shows_the_innovations() -> None:
     z = Z.copy()
     z[[0, 30, 31]] = np.nan
-    over_time, histogram, quantiles, correlogram = pictures.innovations_diagnostics(z, Figure(), n_lags=7)
+    over_time, histogram, quantiles, correlogram = pictures.innovations_diagnostics(z, figure=Figure(), n_lags=7)
     np.testing.assert_array_equal(of(over_time, "innovations")[0].get_ydata(), z)
     bars = of(histogram, "histogram")
     assert sum(bar.get_width() * bar.get_height() for bar in bars) == pytest.approx(1.0)
@@ -176,7 +189,7 @@ def test_each_panel_shows_the_innovations() -> None:
 
 def test_the_band_of_quantiles_holds_each_sorted_draw_with_95_percent() -> None:
     draws = np.sort(np.random.default_rng(0).standard_normal((4000, 20)), axis=1)
-    band = of(pictures.innovations_diagnostics(draws[0], Figure())[2], "band")[0].get_paths()[0].vertices
+    band = of(pictures.innovations_diagnostics(draws[0], figure=Figure())[2], "band")[0].get_paths()[0].vertices
     places = stats.norm.ppf(np.arange(1, 21) / 21)
     for i, place in enumerate(places):
         low, high = (pick(band[np.isclose(band[:, 0], place), 1]) for pick in (np.min, np.max))
@@ -211,13 +224,23 @@ def test_lags_without_a_pair_have_no_correlation() -> None:
     r, half = autocorrelations(z, 3)
     np.testing.assert_array_equal(np.isnan(r), [True, False, True])
     np.testing.assert_array_equal(np.isnan(half), [True, False, True])
-    pictures.innovations_diagnostics(z, Figure())
+    pictures.innovations_diagnostics(z, figure=Figure())
 
 
-def test_innovations_are_found_in_a_diagnosis_and_by_feature() -> None:
-    two = SimpleNamespace(standardised_innovations=np.column_stack([Z, -Z]))
-    axes = pictures.innovations_diagnostics(two, Figure(), feature=1)
-    np.testing.assert_array_equal(of(axes[0], "innovations")[0].get_ydata(), -Z)
+def test_missing_steps_at_either_end_change_no_correlation() -> None:
+    around = np.concatenate([np.full(13, np.nan), Z, [np.nan]])
+    for found, expected in zip(autocorrelations(around, 20), autocorrelations(Z, 20), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_model_is_drawn_by_its_diagnostics_feature_by_feature() -> None:
+    two = [SimpleNamespace(innovations=sign * Z, ljung_box=None) for sign in (1, -1)]
+    x = np.column_stack([Z, Z])
+    for what, seen in ((two, None), (Model(x, diagnostics=two), x)):
+        axes = pictures.innovations_diagnostics(what, seen, Figure(), feature=1)
+        np.testing.assert_array_equal(of(axes[0], "innovations")[0].get_ydata(), -Z)
+    axes = pictures.innovations_diagnostics(Model(X, diagnostics=two[0]), X, Figure(), times=MONTHS)
+    np.testing.assert_array_equal(of(axes[0], "innovations")[0].get_xdata(), MONTHS)
 
 
 def test_what_are_no_innovations_is_refused_in_words() -> None:
@@ -227,3 +250,9 @@ def test_what_are_no_innovations_is_refused_in_words() -> None:
         pictures.innovations_diagnostics(Z, feature=1)
     with pytest.raises(ValueError, match=r"n_lags is 60, expected 1\.\.59"):
         pictures.innovations_diagnostics(Z, n_lags=60)
+    with pytest.raises(TypeError, match="a model has innovations of what was observed: give X"):
+        pictures.innovations_diagnostics(Model(X, diagnostics=None))
+    with pytest.raises(TypeError, match="the innovations of a FilterResult are not standardised"):
+        pictures.innovations_diagnostics(SimpleNamespace(innovations=Z, innovation_cov=Z))
+    with pytest.raises(ValueError, match="there are innovations of 60 steps, but X has 2"):
+        pictures.innovations_diagnostics(Z, [1.0, 2.0])
