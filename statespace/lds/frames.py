@@ -21,6 +21,8 @@ from statespace.protocols import Array, Floats, Ints
 
 _REDUNDANT = 1e-13  # of a variance: what is left of it by the observations before, below which it is rounding
 
+_AGREES = 1e-8  # of the numbers that an implied observation is made of: how far it may be from what they imply
+
 
 class Frames(NamedTuple):
     """Transformed observations, and the matrices that go with them."""
@@ -73,15 +75,32 @@ def make_frames(system: System, values: Floats, obs_intercept: Floats | None = N
         design = np.ascontiguousarray(Z)
         x = values - d
     else:
-        design = np.ascontiguousarray(transform @ (Z if len(Z) == 1 else Z[at]))
+        design = _without_rounding(transform, Z if len(Z) == 1 else Z[at])
         centred = np.where(np.isnan(values), 0.0, values - d)
         if len(transform) == 1:
             same = np.array_equal(transform[0], np.eye(p))
             x = centred if same else centred @ transform[0].T
         else:
             x = np.einsum("tij,tj->ti", transform[frame], centred) if timed else _by_frame(transform, frame, centred)
+        _settle(x, frame, transform, design, variances, centred)
     n_seen = seen.sum(axis=1).astype(np.int64)
     return Frames(np.ascontiguousarray(x), frame, design, variances, n_seen, seen, transform, at)
+
+
+def _without_rounding(transform: Floats, Z: Floats) -> Floats:
+    """B Z with entries of 0 where all that is left of a sum is its rounding: a row may see nothing new of the state."""
+    design = np.asarray(transform @ Z)
+    if len(transform) > 1 or np.count_nonzero(transform[0]) > len(transform[0]):
+        design[np.abs(design) <= _REDUNDANT * (np.abs(transform) @ np.abs(Z))] = 0.0
+    return np.ascontiguousarray(design)
+
+
+def _settle(x: Floats, frame: Ints, transform: Floats, design: Floats, variances: Floats, centred: Floats) -> None:
+    """Rows that see neither state nor noise are 0, where they are no more than the figures of the data are good for."""
+    empty = (variances == 0) & ~design.any(axis=2) & (np.count_nonzero(transform, axis=2) > 1)
+    if empty.any():
+        size = np.einsum("tij,tj->ti", np.abs(transform[frame]), np.abs(centred))
+        x[empty[frame] & (np.abs(x) <= _AGREES * size)] = 0.0
 
 
 def _patterns(seen: Array) -> tuple[Ints, Ints, Array]:

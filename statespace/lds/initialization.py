@@ -13,13 +13,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.linalg import schur
 
 from statespace.foundations.validation import check_choice
-from statespace.lds.system import System, checked_covariances
-from statespace.protocols import Floats
+from statespace.lds.system import System, as_numbers, checked_covariances
+from statespace.protocols import Array, Floats
 
 KINDS = ("known", "stationary", "diffuse", "approximate_diffuse")
 _APPROXIMATE = 1e6
+_OUTGROWN = 3.0  # a sum of variances that more than doubles when it is as long again: twice, where no roots are equal
+_UNIT_ROOT = 64 * 2.0**-52  # a distance from 1, for each state, that rounding of eigenvalues can make
 _MOST_DOUBLINGS = 60  # a spectral radius of 1 - 1e-15 needs 56
 
 
@@ -32,6 +35,8 @@ class InitialLaw(NamedTuple):
     """P1, shape (n_states, n_states)."""
     loadings: Floats
     """A, shape (n_states, n_diffuse)."""
+    stationary: Array
+    """Which states have their stationary law, shape (n_states,), bool."""
 
 
 def initial_law(
@@ -94,7 +99,7 @@ def initial_law(
     mean[mask] = 0.0
     cov[mask] = 0.0
     cov[:, mask] = 0.0
-    return InitialLaw(mean, cov, np.ascontiguousarray(np.eye(m)[:, mask]))
+    return InitialLaw(mean, cov, np.ascontiguousarray(np.eye(m)[:, mask]), ~mask & (kind == "stationary"))
 
 
 def make_system(
@@ -106,7 +111,10 @@ def make_system(
 ) -> System:
     """Checked matrices and the law of the first state as one system; arguments as in `initial_law`."""
     law = initial_law(matrices, initial_state, initial_state_cov, diffuse, initialization)
-    return System(**matrices, initial_state=law.mean, initial_state_cov=law.cov, diffuse_loadings=law.loadings)
+    return System(
+        **matrices,
+        **dict(zip(("initial_state", "initial_state_cov", "diffuse_loadings", "stationary"), law, strict=True)),
+    )
 
 
 def stationary_mean(transition: Floats, intercept: Floats) -> Floats:
@@ -119,17 +127,111 @@ def stationary_mean(transition: Floats, intercept: Floats) -> Floats:
 def stationary_cov(transition: Floats, disturbance_cov: Floats) -> Floats:
     r"""The solution of P = T P T^T + V, by doubling: sum_{j < 2^i} T^j V T^jT for i = 0, 1, ...
 
-    Every term is positive-semidefinite, so that nothing is lost where T is close to a unit root. The caller has made
-    sure that T is stable.
+    Every term is positive-semidefinite, and I - T^(2^i) is what is kept, so that nothing is lost where T is close to a
+    unit root. Where powers of T grow before they fall (roots close to 1 that are equal), rounding grows as they do: a
+    Schur decomposition of T solves the equation too, and what leaves less of it is taken. The caller has made sure that
+    T is stable.
     """
-    P, power = disturbance_cov.copy(), transition
+    P, is_sound = _doubled(transition, disturbance_cov)
+    if not is_sound:
+        other = _by_schur(transition, disturbance_cov)
+        scale = np.sqrt(np.outer(np.diag(other), np.diag(other)))
+        scale[scale == 0.0] = 1.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            left, other_left = (
+                (np.abs(X - transition @ X @ transition.T - disturbance_cov) / scale).max() for X in (P, other)
+            )
+        if not left <= other_left:
+            P = other
+    return 0.5 * (P + P.T)
+
+
+class StationaryPullback(NamedTuple):
+    """What a stationary law adds to the derivatives in the matrices that it follows from."""
+
+    transition: Floats
+    """To dL/dT, shape (n_states, n_states)."""
+    disturbance_cov: Floats
+    """To dL/d(R Q R^T), shape (n_states, n_states), symmetric."""
+    state_intercept: Floats
+    """To dL/dc, shape (n_states,)."""
+
+
+def stationary_pullback(
+    transition: Floats,
+    initial_state_cov: Floats,
+    d_initial_state_cov: Floats,
+    initial_state: Floats | None = None,
+    d_initial_state: Floats | None = None,
+) -> StationaryPullback:
+    r"""The chain rule through P1 = T P1 T^T + R Q R^T and a1 = (I - T)^{-1} c.
+
+        S = T^T S T + dL/dP1      w = (I - T)^{-T} dL/da1
+        dL/dT += 2 S T P1 + w a1^T      dL/d(R Q R^T) += S      dL/dc += w
+
+    Parameters
+    ----------
+    transition : (n_states, n_states)
+        T, stable.
+    initial_state_cov, d_initial_state_cov : (n_states, n_states)
+        P1, and dL/dP1, symmetric and not doubled.
+    initial_state, d_initial_state : (n_states,), optional
+        a1, and dL/da1; without them a1 is 0 whatever the matrices are.
+
+    """
+    S, power = d_initial_state_cov.copy(), transition
+    deviations = np.sqrt(np.diag(initial_state_cov))
+    unit = (
+        np.outer(deviations, deviations) if deviations.any() else np.ones_like(S)
+    )  # of the states, against those of S
     for _ in range(_MOST_DOUBLINGS):
-        added = power @ P @ power.T
-        P = P + added
-        if not (np.abs(added) > 1e-17 * np.sqrt(np.outer(np.diag(P), np.diag(P)))).any():
+        added = power.T @ S @ power
+        S = S + added
+        if not (np.abs(added) * unit).max() > 1e-17 * (np.abs(S) * unit).max():
             break
         power = power @ power
-    return 0.5 * (P + P.T)
+    S = 0.5 * (S + S.T)
+    d_transition = 2.0 * (S @ (transition @ initial_state_cov))
+    w = np.zeros(len(transition))
+    if initial_state is not None and d_initial_state is not None:
+        w = np.asarray(np.linalg.solve(np.eye(len(transition)) - transition.T, d_initial_state))
+        d_transition += np.outer(w, initial_state)
+    return StationaryPullback(d_transition, S, w)
+
+
+def _doubled(transition: Floats, disturbance_cov: Floats) -> tuple[Floats, bool]:
+    """The sum, and whether it came to an end without terms that outgrow what was summed before them."""
+    m = len(transition)
+    identity = np.eye(m)
+    P, is_sound = disturbance_cov + transition @ disturbance_cov @ transition.T, True
+    rest = (identity - transition) @ (identity + transition)  # small at a root of -1 as well
+    with np.errstate(over="ignore", invalid="ignore"):
+        for i in range(1, _MOST_DOUBLINGS):
+            power = identity - rest
+            added = power @ P @ power.T
+            if 2**i > m:  # by then every state has been reached
+                is_sound = is_sound and bool((np.diag(added) <= _OUTGROWN * np.diag(P)).all())
+            P = P + added
+            if not (np.abs(added) > 1e-17 * np.sqrt(np.outer(np.diag(P), np.diag(P)))).any():
+                return P, is_sound
+            rest = rest @ (identity + power)
+    return P, False
+
+
+def _by_schur(transition: Floats, disturbance_cov: Floats) -> Floats:
+    """The same from T = U S U^H with S upper triangular, entry by entry from the last; negative eigenvalues are 0."""
+    m = len(transition)
+    S, U = schur(transition, output="complex")
+    W = U.conj().T @ disturbance_cov @ U
+    X = np.zeros((m, m), dtype=complex)
+    for j in range(m - 1, -1, -1):
+        later = X[:, j:] @ S[j, j:].conj()
+        for i in range(m - 1, -1, -1):
+            X[i, j] = (W[i, j] + S[i, i:] @ later[i:]) / (1.0 - S[i, i] * S[j, j].conj())
+            later[i] += X[i, j] * S[j, j].conj()
+    P = (U @ X @ U.conj().T).real
+    values, vectors = np.linalg.eigh(0.5 * (P + P.T))
+    return np.asarray((vectors * np.maximum(values, 0.0)) @ vectors.T)
 
 
 def _is_constant(matrices: dict[str, Floats]) -> bool:
@@ -137,7 +239,9 @@ def _is_constant(matrices: dict[str, Floats]) -> bool:
 
 
 def _is_stable(transition: Floats) -> bool:
-    return bool(np.abs(np.linalg.eigvals(transition)).max(initial=0.0) < 1.0)
+    """Whether all eigenvalues are below 1, by more than the rounding that makes those of a seasonal 1 - 3e-16."""
+    margin = _UNIT_ROOT * len(transition)
+    return bool(np.abs(np.linalg.eigvals(transition)).max(initial=0.0) < 1.0 - margin)
 
 
 def _block(matrices: dict[str, Floats], rest: Any) -> Floats:
@@ -178,10 +282,9 @@ def _checked_mask(diffuse: Any, m: int) -> Any:
 
 
 def _vector(name: str, value: Any, m: int) -> Floats:
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is {value!r:.60}, expected {m} numbers") from None
+    array = as_numbers(value)
+    if array is None:
+        raise TypeError(f"{name} is {value!r:.60}, expected {m} numbers")
     if array.ndim == 0 and m == 1:
         array = array[None]
     if array.shape != (m,):
@@ -192,10 +295,9 @@ def _vector(name: str, value: Any, m: int) -> Floats:
 
 
 def _matrix(name: str, value: Any, m: int) -> Floats:
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is {value!r:.60}, expected an array of shape ({m}, {m})") from None
+    array = as_numbers(value)
+    if array is None:
+        raise TypeError(f"{name} is {value!r:.60}, expected an array of shape ({m}, {m})")
     if array.ndim == 0 and m == 1:
         array = array[None, None]
     if array.shape != (m, m):

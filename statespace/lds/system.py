@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from statespace.protocols import Floats
+from statespace.protocols import Array, Floats
 
-_ASYMMETRY = 1e-8  # relative to the largest entry of the matrix
+_ASYMMETRY = 1e-8  # relative to the deviations that belong to the entry
 _INDEFINITE = 1e-8  # a negative eigenvalue of the correlations that rounding of printed figures can make
 
 
@@ -43,6 +43,9 @@ class System(NamedTuple):
     """P1, shape (n_states, n_states): the part that is finite."""
     diffuse_loadings: Floats
     """A, shape (n_states, n_diffuse): the part of the covariance that is infinite is proportional to A A^T."""
+    stationary: Array
+    """Which states begin with their stationary law, so that a1 and P1 follow from the other matrices, shape
+    (n_states,), bool."""
 
     @property
     def n_features(self) -> int:
@@ -152,10 +155,9 @@ def checked_matrices(
 
 def _timed(name: str, value: Any, n_axes: int, size: int | None = None) -> Floats:
     """A matrix or vector with a leading time axis, finite."""
-    try:
-        array = np.array(value, dtype=np.float64, order="C")
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is {value!r:.60}, expected an array of numbers") from None
+    array = as_numbers(value)
+    if array is None:
+        raise TypeError(f"{name} is {value!r:.60}, expected an array of numbers")
     if array.ndim == 0 and (n_axes == 2 or size == 1):
         array = array.reshape((1,) * n_axes)
     if array.ndim == n_axes:
@@ -172,6 +174,15 @@ def _timed(name: str, value: Any, n_axes: int, size: int | None = None) -> Float
         shown = place if np.ndim(value) == n_axes + 1 else place[1:]
         raise ValueError(f"{name}[{', '.join(map(str, shown))}] is {array[place]}, expected finite numbers")
     return np.ascontiguousarray(array)
+
+
+def as_numbers(value: Any) -> Floats | None:
+    """A copy as float64, or None where something else than real numbers is in it."""
+    try:
+        array = np.asarray(value)
+        return None if array.dtype.kind in "cSUmM" else np.array(array, dtype=np.float64, order="C")
+    except (TypeError, ValueError):
+        return None
 
 
 def _covariance(name: str, value: Any, size: int, owner: str, what: str) -> Floats:
@@ -191,16 +202,6 @@ def checked_covariances(name: str, array: Floats) -> Floats:
 
     """
     transposed = array.transpose(0, 2, 1)
-    if array.shape[1] > 1:
-        scale = np.abs(array).max(axis=(1, 2))
-        skew = np.abs(array - transposed).max(axis=(1, 2))
-        wrong = np.flatnonzero(skew > _ASYMMETRY * scale)
-        if wrong.size:
-            t = int(wrong[0])
-            i, j = (int(k) for k in np.argwhere(np.abs(array[t] - array[t].T) == skew[t])[0])
-            at = f"{name}[{t}]" if len(array) > 1 else name
-            pair = f"entry ({i}, {j}) is {array[t, i, j]}, ({j}, {i}) {array[t, j, i]}"
-            raise ValueError(f"{at} is not symmetric: {pair}")
     variances = np.diagonal(array, axis1=1, axis2=2)
     if (variances < 0).any():
         t, i = (int(k) for k in np.argwhere(variances < 0)[0])
@@ -208,6 +209,12 @@ def checked_covariances(name: str, array: Floats) -> Floats:
         raise ValueError(f"{at} has the variance {variances[t, i]} at ({i}, {i}), expected numbers of at least 0")
     if array.shape[1] > 1:
         deviations = np.sqrt(variances)
+        skew = np.abs(array - transposed) > _ASYMMETRY * deviations[:, :, None] * deviations[:, None, :]
+        if skew.any():
+            t, i, j = (int(k) for k in np.argwhere(skew)[0])
+            at = f"{name}[{t}]" if len(array) > 1 else name
+            pair = f"entry ({i}, {j}) is {array[t, i, j]}, ({j}, {i}) {array[t, j, i]}"
+            raise ValueError(f"{at} is not symmetric: {pair}")
         with np.errstate(divide="ignore", invalid="ignore"):  # correlations do not depend on units
             correlations = array / deviations[:, :, None] / deviations[:, None, :]
         nothing = ~(deviations > 0)

@@ -1,0 +1,321 @@
+r"""The backward pass through a diffuse start: r and N as series in 1 / k, k -> infinity.
+
+With P + k A A^T before a step, r = r0 + r1 / k and N = N0 + N1 / k + N2 / k^2. A number that determines a direction has
+F = k F_inf + F_0 and the gain K0 + K1 / k with K1 = (P z^T - K0 F_0) / F_inf, so that with L0 = I - K0 z, L1 = -K1 z
+
+    r1 <- z v / F_inf + L0^T r1 + L1^T r0                                    r0 <- L0^T r0
+    N2 <- L0^T N2 L0 + L0^T N1 L1 + L1^T N1 L0 + L1^T N0 L1 - z z^T F_0 / F_inf^2
+    N1 <- L0^T N1 L0 + L1^T N0 L0 + L0^T N0 L1 + z z^T / F_inf               N0 <- L0^T N0 L0
+
+and with B = A A^T the terms that k would multiply vanish, B r0 = 0 and B N0 = 0, and what is left is
+
+    E(a_t | all) = a + P r0 + B r1
+    Cov(a_t | all) = P - P N0 P - B N1 P - P N1 B - B N2 B
+    Cov(a_{t+1}, a_t | all) = (I - P N0 - B N1) T P_f - (P N1 + B N2) T B_f      (P, B of the step after)
+
+Koopman and Durbin (2003); Durbin and Koopman (2012), section 5.3.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from statespace.foundations.kernel import kernel
+from statespace.lds.dynamics import Dynamics, left_product, multiply, pull_back
+from statespace.lds.kalman import DIFFUSE, SKIPPED, Rows, Tables
+from statespace.lds.smoother import Backward, correlate, reach_of, retreat, symmetrize
+from statespace.protocols import Floats, Ints
+
+
+@kernel
+def meet_last(z: Floats, A: Floats, q: int) -> float:
+    """Rotate the rows A[:q] so that the last alone meets z; what it meets."""
+    m = A.shape[1]
+    b = np.zeros(q)
+    norm = 0.0
+    for j in range(q):
+        for i in range(m):
+            b[j] += z[i] * A[j, i]
+        norm += b[j] * b[j]
+    norm = math.sqrt(norm)
+    met = -norm if b[q - 1] > 0 else norm
+    b[q - 1] -= met
+    squared = 0.0
+    for j in range(q):
+        squared += b[j] * b[j]
+    for i in range(m):
+        total = 0.0
+        for j in range(q):
+            total += b[j] * A[j, i]
+        total *= 2.0 / squared
+        for j in range(q):
+            A[j, i] -= b[j] * total
+    return met
+
+
+@kernel
+def outer_of(A: Floats, q: int, B: Floats) -> None:
+    """B = A[:q]^T A[:q]."""
+    m = A.shape[1]
+    for i in range(m):
+        for j in range(i + 1):
+            total = 0.0
+            for k in range(q):
+                total += A[k, i] * A[k, j]
+            B[i, j] = B[j, i] = total
+
+
+@kernel
+def times(A: Floats, x: Floats, out: Floats) -> None:
+    """Out = A x."""
+    for i in range(A.shape[0]):
+        total = 0.0
+        for j in range(A.shape[1]):
+            total += A[i, j] * x[j]
+        out[i] = total
+
+
+@kernel
+def retreat_diffuse(
+    z: Floats, K0: Floats, K1: Floats, F_inf: float, F_0: float, N0: Floats, N1: Floats, N2: Floats, L: Floats
+) -> None:
+    """N0, N1 and N2 before a number that determined a direction; L : (6, m, m) is for work."""
+    m = z.shape[0]
+    L0, L1, once, twice, mixed, other = L[0], L[1], L[2], L[3], L[4], L[5]
+    for i in range(m):
+        for j in range(m):
+            L0[i, j] = (1.0 if i == j else 0.0) - K0[i] * z[j]
+            L1[i, j] = -K1[i] * z[j]
+    # N2 <- L0' N2 L0 + L0' N1 L1 + (.)' + L1' N0 L1 - z z' F_0 / F_inf^2
+    multiply(N2, L0, once)
+    multiply(N1, L1, twice)
+    for i in range(m):
+        for j in range(m):
+            once[i, j] += 2.0 * twice[i, j]
+    multiply(N0, L1, twice)
+    for i in range(m):
+        for j in range(m):
+            total = 0.0
+            for a in range(m):
+                total += L0[a, i] * once[a, j] + L1[a, i] * twice[a, j]
+            mixed[i, j] = total
+    for i in range(m):
+        for j in range(m):
+            N2[i, j] = 0.5 * (mixed[i, j] + mixed[j, i]) - z[i] * z[j] * F_0 / (F_inf * F_inf)
+    # N1 <- L0' N1 L0 + L0' N0 L1 + (.)' + z z' / F_inf
+    multiply(N1, L0, once)
+    for i in range(m):
+        for j in range(m):
+            once[i, j] += 2.0 * twice[i, j]
+    for i in range(m):
+        for j in range(m):
+            total = 0.0
+            for a in range(m):
+                total += L0[a, i] * once[a, j]
+            other[i, j] = total
+    for i in range(m):
+        for j in range(m):
+            N1[i, j] = 0.5 * (other[i, j] + other[j, i]) + z[i] * z[j] / F_inf
+    # N0 <- L0' N0 L0
+    multiply(N0, L0, once)
+    for i in range(m):
+        for j in range(m):
+            total = 0.0
+            for a in range(m):
+                total += L0[a, i] * once[a, j]
+            other[i, j] = total
+    for i in range(m):
+        for j in range(m):
+            N0[i, j] = 0.5 * (other[i, j] + other[j, i])
+
+
+@kernel
+def leave_infinite(B: Floats, N1: Floats, X: Floats, Y: Floats, cov: Floats) -> None:
+    """Say of which states the data do not determine all: B - B N1 B multiplies k in their covariance."""
+    multiply(B, N1, X)
+    multiply(X, B, Y)
+    for i in range(B.shape[0]):
+        if B[i, i] - Y[i, i] > 1e-8 * B[i, i]:
+            cov[i, :] = 0.0
+            cov[:, i] = 0.0
+            cov[i, i] = np.inf
+
+
+@kernel
+def smooth_diffuse_steps(
+    last: int,
+    rows: Rows,
+    d: Dynamics,
+    tables: Tables,
+    loadings: Floats,
+    n_left: Ints,
+    moments: int,
+    derivatives: int,
+    by_transition: int,
+    out: Backward,
+) -> None:
+    """Pass backwards over the diffuse steps last-1..0, from what leads into step `last`.
+
+    loadings : (last + 1, m, m), A^T of each step and of the one after; n_left : (last + 1,), how many of its rows
+    count. Flags as in smooth_steps; rows of N below out.place[last] are filled. A variance that the data leave infinite
+    is inf, beside covariances of 0.
+    """
+    n, m = tables.af.shape
+    n_steps, p = last, rows.variances.shape[1]
+    g = out.place[last]
+    N0, N1, N2 = out.N[g].copy(), np.zeros((m, m)), np.zeros((m, m))
+    r0, r1, w = out.r[last].copy(), np.zeros(m), np.empty(m)
+    B, B_after, moved, moved_B = np.empty((m, m)), np.empty((m, m)), np.empty((m, m)), np.empty((m, m))
+    X, Y, one, two = np.empty((m, m)), np.empty((m, m)), np.empty((m, m)), np.empty((m, m))
+    # After each number of a step, from the first
+    A, Ps, Bs = np.empty((m, m)), np.empty((p + 1, m, m)), np.empty((p + 1, m, m))
+    K1, F_0, meets, c, D = np.zeros((p, m)), np.zeros(p), np.empty(m), np.zeros((p, m)), np.zeros((p, p))
+    L = np.empty((6, m, m))
+    for t in range(last - 1, -1, -1):
+        here, f = tables.place[t], rows.frame[t]
+        P, Pf = tables.P[here], tables.Pf[here]
+        q_seen = rows.n_seen[f]
+        # Forward over the numbers once more
+        q = n_left[t]
+        A[:, :] = loadings[t]
+        Ps[0, :, :] = P
+        outer_of(A, q, Bs[0])
+        for i in range(q_seen):
+            z, k = rows.design[f, i], tables.k[here, i]
+            Ps[i + 1, :, :] = Ps[i]
+            Bs[i + 1, :, :] = Bs[i]
+            if tables.kind[here, i] == SKIPPED:
+                continue
+            F = tables.F[here, i]
+            if tables.kind[here, i] == DIFFUSE:
+                meet_last(z, A, q)
+                q -= 1
+                outer_of(A, q, Bs[i + 1])
+                times(Ps[i], z, meets)
+                F_0[i] = rows.variances[f, i]
+                for a in range(m):
+                    F_0[i] += z[a] * meets[a]
+                for a in range(m):
+                    K1[i, a] = (meets[a] - k[a] * F_0[i]) / F
+                    for b in range(m):
+                        Ps[i + 1, a, b] += k[a] * k[b] * F_0[i] - k[a] * meets[b] - meets[a] * k[b]
+            else:
+                for a in range(m):
+                    for b in range(m):
+                        Ps[i + 1, a, b] -= F * k[a] * k[b]
+        # Between the steps
+        outer_of(loadings[t + 1], n_left[t + 1], B_after)
+        P_after = tables.P[tables.place[t + 1]]
+        left_product(t, d, Pf, moved)
+        left_product(t, d, Bs[q_seen], moved_B)
+        if moments and t < n - 1:
+            # lag = moved - (P N0 + B N1) moved - (P N1 + B N2) moved_B
+            lag = out.lag[g - 1]
+            multiply(P_after, N0, X)
+            multiply(B_after, N1, Y)
+            X += Y
+            multiply(X, moved, one)
+            multiply(P_after, N1, X)
+            multiply(B_after, N2, Y)
+            X += Y
+            multiply(X, moved_B, two)
+            for i in range(m):
+                for j in range(m):
+                    lag[i, j] = moved[i, j] - one[i, j] - two[i, j]
+        if by_transition:
+            multiply(N0, moved, one)
+            multiply(N1, moved_B, two)
+            for i in range(m):
+                for j in range(m):
+                    out.W[t if out.W.shape[0] > 1 else 0, i, j] += one[i, j] + two[i, j]
+        pull_back(t, d, N0, X)
+        pull_back(t, d, N1, X)
+        pull_back(t, d, N2, X)
+        value = d.value[t if d.value.shape[0] > 1 else 0]
+        for r in (r0, r1):
+            for j in range(m):
+                total = 0.0
+                for e in range(d.column_start[j], d.column_start[j + 1]):
+                    total += value[d.entry[e]] * r[d.row[e]]
+                w[j] = total
+            r[:] = w
+        # Back over the numbers
+        D[:, :] = 0.0
+        c[:, :] = 0.0
+        for i in range(q_seen - 1, -1, -1):
+            out.u[t, i] = 0.0
+            if tables.kind[here, i] == SKIPPED:
+                continue
+            z, k, F, v = rows.design[f, i], tables.k[here, i], tables.F[here, i], tables.v[t, i]
+            diffuse = tables.kind[here, i] == DIFFUSE
+            times(N0, k, w)
+            between = 0.0 if diffuse else 1.0 / F
+            u, u1 = 0.0 if diffuse else v / F, v / F if diffuse else 0.0
+            for a in range(m):
+                between += k[a] * w[a]
+                u -= k[a] * r0[a]
+                u1 -= k[a] * r1[a]
+                if diffuse:
+                    u1 -= K1[i, a] * r0[a]
+            out.u[t, i] = u
+            if derivatives:
+                D[i, i] = between
+                if derivatives == 2:
+                    correlate(i, z, k, w, c[:q_seen], D)
+                for a in range(m):
+                    total = k[a]
+                    for b in range(m):
+                        total -= Ps[i + 1, a, b] * w[b]
+                    out.Z[f, i, a] += total
+                times(N1, k, meets)
+                for a in range(m):
+                    total = 0.0
+                    for b in range(m):
+                        total += Bs[i + 1, a, b] * meets[b]
+                    out.Z[f, i, a] -= total
+            for a in range(m):
+                r0[a] += z[a] * u
+                r1[a] += z[a] * u1
+            if diffuse:
+                retreat_diffuse(z, k, K1[i], F, F_0[i], N0, N1, N2, L)
+            else:
+                for M, precision in ((N0, 1.0 / F), (N1, 0.0), (N2, 0.0)):
+                    times(M, k, w)
+                    retreat(z, k, w, precision, M, meets)
+                    symmetrize(M)
+        if derivatives:
+            out.D[f, :, :] += D
+        # The state
+        B[:, :] = Bs[0]
+        out.r[t, :] = r0
+        for i in range(m):
+            total = tables.a[t, i]
+            for j in range(m):
+                total += P[i, j] * r0[j] + B[i, j] * r1[j]
+            out.mean[t, i] = total
+        g -= 1
+        out.N[g, :, :] = N0
+        out.place[t] = g
+        if moments:
+            # P - P N0 P - (B N1 P + .') - B N2 B
+            multiply(P, N0, X)
+            multiply(X, P, one)
+            multiply(B, N1, X)
+            multiply(X, P, two)
+            multiply(B, N2, X)
+            multiply(X, B, Y)
+            for i in range(m):
+                for j in range(i + 1):
+                    total = 0.5 * (one[i, j] + one[j, i] + Y[i, j] + Y[j, i]) + two[i, j] + two[j, i]
+                    out.cov[g, i, j] = out.cov[g, j, i] = P[i, j] - total
+            s0, s1, s2, s3 = reach_of(P, N0), reach_of(P, N1), reach_of(B, N1), reach_of(B, N2)
+            for i in range(m):
+                crossed = 2.0 * math.sqrt(P[i, i] * B[i, i]) * s1 * s2
+                size = P[i, i] * (1.0 + s0 * s0) + crossed + B[i, i] * s3 * s3
+                for a in range(q_seen):
+                    size = max(size, Ps[a + 1, i, i])
+                out.size[i] = max(out.size[i], size)
+            if n_left[n_steps]:
+                leave_infinite(B, N1, X, Y, out.cov[g])

@@ -1,0 +1,248 @@
+r"""The start in which nothing is known of some states, exactly: covariances P + k A A^T, k -> infinity.
+
+The loadings A have a column for each direction of which nothing is known. A row z of the design meets them in
+b = A^T z. Where b is not zero, A is rotated so that its first column alone meets z; the number x determines that
+direction, and the column is gone:
+
+    K0 = A_1 / (z A_1),   F_inf = |b|^2,   a <- a + K0 v,   P <- (I - K0 z) P (I - K0 z)^T + h K0 K0^T
+    log-likelihood of the number: -1/2 (log 2 pi + log F_inf)
+
+Where b is zero the number is an ordinary one. Whether it is zero is asked of a bound of the rounding in every entry of
+A, so that the answer does not depend on the units of states or of data; a rank falls by one exactly, and never by
+subtraction.
+
+The recursions are those of Koopman (1997) and Durbin and Koopman (2012, chapter 5), in loadings instead of A A^T.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from statespace.foundations.kernel import kernel
+from statespace.lds.dynamics import Dynamics, move_cov, move_mean
+from statespace.lds.kalman import DIFFUSE, LOG_2PI, SKIPPED, Rows, Tables, take_number
+from statespace.protocols import Floats, Ints
+
+_EPS = 2.0**-52
+_SURE = 8.0  # times the bound of rounding: what is larger is not zero
+
+
+class DiffuseTables(NamedTuple):
+    """What the backward pass needs of the diffuse steps."""
+
+    loadings: Floats
+    """Predicted A^T of each step, shape (n_kept, m, m); rows beyond n_left are not set."""
+    n_left: Ints
+    """Columns of A before each step, shape (n_kept,)."""
+
+
+@kernel
+def determine(z: Floats, A: Floats, E: Floats, q: int) -> float:
+    """Rotate the rows A[:q] so that the last alone meets z, and return what it meets; 0.0 where none does.
+
+    A : (m, m), loadings as rows, E their bounds of rounding; both are changed.
+    """
+    m = A.shape[1]
+    norm = 0.0
+    pivot = -1
+    largest = 0.0
+    b = np.zeros(q)
+    for j in range(q):
+        total, doubt = 0.0, 0.0
+        for i in range(m):
+            total += z[i] * A[j, i]
+            doubt += abs(z[i]) * (E[j, i] + _EPS * abs(A[j, i]))
+        if abs(total) > _SURE * doubt:
+            b[j] = total
+            norm += total * total
+            if abs(total) > largest:
+                largest, pivot = abs(total), j
+    if pivot < 0:
+        return 0.0
+    # The pivot takes the last place
+    last = q - 1
+    if pivot != last:
+        for i in range(m):
+            A[pivot, i], A[last, i] = A[last, i], A[pivot, i]
+            E[pivot, i], E[last, i] = E[last, i], E[pivot, i]
+        b[pivot], b[last] = b[last], b[pivot]
+    norm = math.sqrt(norm)
+    met = -norm if b[last] > 0 else norm
+    b[last] -= met
+    squared = 0.0
+    for j in range(q):
+        squared += b[j] * b[j]
+    if squared > 0.0:
+        for i in range(m):
+            total, doubt = 0.0, 0.0
+            for j in range(q):
+                total += b[j] * A[j, i]
+                doubt += abs(b[j]) * (E[j, i] + _EPS * abs(A[j, i]))
+            total *= 2.0 / squared
+            doubt *= 2.0 / squared
+            for j in range(q):
+                if b[j] != 0.0:
+                    A[j, i] -= b[j] * total
+                    E[j, i] += abs(b[j]) * doubt + _EPS * abs(A[j, i])
+    return met
+
+
+@kernel
+def forget_directions(A: Floats, E: Floats, q: int) -> int:
+    """Rotate the rows A[:q] until no more of them are other than zero than there must be; how many are left."""
+    m = A.shape[1]
+    w = np.empty(q)
+    for j in range(q):
+        best, pivot = 1.0, -1
+        for i in range(m):
+            size, doubt = 0.0, 0.0
+            for k in range(j, q):
+                size += abs(A[k, i])
+                doubt += E[k, i] + _EPS * abs(A[k, i])
+            if size > _SURE * best * doubt:
+                best, pivot = size / (_SURE * doubt), i
+        if pivot < 0:
+            return j
+        norm = 0.0
+        for k in range(j, q):
+            w[k] = A[k, pivot]
+            norm += w[k] * w[k]
+        norm = math.sqrt(norm)
+        w[j] += norm if w[j] > 0 else -norm
+        squared = 0.0
+        for k in range(j, q):
+            squared += w[k] * w[k]
+        if q - j > 1:
+            for i in range(m):
+                total, doubt = 0.0, 0.0
+                for k in range(j, q):
+                    total += w[k] * A[k, i]
+                    doubt += abs(w[k]) * (E[k, i] + _EPS * abs(A[k, i]))
+                total *= 2.0 / squared
+                doubt *= 2.0 / squared
+                for k in range(j, q):
+                    A[k, i] -= w[k] * total
+                    E[k, i] += abs(w[k]) * doubt + _EPS * abs(A[k, i])
+            for k in range(j + 1, q):
+                A[k, pivot] = 0.0
+    return q
+
+
+@kernel
+def move_loadings(t: int, d: Dynamics, A: Floats, E: Floats, q: int, work: Floats) -> int:
+    """A <- A T^T in rows, with its bounds; how many directions are left."""
+    value = d.value[t if d.value.shape[0] > 1 else 0]
+    m = A.shape[1]
+    for j in range(q):
+        for i in range(m):
+            total, doubt = 0.0, 0.0
+            for e in range(d.row_start[i], d.row_start[i + 1]):
+                total += value[e] * A[j, d.column[e]]
+                doubt += abs(value[e]) * (E[j, d.column[e]] + _EPS * abs(A[j, d.column[e]]))
+            work[0, i], work[1, i] = total, doubt
+        for i in range(m):
+            A[j, i], E[j, i] = work[0, i], work[1, i]
+    return forget_directions(A, E, q)
+
+
+@kernel
+def take_diffuse_number(
+    x: float, z: Floats, h: float, a: Floats, P: Floats, A: Floats, met: float, gain: Floats, meets: Floats
+) -> tuple[float, float, float, float]:
+    """Update a and P by a number that determines the direction A (m,), of which z meets `met`.
+
+    `gain` becomes K0 and `meets` P z^T. Returns v, F_inf, z P z^T + h, and the log-likelihood.
+    """
+    m = a.shape[0]
+    v, F = x, h
+    for j in range(m):
+        meets[j] = 0.0
+    for i in range(m):
+        zi = z[i]
+        if zi != 0.0:
+            v -= zi * a[i]
+            for j in range(m):
+                meets[j] += zi * P[i, j]
+    for i in range(m):
+        F += z[i] * meets[i]
+    for i in range(m):
+        gain[i] = A[i] / met
+    for i in range(m):
+        for j in range(i + 1):
+            P[i, j] += gain[i] * gain[j] * F - gain[i] * meets[j] - meets[i] * gain[j]
+            P[j, i] = P[i, j]
+        a[i] += gain[i] * v
+    return v, met * met, F, -0.5 * (LOG_2PI + math.log(met * met))
+
+
+@kernel
+def diffuse_steps(
+    first: int,
+    last: int,
+    rows: Rows,
+    d: Dynamics,
+    A: Floats,
+    E: Floats,
+    q: int,
+    keep: int,
+    tables: Tables,
+    diffuse: DiffuseTables,
+    work: Floats,
+) -> tuple[float, int, int, int]:
+    """Filter the steps from `first` on while there are diffuse directions, at most to `last`.
+
+    A, E : (m, m), loadings as rows and their bounds, of which q are left. work : (m + 4, m). tables.P[first] (the last
+    two rows with `keep` 0) is what begins. Returns the log-likelihood, the next step, how many directions are left, and
+    how many numbers determined one.
+    """
+    m, p = A.shape[1], rows.variances.shape[1]
+    reach, meets, product = work[m], work[m + 1], work[:m]
+    total, determined, t = 0.0, 0, first
+    while t < last and q > 0:
+        now, after = (t, t + 1) if keep else (t & 1, (t + 1) & 1)
+        here = t if keep else 0
+        f = rows.frame[t]
+        a, af = tables.a[now], tables.af[here]
+        P, Pf = tables.P[now], tables.Pf[now]
+        if keep:
+            diffuse.n_left[t - first] = q
+            diffuse.loadings[t - first, :, :] = A
+        for i in range(m):
+            af[i] = a[i]
+            reach[i] = P[i, i]
+            for j in range(m):
+                Pf[i, j] = P[i, j]
+        step = 0.0
+        for i in range(p):
+            tables.kind[now, i] = SKIPPED
+            tables.F[now, i] = 0.0
+        for i in range(rows.n_seen[f]):
+            z, h, x = rows.design[f, i], rows.variances[f, i], rows.x[t, i]
+            met = determine(z, A, E, q) if q else 0.0
+            if met != 0.0:
+                q -= 1
+                v, F, _, gained = take_diffuse_number(x, z, h, af, Pf, A[q], met, tables.k[now, i], meets)
+                kind = DIFFUSE
+                determined += 1
+                for j in range(m):
+                    reach[j] = max(reach[j], Pf[j, j])
+            else:
+                kind, v, F, gained, _ = take_number(x, z, h, reach, af, Pf, tables.k[now, i])
+            tables.kind[now, i] = kind
+            tables.F[now, i] = F
+            if keep:
+                tables.v[t, i] = v
+            step += gained
+        total += step
+        if keep:
+            tables.steps[t] = step
+            tables.place[t] = t
+        move_mean(t, d, af, tables.a[after])
+        move_cov(t, d, Pf, product, tables.P[after])
+        if q:
+            q = move_loadings(t, d, A, E, q, work[m + 2 : m + 4])
+        t += 1
+    return total, t, q, determined

@@ -1,0 +1,360 @@
+r"""The smoother in square-root form: the turns of the filter are undone, and nothing is subtracted or inverted.
+
+The filter writes the state as a sum of independent standard pieces, a_t = a_f + U^T xi + A^T delta, and everything that
+it does between two such sums is a rotation of pieces:
+
+    a step    (xi_{t+1}, zeta) = O (xi_t, w_t),   with U_{t+1} above the zeros that O [U_t T^T; Q^{1/2} R^T] leaves
+    a number  (xi_1, eps) turned by an angle: v = sqrt(F) times one of the new pieces, which is thereby known; the other
+              is the new xi_1
+    a diffuse number   delta_1 = (v - u^T xi - sqrt(h) eps) / beta, and (xi', zeta) = O (xi, eps)
+
+What the data say of the pieces of the last step is their law, N(0, I). Backwards, a turn of (xi, zeta) with zeta still
+N(0, I) and independent of all that follows is the law of the pieces before. With the rows of C a factor of the
+covariance of (xi, delta) given all data and mu their mean,
+
+    E(a_t | all) = a_f + [U; A]^T mu,     Cov(a_t | all) = X^T X,  X = C [U; A]
+
+and lag-one covariances and disturbances are likewise products of such factors. C is I where the data that follow say
+nothing, and small where they say much; what rounds in it is relative to 1, whatever T, Q, P and their ranks are.
+
+Directions of the start of which the data say nothing are independent of the data: they are taken out of the start, and
+what they add to the states is added as an infinite variance.
+
+The smoothers of Bierman (1977), chapter X, and of Kailath, Sayed and Hassibi (2000), chapter 12, keep such rotations
+too; the form with normed pieces, and with diffuse ones, is derived here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from statespace.foundations.kernel import kernel
+from statespace.lds.dynamics import Dynamics
+from statespace.lds.filtering import Filtered, initial_state
+from statespace.lds.frames import Frames
+from statespace.lds.kalman import DIFFUSE, ORDINARY, Tables
+from statespace.lds.results import State
+from statespace.lds.square_root_arrays import (
+    EPS,
+    SURE,
+    Turns,
+    clear_rounding,
+    column_squares,
+    gram,
+    make_turns,
+    move_rounding,
+    move_rows,
+    move_sizes,
+    triangularise,
+    undo,
+    undo_triangle,
+)
+from statespace.lds.square_root_filter import DiffuseMoves, DiffuseNumbers, Moves, noise_roots, pass_square_root
+from statespace.lds.system import System
+from statespace.protocols import Floats
+
+
+class Smoothed(NamedTuple):
+    """What all the data say of states and of their disturbances; n steps, m states, r disturbances.
+
+    Where the data never determine a direction, the variances of states that it moves are inf, and so are, with their
+    signs, covariances of two of them.
+    """
+
+    mean: Floats
+    """E(a_t | all), shape (n, m)."""
+    cov: Floats
+    """Cov(a_t | all), shape (n, m, m)."""
+    lag_one_cov: Floats
+    """Cov(a_{t+1}, a_t | all), shape (n - 1, m, m)."""
+    state_disturbance: Floats
+    """E(n_t | all), shape (n, r)."""
+    state_disturbance_cov: Floats
+    """Cov(n_t | all), shape (n, r, r)."""
+
+
+class _Work(NamedTuple):
+    """What is known of the pieces, and room; e = max(r, 1), q diffuse directions of the start."""
+
+    C: Floats
+    """Rows of the factor, (m + q + e, m + q): columns are the pieces xi, then delta."""
+    D: Floats
+    """The same with e columns between these for pieces that come and go, (m + q + e, m + e + q)."""
+    mu: Floats
+    """Means, in the columns of C, (1, m + q)."""
+    nu: Floats
+    """Means, in the columns of D, (1, m + e + q)."""
+    X: Floats
+    """Rows of the factor of Cov(a_{t+1} | all), (m + q, m)."""
+    Y: Floats
+    """Rows of that of (a_t, n_t), in the same pieces, (m + q + e, m + e)."""
+    turns: Turns
+    w: Floats
+    """(m + e + q,)."""
+
+
+@kernel
+def _apply(C: Floats, n_rows: int, left: int, n_pieces: int, U: Floats, add: bool, out: Floats, to: int) -> None:
+    """C[:, left : left + n_pieces] U, put or added into the columns of `out` from `to` on."""
+    n = U.shape[1]
+    for i in range(n_rows):
+        row, made = C[i], out[i]
+        if not add:
+            for j in range(n):
+                made[to + j] = 0.0
+        for k in range(n_pieces):
+            factor = row[left + k]
+            if factor != 0.0:
+                other = U[k]
+                for j in range(n):
+                    made[to + j] += factor * other[j]
+
+
+@kernel
+def _widen(b: _Work, n_rows: int, q: int, extra: int) -> None:
+    """C and its mean into D, with `extra` independent pieces more."""
+    m = b.X.shape[1]
+    e = b.D.shape[0] - b.C.shape[1]
+    for i in range(n_rows + extra):
+        row = b.D[i]
+        for j in range(row.shape[0]):
+            row[j] = 0.0
+        if i < n_rows:
+            for j in range(m):
+                row[j] = b.C[i, j]
+            for j in range(q):
+                row[m + e + j] = b.C[i, m + j]
+        else:
+            row[m + i - n_rows] = 1.0
+    for j in range(m):
+        b.nu[0, j] = b.mu[0, j]
+    for j in range(e):
+        b.nu[0, m + j] = 0.0
+    for j in range(q):
+        b.nu[0, m + e + j] = b.mu[0, m + j]
+
+
+@kernel
+def _narrow(b: _Work, n_rows: int, q: int) -> None:
+    """D without the pieces between, into C."""
+    m = b.X.shape[1]
+    e = b.D.shape[0] - b.C.shape[1]
+    for i in range(n_rows):
+        for j in range(m):
+            b.C[i, j] = b.D[i, j]
+        for j in range(q):
+            b.C[i, m + j] = b.D[i, m + e + j]
+    for j in range(m):
+        b.mu[0, j] = b.nu[0, j]
+    for j in range(q):
+        b.mu[0, m + j] = b.nu[0, m + e + j]
+
+
+@kernel
+def _undo_diffuse(at: int, v: float, q: int, done: DiffuseNumbers, b: _Work) -> None:
+    """Back over a number that determined one of q + 1 diffuse directions; C has m + q rows, then one more."""
+    m = b.X.shape[1]
+    e = b.D.shape[0] - b.C.shape[1]
+    n_rows = m + q + 1
+    _widen(b, m + q, q, 1)
+    undo_triangle(b.D, n_rows, m + 1, m, at, done.turns)
+    undo_triangle(b.nu, 1, m + 1, m, at, done.turns)
+    beta, u, delta = done.met[at], done.u[at], m + e
+    for i in range(n_rows + 1):
+        row = b.D[i] if i < n_rows else b.nu[0]
+        met = 0.0 if i < n_rows else v
+        for k in range(m + 1):
+            met -= u[k] * row[k]
+        row[delta + q] = row[delta]
+        row[delta] = met / beta
+    pivot, scale = done.mixed.pivots[at, 0], done.mixed.scales[at, 0]
+    undo(b.D, n_rows, delta, 0, q + 1, done.mixed.vectors[at, 0], pivot, scale)
+    undo(b.nu, 1, delta, 0, q + 1, done.mixed.vectors[at, 0], pivot, scale)
+    _narrow(b, n_rows, q + 1)
+
+
+@kernel
+def _undo_numbers(t: int, q: int, tables: Tables, moves: Moves, s: int, diffuse: DiffuseMoves, b: _Work) -> None:
+    """From the filtered pieces of step t, q of them diffuse, to the predicted ones; s counts diffuse steps."""
+    m, p = b.X.shape[1], tables.v.shape[1]
+    turns = moves.numbers.turns
+    for i in range(p - 1, -1, -1):
+        at = t * p + i
+        if tables.kind[t, i] == ORDINARY:
+            shrink, slope = moves.numbers.shrink[at], moves.numbers.slope[at]
+            for k in range(m + q):
+                b.C[k, 0] *= shrink
+            b.mu[0, 0] = shrink * b.mu[0, 0] + slope * tables.v[t, i]
+            pivot, scale = turns.pivots[at, 0], turns.scales[at, 0]
+            undo(b.C, m + q, 0, 0, m, turns.vectors[at, 0], pivot, scale)
+            undo(b.mu, 1, 0, 0, m, turns.vectors[at, 0], pivot, scale)
+        elif tables.kind[t, i] == DIFFUSE:
+            _undo_diffuse(s * p + i, tables.v[t, i], q, diffuse.numbers, b)
+            q += 1
+
+
+@kernel
+def _smooth_steps(
+    first: int,
+    last: int,
+    Q_roots: Floats,
+    tables: Tables,
+    moves: Moves,
+    diffuse: DiffuseMoves,
+    b: _Work,
+    out: Smoothed,
+) -> None:
+    """The steps last - 1, ..., first; `diffuse` begins at `first`. Where `last` is not n, b holds the step after."""
+    n, m, r = tables.af.shape[0], b.X.shape[1], Q_roots.shape[1]
+    e = b.D.shape[0] - b.C.shape[1]
+    for t in range(last - 1, first - 1, -1):
+        s = t - first
+        q = diffuse.n_left[s, 1] if s < diffuse.n_left.shape[0] else 0
+        Qr = Q_roots[t if Q_roots.shape[0] > 1 else 0]
+        n_rows = m + q
+        U = moves.roots[t]
+        if t < n - 1:
+            _widen(b, n_rows, q, r)
+            undo_triangle(b.D, n_rows + r, m + r, m, t, moves.turns)
+            undo_triangle(b.nu, 1, m + r, m, t, moves.turns)
+            _apply(b.D, n_rows + r, 0, m, U, False, b.Y, 0)
+            if q:
+                _apply(b.D, n_rows + r, m + e, q, diffuse.filtered[s], True, b.Y, 0)
+            lag_one = out.lag_one_cov[t]
+            for i in range(m):
+                for j in range(m):
+                    lag_one[i, j] = 0.0
+            for k in range(n_rows):
+                for i in range(m):
+                    factor = b.X[k, i]
+                    if factor != 0.0:
+                        for j in range(m):
+                            lag_one[i, j] += factor * b.Y[k, j]
+            _apply(b.D, n_rows + r, m, r, Qr, False, b.Y, m)
+            gram(b.Y, n_rows + r, m, m + r, out.state_disturbance_cov[t])
+            for j in range(r):
+                total = 0.0
+                for k in range(r):
+                    total += Qr[k, j] * b.nu[0, m + k]
+                out.state_disturbance[t, j] = total
+            _narrow(b, n_rows + r, q)
+            triangularise(b.C, n_rows + r, n_rows, 0, b.turns, b.w)
+        else:
+            for i in range(n_rows):
+                b.mu[0, i] = 0.0
+                for j in range(n_rows):
+                    b.C[i, j] = 1.0 if i == j else 0.0
+            gram(Qr, r, 0, r, out.state_disturbance_cov[t])
+            for j in range(r):
+                out.state_disturbance[t, j] = 0.0
+        _apply(b.C, n_rows, 0, m, U, False, b.X, 0)
+        for j in range(m):
+            total = 0.0
+            for k in range(m):
+                total += U[k, j] * b.mu[0, k]
+            out.mean[t, j] = total
+        if q:
+            A = diffuse.filtered[s]
+            _apply(b.C, n_rows, m, q, A, True, b.X, 0)
+            for j in range(m):
+                for k in range(q):
+                    out.mean[t, j] += A[k, j] * b.mu[0, m + k]
+        for j in range(m):
+            out.mean[t, j] += tables.af[t, j]
+        gram(b.X, n_rows, 0, m, out.cov[t])
+        _undo_numbers(t, q, tables, moves, s, diffuse, b)
+        for k in range(n_rows, b.X.shape[0]):
+            for j in range(m):
+                b.X[k, j] = 0.0
+
+
+def smooth_square_root(
+    system: System, dynamics: Dynamics, frames: Frames, start: State | None = None
+) -> tuple[Smoothed, Filtered]:
+    """Smooth one sequence in square-root form.
+
+    Parameters
+    ----------
+    system, dynamics, frames
+        The model, its dynamics, and the observations as frames.
+    start : State, optional
+        Where an earlier filter ended.
+
+    Returns
+    -------
+    (Smoothed, Filtered)
+        The second is the filter that was run.
+
+    """
+    begun = initial_state(system) if start is None else start
+    passed = pass_square_root(system, dynamics, frames, begun, keep=True)
+    filtered, kept = passed.filtered, np.eye(begun.loadings.shape[1])
+    while len(passed.undetermined):
+        kept = kept @ _complement(passed.undetermined)
+        determined = begun._replace(loadings=np.ascontiguousarray(begun.loadings @ kept))
+        passed = pass_square_root(system, dynamics, frames, determined, keep=True)
+    n, m = filtered.af.shape
+    r, q = system.n_disturbances, kept.shape[1]
+    e = max(r, 1)
+    Q_roots, _ = noise_roots(system)
+    work = _Work(
+        np.zeros((m + q + e, m + q)),
+        np.zeros((m + q + e, m + e + q)),
+        np.zeros((1, m + q)),
+        np.zeros((1, m + e + q)),
+        np.zeros((m + q, m)),
+        np.zeros((m + q + e, m + e)),
+        make_turns(1, m + q, m + q + e),
+        np.empty(m + e + q),
+    )
+    smoothed = Smoothed(
+        np.empty((n, m)), np.empty((n, m, m)), np.empty((max(n - 1, 0), m, m)), np.empty((n, r)), np.empty((n, r, r))
+    )
+    tables = passed.filtered.tables
+    nothing = DiffuseMoves(
+        np.empty((0, q, m)),
+        np.empty((0, q, m)),
+        np.empty((0, 2), np.int64),
+        DiffuseNumbers(make_turns(0, 1, q), np.empty(0), np.empty((0, m + 1)), make_turns(0, m, m + 1)),
+    )
+    ends = np.cumsum([len(block.n_left) for block in passed.diffuse], dtype=np.int64).tolist()
+    parts = zip([0, *ends], [*ends, n], [*passed.diffuse, nothing], strict=True)
+    for first, last, block in reversed(list(parts)):
+        _smooth_steps(first, last, Q_roots, tables, passed.moves, block, work, smoothed)
+    if q < len(kept):
+        _add_undetermined(dynamics, begun.loadings, _complement(kept.T), smoothed)
+    return smoothed, filtered
+
+
+def _complement(rows: Floats) -> Floats:
+    """Orthonormal columns, all that are orthogonal to orthonormal rows (k, q): shape (q, q - k)."""
+    k, q = rows.shape
+    return np.asarray(np.linalg.qr(rows.T, mode="complete")[0][:, k:]) if k else np.eye(q)
+
+
+def _add_undetermined(dynamics: Dynamics, start: Floats, free: Floats, smoothed: Smoothed) -> None:
+    """Infinite entries of the covariances where the combinations `free` of the loadings of the start move states."""
+    n, m = smoothed.mean.shape
+    B = np.ascontiguousarray((start @ free).T)
+    rounding = np.diag(EPS * EPS * (start**2).sum(axis=1))
+    work, squares, sizes = np.empty((m, m)), np.empty(m), np.empty(m)
+    before = B
+    for t in range(n):
+        column_squares(B, 0, len(B), m, squares)
+        clear_rounding(B, len(B), rounding, squares)
+        _raise_to_infinity(smoothed.cov[t], B, B)
+        if t:
+            _raise_to_infinity(smoothed.lag_one_cov[t - 1], B, before)
+        before = B.copy()
+        move_sizes(t, dynamics, squares, sizes)
+        move_rounding(t, dynamics, rounding, work)
+        rounding[np.diag_indices(m)] += EPS * EPS * sizes * sizes
+        move_rows(t, dynamics, B, len(B), work[0])
+
+
+def _raise_to_infinity(cov: Floats, left: Floats, right: Floats) -> None:
+    product, size = left.T @ right, np.abs(left).T @ np.abs(right)
+    moved = np.abs(product) > SURE * EPS * size
+    cov[moved] = np.copysign(np.inf, product[moved])
