@@ -66,7 +66,7 @@ def smoothed_path(
 
     """
     check_probability("level", level)
-    mean, cov = state_moments(model_or_result, X)
+    mean, cov, _ = state_moments(model_or_result, X)
     across, up = _two("states", states, mean.shape[1])
     mean, cov = mean[:, [across, up]], cov[:, [[across], [up]], [across, up]]
     seen = None if X is None else read_series(X, support="reals").values

@@ -53,7 +53,7 @@ def smoothed_states(
     level : float
         Probability of the bands, in (0, 1).
     times : sequence of length n_samples, optional
-        Numbers or dates, in the place of X's own index.
+        Numbers or dates, in the place of the data's own index.
     feature : int
         Which feature of X is drawn, of several.
     title : str, optional
@@ -70,7 +70,7 @@ def smoothed_states(
         If `model_or_result` is neither, a model comes without `X`, or `ax` is no Axes.
 
     """
-    mean, cov = state_moments(model_or_result, X)
+    mean, cov, index = state_moments(model_or_result, X)
     n, m = mean.shape
     chosen = [states] if isinstance(states, int | np.integer) else list(states)
     for state in chosen:
@@ -80,7 +80,7 @@ def smoothed_states(
     seen = None if X is None else read_series(X, times, support="reals")
     if seen is not None and len(seen) != n:
         raise ValueError(f"there are states of {n} steps, but X has {len(seen)}")
-    at = read_times(times, n) if seen is None else seen.times
+    at = read_times(index if times is None else times, n, given=times is not None) if seen is None else seen.times
     labels: list[str | None] = [None]
     if names is not None or len(chosen) > 1:
         labels = [*state_names([f"state {state}" for state in chosen] if names is None else names, len(chosen))]
@@ -106,8 +106,8 @@ def smoothed_states(
     return finish(ax, title)
 
 
-def state_moments(model_or_result: Any, X: Any) -> tuple[Floats, Floats]:
-    """Return means (n, m) and covariances (n, m, m); NaN while they are diffuse."""
+def state_moments(model_or_result: Any, X: Any) -> tuple[Floats, Floats, Any]:
+    """Return means (n, m) and covariances (n, m, m), NaN while they are diffuse, and the index of the data."""
     result = model_or_result
     if hasattr(result, "smooth"):
         if X is None:
@@ -130,7 +130,7 @@ def state_moments(model_or_result: Any, X: Any) -> tuple[Floats, Floats]:
             f"mean has shape {mean.shape} and cov {cov.shape}, expected (n_samples, n_states) and "
             "(n_samples, n_states, n_states) of one sequence"
         )
-    return mean, np.where(np.isnan(mean)[:, :, None], np.nan, cov)
+    return mean, np.where(np.isnan(mean)[:, :, None], np.nan, cov), getattr(result, "index", None)
 
 
 def normal_quantile(level: float) -> float:

@@ -104,6 +104,9 @@ def test_dates_of_an_index_are_the_times() -> None:
     ax = smoothed_states(result(3, 1), x, axes())
     left = date2num(np.datetime64("2015-12-30")) - 0.5
     assert ax.get_xlim() == (left, left + 3)
+    r = result(3, 1)
+    r.index = x.index
+    assert smoothed_states(r, ax=axes()).get_xlim() == (left, left + 3)
 
 
 def test_what_does_not_fit_together_is_refused_in_words() -> None:
