@@ -1,0 +1,373 @@
+r"""Expectation-maximisation for all matrices, on what the exact gradient already knows.
+
+The gradient of the log-likelihood is the expected gradient of the complete data's (Fisher's identity), so that it holds
+the expectations that the maximisation step asks for, of disturbances and of entries that were never seen:
+
+    sum_t E[e_t a_t^T]  = H dL/dZ      sum_t E[e_t e_t^T] = n H + 2 H dL/dH H          sum_t E[e_t] = H dL/dd
+    sum_t E[n_t a_t^T]  = Q R^T dL/dT  sum_t E[n_t n_t^T] = (n - 1) Q + 2 Q dL/dQ Q    sum_t E[n_t] = Q R^T dL/dc
+    E[a_1] = a1 + P1 dL/da1            E[(a_1 - a1)(a_1 - a1)^T] = P1 + 2 P1 dL/dP1 P1
+
+All are given all the data, under the present parameters; only sum_t E[a_t a_t^T] is computed besides. The maximisation
+step is a regression of the disturbances on the states, Z <- Z + B with B = (sum E[e a^T]) (sum E[a a^T])^{-1} where all
+of Z is free, and the covariance of what it leaves. No inverse of H or Q is taken there, and nothing cancels when the
+noise is small. Where entries are held, the free ones solve the generalised least squares problem with the weights
+H^{-1} or Q^{-1}; then one maximisation is conditional on the other (Meng and Rubin 1993), and the objective still never
+falls. A start from the stationary law joins the transition to the first state: there the step is that of the
+regression on the whole gradient, shortened until the log-likelihood does not fall.
+
+References
+----------
+Shumway and Stoffer (1982); Koopman (1993), Disturbance smoother for state space models; Bishop (2006), section 13.3.2.
+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from statespace.foundations.linalg import raise_to_floor
+from statespace.lds.dynamics import make_dynamics
+from statespace.lds.frames import Frames
+from statespace.lds.free_entries import FreeEntries
+from statespace.lds.gradient import through_stationary_start
+from statespace.lds.likelihood import gradient_of
+from statespace.lds.parametrisations import INITIAL, at_stationary_start
+from statespace.lds.results import Gradient
+from statespace.lds.smoother import Backward
+from statespace.lds.smoothing import is_lost
+from statespace.lds.system import TIMED, System
+from statespace.protocols import Array, Floats
+
+_FIELDS = (*TIMED, *INITIAL, "log_likelihood")
+_RANK = 1e-13  # of the largest eigenvalue, scaled to ones on the diagonal: what lies below says nothing
+_SHORTEST = 2.0**-20
+_SCORING = 50  # iterations of a covariance of which single entries are held
+
+
+class Expectations(NamedTuple):
+    """What is expected of states and disturbances under the present parameters; weighted sums over sequences."""
+
+    log_likelihood: float
+    """In nats."""
+    gradient: Gradient
+    """Of the log-likelihood, in every matrix."""
+    states: Floats
+    """sum_t E[(a_t, 1) (a_t, 1)^T] over all steps, shape (n_states + 1, n_states + 1)."""
+    moved: Floats
+    """The same over all steps but the last of each sequence."""
+    n_sequences: float
+    """Number, or weight, of the sequences."""
+
+    @property
+    def n_steps(self) -> float:
+        """Number of steps."""
+        return float(self.states[-1, -1])
+
+
+def expect(system: System, sequences: Sequence[Frames], weights: Floats | None = None) -> Expectations:
+    """The expectation step, of sequences as the system sees them."""
+    dynamics = make_dynamics(system)
+    factors = [1.0] * len(sequences) if weights is None else [float(w) for w in weights]
+    parts = []
+    for frames, weight in zip(sequences, factors, strict=True):
+        if weight:
+            gradient, filtered, backward = gradient_of(system, dynamics, frames, moments=True)
+            if filtered.form == "covariance" and is_lost(filtered, backward):
+                gradient, _, backward = gradient_of(system, dynamics, frames, moments=True, form="square_root")
+            values = [getattr(gradient, name) for name in _FIELDS]
+            parts.append([weight * np.asarray(value) for value in (*values, *second_moments(backward))])
+    *fields, every, last = (sum(values[1:], values[0]) for values in zip(*parts, strict=True))
+    summed = Gradient(**dict(zip(_FIELDS, fields, strict=True)))
+    value = float(summed.log_likelihood)
+    return Expectations(value, summed, every, every - last, float(last[-1, -1]))
+
+
+def second_moments(backward: Backward) -> tuple[Floats, Floats]:
+    """Sums of E[(a_t, 1) (a_t, 1)^T], shape (n_states + 1, n_states + 1): over all steps, and of the last one."""
+    n, m = backward.mean.shape
+    counts = np.bincount(backward.place[:n], minlength=len(backward.cov)).astype(np.float64)
+    used = np.flatnonzero(counts)
+    found = []
+    for mean, cov in (
+        (backward.mean, np.tensordot(counts[used], backward.cov[used], axes=1)),
+        (backward.mean[-1:], backward.cov[backward.place[n - 1]]),
+    ):
+        sums = np.empty((m + 1, m + 1))
+        sums[:m, :m] = mean.T @ mean + cov
+        sums[:m, m] = sums[m, :m] = mean.sum(axis=0)
+        sums[m, m] = len(mean)
+        found.append(sums)
+    return found[0], found[1]
+
+
+def improve(
+    system: System, expected: Expectations, free: FreeEntries, value: Callable[[System], float] | None = None
+) -> System:
+    """The maximisation step: a system whose log-likelihood is at least that of `system`.
+
+    Parameters
+    ----------
+    system : System
+        Present parameters, constant in time; it is not changed.
+    expected : Expectations
+        Under these parameters.
+    free : FreeEntries
+    value : callable, optional
+        The log-likelihood of a system: asked for where the start is stationary.
+
+    """
+    observed = _observation_step(system, expected, free)
+    if free.initialization == "stationary":
+        assert value is not None
+        return _stationary_step(system, observed, expected, free, value)
+    changed = _transition_step(observed, expected, free, expected.gradient, float(expected.moved[-1, -1]))
+    return _initial_step(changed, expected, free)
+
+
+def _observation_step(system: System, expected: Expectations, free: FreeEntries) -> System:
+    g, H, n = expected.gradient, system.obs_cov[0], expected.n_steps
+    with_states = H @ np.column_stack([g.design[0], g.obs_intercept[0]])
+    squares = n * H + 2.0 * H @ g.obs_cov[0] @ H
+    held = ~np.column_stack([free.masks["design"], free.masks["obs_intercept"]])
+    B = regression(with_states, expected.states, H, np.eye(len(H)), held)
+    left = _left_over(squares, with_states, expected.states, B)
+    cov = covariance_step(left / n, H, free.masks["obs_cov"], free.floors["obs_cov"])
+    return system._replace(
+        design=system.design + B[:, :-1], obs_intercept=system.obs_intercept + B[:, -1], obs_cov=cov[None]
+    )
+
+
+def _transition_step(system: System, expected: Expectations, free: FreeEntries, g: Gradient, n_moves: float) -> System:
+    """The transition and the state covariance that maximise what is expected; `g` may hold more than it does."""
+    if n_moves <= 0:
+        return system
+    Q, R = system.state_cov[0], system.selection[0]
+    with_states = Q @ (R.T @ np.column_stack([g.transition[0], g.state_intercept[0]]))
+    squares = n_moves * Q + 2.0 * Q @ g.state_cov[0] @ Q
+    held = ~np.column_stack([free.masks["transition"], free.masks["state_intercept"]])
+    B = regression(with_states, expected.moved, Q, R, held)
+    if free.stable:
+        B = B * _stable_part(system.transition[0], R @ B[:, :-1])
+    left = _left_over(squares, with_states, expected.moved, B)
+    cov = covariance_step(left / n_moves, Q, free.masks["state_cov"], free.floors["state_cov"])
+    step = R @ B
+    return system._replace(
+        transition=system.transition + step[:, :-1],
+        state_intercept=system.state_intercept + step[:, -1],
+        state_cov=cov[None],
+    )
+
+
+def _stable_part(T: Floats, step: Floats) -> float:
+    """The largest of 1, 1/2, 1/4, ... of a step that leaves the transition stable."""
+    part = 1.0
+    while part > _SHORTEST and not np.abs(np.linalg.eigvals(T + part * step)).max() < 1.0:
+        part *= 0.5
+    return part if part > _SHORTEST else 0.0
+
+
+def _initial_step(system: System, expected: Expectations, free: FreeEntries) -> System:
+    if free.initialization != "free" or not (free.any("initial_state") or free.any("initial_state_cov")):
+        return system
+    g, P, n = expected.gradient, system.initial_state_cov, expected.n_sequences
+    mean = (P @ g.initial_state / n)[:, None]
+    squares = P + 2.0 * P @ g.initial_state_cov @ P / n
+    step = regression(mean, np.ones((1, 1)), P, np.eye(len(P)), ~free.masks["initial_state"][:, None])
+    left = _left_over(squares, mean, np.ones((1, 1)), step)
+    cov = covariance_step(left, P, free.masks["initial_state_cov"], free.floors["initial_state_cov"])
+    return system._replace(initial_state=system.initial_state + step[:, 0], initial_state_cov=cov)
+
+
+def _stationary_step(
+    before: System, system: System, expected: Expectations, free: FreeEntries, value: Callable[[System], float]
+) -> System:
+    """A step of the transition, its intercept and its covariance that does not lower the log-likelihood."""
+    if not any(free.any(name) for name in ("transition", "state_intercept", "state_cov")):
+        return at_stationary_start(system)
+    whole = through_stationary_start(before, expected.gradient)
+    target = _transition_step(system, expected, free, whole, expected.n_steps)
+    part = 1.0
+    while part > _SHORTEST:
+        blended = {
+            name: (1 - part) * getattr(system, name) + part * getattr(target, name)
+            for name in ("transition", "state_intercept", "state_cov")
+        }
+        proposed = system._replace(**blended)
+        if np.abs(np.linalg.eigvals(proposed.transition[0])).max() < 1.0:
+            proposed = at_stationary_start(proposed)
+            if value(proposed) >= expected.log_likelihood:
+                return proposed
+        part *= 0.5
+    return system
+
+
+def _left_over(squares: Floats, with_states: Floats, states: Floats, B: Floats) -> Floats:
+    """Sum E[(e - B a)(e - B a)^T]."""
+    cross = with_states @ B.T
+    left: Floats = squares - cross - cross.T + B @ states @ B.T
+    return 0.5 * (left + left.T)
+
+
+def regression(with_states: Floats, states: Floats, cov: Floats, loadings: Floats, held: Array) -> Floats:
+    r"""B that minimises tr(cov^{-1} sum E[(e - B a)(e - B a)^T]), with the entries of `loadings` B that are held at 0.
+
+    Parameters
+    ----------
+    with_states : (q, k)
+        sum E[e a^T].
+    states : (k, k)
+        sum E[a a^T].
+    cov : (q, q)
+        Of e; where it is singular, B moves within its range.
+    loadings : (s, q)
+        The identity where B itself has entries that are held.
+    held : (s, k) of bool
+
+    """
+    if held.all():
+        return np.zeros_like(with_states)
+    if not held.any():
+        return solve_moments(states, with_states.T).T
+    diagonal = not (cov - np.diag(np.diagonal(cov))).any() and np.array_equal(loadings, np.eye(len(cov)))
+    B = np.zeros_like(with_states)
+    if diagonal or np.array_equal(held, np.broadcast_to(held[:1], held.shape)):
+        patterns, of = np.unique(held, axis=0, return_inverse=True)
+        for number, pattern in enumerate(patterns):
+            rows, used = np.flatnonzero(of.ravel() == number), np.flatnonzero(~pattern)
+            rows = rows if diagonal else np.arange(len(B))
+            if used.size:
+                B[np.ix_(rows, used)] = solve_moments(states[np.ix_(used, used)], with_states[np.ix_(rows, used)].T).T
+        return B
+    # Directions of e that have a variance, then the combinations of entries that leave the held ones alone
+    values, vectors = np.linalg.eigh(_scaled(cov)[0])
+    unit = _scaled(cov)[1]
+    good = values > _RANK * max(float(values[-1]), 0.0)
+    basis = unit[:, None] * vectors[:, good]  # cov = basis diag(values) basis^T
+    k = len(states)
+    constraints = np.kron(loadings @ basis, np.eye(k))[held.ravel()]
+    scale = np.abs(constraints).max(axis=1, initial=0.0)
+    constraints = constraints[scale > 0] / scale[scale > 0, None]
+    _, s, Vt = np.linalg.svd(constraints) if len(constraints) else (None, np.empty(0), np.eye(basis.shape[1] * k))
+    ways = Vt[int((s > 1e-12 * s.max(initial=0.0)).sum()) :].T
+    if not ways.shape[1]:
+        return B
+    # basis^T cov^{-1} = diag(1 / values) times the coordinates of what it is applied to
+    coordinates = vectors[:, good].T @ (with_states / np.where(unit > 0, unit, 1.0)[:, None])
+    right = ways.T @ (coordinates / values[good, None]).ravel()
+    left = ways.T @ np.kron(np.diag(1.0 / values[good]), states) @ ways
+    free = ways @ solve_moments(left, right[:, None])[:, 0]
+    return np.asarray(basis @ free.reshape(basis.shape[1], k))
+
+
+def _scaled(cov: Floats) -> tuple[Floats, Floats]:
+    """Correlations and deviations."""
+    unit = np.sqrt(np.maximum(np.diagonal(cov), 0.0))
+    safe = np.where(unit > 0, unit, 1.0)
+    return cov / np.outer(safe, safe), unit
+
+
+def solve_moments(A: Floats, B: Floats) -> Floats:
+    """A^{-1} B of a sum of squares A; directions in which there is nothing to rounding get nothing."""
+    scaled, unit = _scaled(A)
+    safe = np.where(unit > 0, unit, 1.0)
+    values, vectors = np.linalg.eigh(0.5 * (scaled + scaled.T))
+    good = values > _RANK * max(float(values[-1]), 0.0)
+    kept = vectors[:, good]
+    return np.asarray((kept @ ((kept / values[good]).T @ (B / safe[:, None]))) / safe[:, None])
+
+
+def covariance_step(moments: Floats, cov: Floats, free: Array, floor: Floats) -> Floats:
+    """The covariance that maximises -log |S| - tr(S^{-1} moments) over its free entries, or one that is better.
+
+    Parameters
+    ----------
+    moments : (size, size)
+        Mean squares.
+    cov : (size, size)
+        The present one, whose other entries are held.
+    free : (size, size) of bool
+    floor : (size,)
+        Free blocks are nowhere below diag(floor).
+
+    """
+    if not free.any():
+        return cov
+    if free.all():
+        return np.asarray(raise_to_floor(moments[None], floor[None])[0])
+    new = cov.copy()
+    variable = np.flatnonzero(np.diagonal(free))
+    inner = free[np.ix_(variable, variable)]
+    connected = _components(inner)
+    whole = all(inner[np.ix_(rows, rows)].all() for rows in connected)
+    others = cov * ~free
+    if whole and inner.sum() == free.sum() and not others[variable].any():
+        for rows in connected:
+            place = np.ix_(variable[rows], variable[rows])
+            new[place] = raise_to_floor(moments[place][None], floor[variable[rows]][None])[0]
+        return new
+    return _scoring(moments, cov, free, floor)
+
+
+def _components(linked: Array) -> list[Array]:
+    """Sets of rows that are joined by entries, directly or not."""
+    left, found = set(range(len(linked))), []
+    while left:
+        block: set[int] = set()
+        grown = {min(left)}
+        while grown:
+            block |= grown
+            grown = {int(j) for i in grown for j in np.flatnonzero(linked[i])} - block
+        left -= block
+        found.append(np.array(sorted(block)))
+    return found
+
+
+def _scoring(moments: Floats, cov: Floats, free: Array, floor: Floats) -> Floats:
+    """Newton's method, or Fisher's scoring, for a covariance that is linear in its free entries (Anderson 1973)."""
+    used = np.flatnonzero((cov != 0).any(axis=0) | free.any(axis=0))
+    both = np.ix_(used, used)
+    S, here, mask, least = moments[both], cov[both], free[both], floor[used]
+    pairs = [(i, j) for i in range(len(used)) for j in range(i + 1) if mask[i, j]]
+    basis = np.zeros((len(pairs), *here.shape))
+    for number, (i, j) in enumerate(pairs):
+        basis[number, i, j] = basis[number, j, i] = 1.0
+    low = np.where(np.diagonal(mask), np.minimum(least, np.diagonal(here)), 0.0)
+
+    def objective(C: Floats) -> float:
+        try:
+            L = np.linalg.cholesky(C)
+        except np.linalg.LinAlgError:
+            return -np.inf
+        if not (np.diagonal(L) ** 2 >= low * (1 - 1e-12)).all():
+            return -np.inf
+        half = np.linalg.solve(L, S)
+        return float(-2.0 * np.log(np.diagonal(L)).sum() - np.trace(np.linalg.solve(L, half.T)))
+
+    best = objective(here)
+    if not np.isfinite(best):
+        return cov
+    for _ in range(_SCORING):
+        weighted, left = np.linalg.solve(here, basis), np.linalg.solve(here, S - here)  # C^{-1} B, C^{-1} S - I
+        slope = np.einsum("kij,ji->k", weighted, left)
+        information = np.einsum("kij,lji->kl", weighted, weighted)
+        bent = np.einsum("kij,ljh,hi->kl", weighted, weighted, left)
+        newton = information + bent + bent.T  # minus the second derivative; scoring leaves out what is 0 on average
+        if np.linalg.eigvalsh(newton)[0] > 1e-8 * np.trace(information) / len(information):
+            information = newton
+        step = np.tensordot(solve_moments(information, slope[:, None])[:, 0], basis, axes=1)
+        part, before = 1.0, best
+        while part > _SHORTEST:
+            there = here + part * step
+            reached = objective(there)
+            if reached > best:
+                here, best = there, reached
+                break
+            part *= 0.5
+        if not best > before + 1e-14 * abs(before):
+            break
+    found = cov.copy()
+    found[both] = here
+    return found

@@ -1,0 +1,183 @@
+r"""A user's own function from parameters to matrices, differentiated by the chain rule.
+
+    dL/dtheta_k = sum over matrices M, entries ij of dL/dM_ij dM_ij/dtheta_k
+
+Only the function is differentiated in the parameters, by complex steps f(theta + ih)/h, exact to rounding, where it
+lets them through, else by central differences; the likelihood is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from statespace.foundations.observations import Observations
+from statespace.lds.initialization import make_system, stationary_pullback
+from statespace.lds.parametrisations import INITIAL
+from statespace.lds.results import Gradient
+from statespace.lds.system import TIMED, System, checked_matrices
+from statespace.protocols import Floats
+
+_UNIT_LOSS = 1e-30  # a complex step so small that its square is nothing
+_STEP = np.finfo(np.float64).eps ** (1 / 3)
+_AGREE = 1e-5  # complex steps and differences, relative to the largest derivative of a matrix
+
+
+class FunctionParametrisation:
+    """A user's function from parameters to matrices.
+
+    Parameters
+    ----------
+    function : callable
+        From theta, shape (n_parameters,), to a dict of the arguments of `LinearDynamicalSystem.from_matrices`, or to a
+        System.
+    start : (n_parameters,)
+    names : list of str, optional
+    jacobian : callable, optional
+        From theta to a dict of the derivatives of the matrices, each with a last axis for the parameters. Without it,
+        complex steps where the function carries complex numbers through, else central differences.
+
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        start: Any,
+        names: Sequence[str] | None = None,
+        jacobian: Callable[[Any], Any] | None = None,
+    ) -> None:
+        if not callable(function):
+            raise TypeError(f"function is {function!r:.60}, expected a function from parameters to matrices")
+        theta = np.array(start, dtype=np.float64, ndmin=1)
+        if theta.ndim != 1 or not np.isfinite(theta).all():
+            raise ValueError(f"start is {start!r:.60}, expected a vector of finite numbers")
+        self.names = [f"theta[{i}]" for i in range(len(theta))] if names is None else [str(name) for name in names]
+        if len(self.names) != len(theta):
+            raise ValueError(f"names has {len(self.names)} names, and start {len(theta)} numbers")
+        self._function, self._start, self._jacobian = function, theta, jacobian
+        self.measured_units = True
+        self._complex: bool | None = None
+
+    def start(self, data: Observations | None = None) -> Floats:  # noqa: ARG002  # given beforehand
+        """The parameters that were given to begin from."""
+        return self._start.copy()
+
+    def system(self, theta: Floats) -> System:
+        """The system of these parameters, checked."""
+        return _read_system(self._function(theta.copy()))
+
+    def pullback(self, theta: Floats, gradient: Gradient) -> Floats:
+        """dL/dtheta from dL/d(matrices)."""
+        made = self._function(theta.copy())
+        system = _read_system(made)
+        slopes = {name: np.array(getattr(gradient, name)) for name in (*TIMED, *INITIAL)}
+        if system.stationary.any() and not isinstance(made, System):
+            _pull_start(system, slopes)
+        by_theta = np.zeros(len(theta))
+        for name, change in self._derivatives(theta, made).items():
+            slope = slopes[name]
+            if change.shape[:-1] != slope.shape:
+                slope = slope.reshape(change.shape[:-1])
+            by_theta += np.tensordot(slope, change, axes=slope.ndim)
+        return by_theta
+
+    def _derivatives(self, theta: Floats, made: Any) -> dict[str, Floats]:
+        """Derivatives of what the function gives, each with a last axis for the parameters."""
+        values = _as_arrays(made)
+        if self._jacobian is not None:
+            given = self._jacobian(theta.copy())
+            return {name: np.asarray(change, dtype=np.float64) for name, change in given.items() if name in values}
+        if self._complex is None:
+            self._complex = self._carries_complex(theta, values)
+        steps = self._by_complex_steps(theta, values) if self._complex else None
+        return self._by_differences(theta, values) if steps is None else steps
+
+    def _carries_complex(self, theta: Floats, values: dict[str, Floats]) -> bool:
+        """Whether complex steps agree with differences: abs, real, conj and comparisons would spoil them."""
+        exact = self._by_complex_steps(theta, values)
+        if exact is None:
+            return False
+        rough = self._by_differences(theta, values)
+        return all(
+            np.abs(exact[name] - rough[name]).max(initial=0.0)
+            <= _AGREE * max(np.abs(rough[name]).max(initial=0.0), 1e-4 * np.abs(values[name]).max(initial=0.0))
+            for name in values
+        )
+
+    def _by_complex_steps(self, theta: Floats, values: dict[str, Floats]) -> dict[str, Floats] | None:
+        found = {name: np.zeros((*value.shape, len(theta))) for name, value in values.items()}
+        for k in range(len(theta)):
+            moved = theta.astype(np.complex128)
+            moved[k] += 1j * _UNIT_LOSS
+            try:
+                with np.errstate(all="ignore"):
+                    made = self._function(moved)
+            except (TypeError, ValueError, ArithmeticError, np.linalg.LinAlgError, Warning):
+                return None
+            if not isinstance(made, dict):
+                return None
+            for name in values:
+                change = np.imag(np.asarray(made[name])) / _UNIT_LOSS
+                if change.shape != values[name].shape or not np.isfinite(change).all():
+                    return None
+                found[name][..., k] = change
+        return found
+
+    def _by_differences(self, theta: Floats, values: dict[str, Floats]) -> dict[str, Floats]:
+        found = {name: np.zeros((*value.shape, len(theta))) for name, value in values.items()}
+        for k in range(len(theta)):
+            h = _STEP * (max(abs(theta[k]), abs(self._start[k])) or 1.0)
+            above, below = theta.copy(), theta.copy()
+            above[k] += h
+            below[k] -= h
+            up, down = _as_arrays(self._function(above)), _as_arrays(self._function(below))
+            for name in values:
+                found[name][..., k] = (up[name] - down[name]) / (above[k] - below[k])
+        return found
+
+
+def _as_arrays(made: Any) -> dict[str, Floats]:
+    """The matrices of what a user's function gave."""
+    fields = made._asdict() if isinstance(made, System) else made
+    return {
+        name: np.asarray(fields[name], dtype=np.float64) for name in (*TIMED, *INITIAL) if fields.get(name) is not None
+    }
+
+
+def _read_system(made: Any) -> System:
+    """The checked system."""
+    if isinstance(made, System):
+        return made
+    if not isinstance(made, dict):
+        raise TypeError(f"the function gave {type(made).__name__}, expected a dict of matrices, or a System")
+    given = dict(made)
+    start = {name: given.pop(name, None) for name in (*INITIAL, "diffuse", "initialization")}
+    try:
+        matrices = checked_matrices(**given)
+    except TypeError as error:
+        if "argument" not in str(error):
+            raise
+        raise TypeError(f"the matrices of the function: {error}") from None
+    return make_system(matrices, **start)
+
+
+def _pull_start(system: System, slopes: dict[str, Floats]) -> None:
+    """Add to the slopes of the matrices what comes through the stationary law of some of the states."""
+    rows = np.flatnonzero(system.stationary)
+    both = np.ix_(rows, rows)
+    added = stationary_pullback(
+        system.transition[0][both],
+        system.initial_state_cov[both],
+        slopes["initial_state_cov"][both],
+        system.initial_state[rows],
+        slopes["initial_state"][rows],
+    )
+    R, Q = system.selection[0], system.state_cov[0]
+    whole = np.zeros((system.n_states, system.n_states))
+    whole[both] = added.disturbance_cov
+    slopes["transition"][0][both] += added.transition
+    slopes["state_intercept"][0][rows] += added.state_intercept
+    slopes["state_cov"][0] += R.T @ whole @ R
+    slopes["selection"][0] += 2.0 * whole @ R @ Q

@@ -1,0 +1,484 @@
+"""Linear dynamical systems whose matrices are given, or learnt.
+
+y_t = d + Z a_t + e_t, e_t ~ N(0, H)        a_{t+1} = c + T a_t + R n_t, n_t ~ N(0, Q)        a_1 ~ N(a1, P1)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from statespace.foundations.archive import Archive
+from statespace.foundations.blas import blas_on_one_thread
+from statespace.foundations.em import ConvergenceMonitor, maximize, warn_not_converged
+from statespace.foundations.estimator import NotFittedError, unchanged_on_failure
+from statespace.foundations.executors import map_pieces
+from statespace.foundations.observations import Observations, read_observations
+from statespace.foundations.probability import generator
+from statespace.foundations.validation import (
+    check_choice,
+    check_integer,
+    check_sample_weight,
+    check_tolerance,
+)
+from statespace.lds.estimation import (
+    Objective,
+    ParametricModel,
+    climb,
+    gradient_monitor,
+    n_observed,
+    sequences_of,
+)
+from statespace.lds.expectation_maximisation import expect, improve
+from statespace.lds.frames import make_frames
+from statespace.lds.free_entries import FreeEntries, count_parameters, free_entries
+from statespace.lds.function_parametrisation import FunctionParametrisation
+from statespace.lds.initialization import make_system
+from statespace.lds.likelihood import log_likelihood
+from statespace.lds.parametrisations import MatrixParametrisation
+from statespace.lds.saving import from_archive, to_archive
+from statespace.lds.starts import GIVEN, fitted_in, floors, rotated, starting_system, suggested_starts
+from statespace.lds.summary import FitRecord, Summarised
+from statespace.lds.system import TIMED, System, checked_matrices
+from statespace.lds.verbs import Inputs, SystemVerbs
+from statespace.protocols import Array, Floats
+
+_INITIALIZATIONS = ("free", "known", "stationary", "diffuse", "approximate_diffuse")
+
+
+class LinearDynamicalSystem(Summarised, SystemVerbs):
+    """A linear dynamical system with Gaussian noise.
+
+    Parameters
+    ----------
+    n_states : int
+        Length of the state vector.
+    method : {"em", "lbfgs"}
+        How to climb: by expectation-maximisation, or by L-BFGS on the exact gradient, which is faster near a maximum.
+    covariances : {"full", "diag"}
+        Form of the covariances that are estimated.
+    initialization : {"free", "known", "stationary", "diffuse", "approximate_diffuse"}, optional
+        The law of the first state in `fit`: estimated (also None); as `init` has it; the stationary law of the
+        transition, which then is estimated to the maximum of both together; nothing known (of the states that
+        `init["diffuse"]` marks, else of all); or N(0, 10^6 I).
+    fixed : dict, optional
+        What is held at its value in `init`: the name of a matrix -> True, or a mask of entries (True: held).
+    init : dict, optional
+        Values to begin from by the names of `from_matrices`; the rest is suggested by the data.
+    n_iter : int
+        The largest number of iterations.
+    tol : float, optional
+        The fit has converged when an iteration gains less, in nats in total; None: 1e-7 nats an observation, for
+        "lbfgs" 1e-10.
+    intercepts : bool
+        Whether intercepts are estimated; without, they stay 0, or what `init` says.
+    stable : bool
+        Whether the transition is kept stable (spectral radius below 1).
+    n_init : int
+        Fits from as many starts, of which the best is kept: the first is identified from the data, the others are
+        drawn.
+    random_state : None, int, Generator or RandomState
+        For the starts that are drawn, and for `sample` where it is given none.
+
+    Attributes
+    ----------
+    design_, obs_cov_, transition_, state_cov_, selection_ : arrays
+        Z (n_features, n_states), H, T, Q, R; from `from_matrices` also with a leading time axis.
+    obs_intercept_, state_intercept_ : arrays
+        d (n_features,) and c (n_states,).
+    initial_state_, initial_state_cov_ : (n_states,), (n_states, n_states)
+        a1 and P1, 0 for diffuse states.
+    diffuse_ : (n_states,) of bool
+        States of whose beginning nothing is known.
+    stationary_ : (n_states,) of bool
+        States that begin with their stationary law, so that their entries of a1 and P1 follow from the other matrices
+        and are not read.
+    obs_exog_, state_exog_ : (n_features, n_inputs), (n_states, n_inputs) or None
+        Coefficients of known inputs, of `from_matrices`.
+    monitor_ : ConvergenceMonitor
+        The history of the fit, and why it stopped.
+
+    References
+    ----------
+    Durbin and Koopman (2012), Time series analysis by state space methods; Bishop (2006), section 13.3.
+
+    """
+
+    def __init__(
+        self,
+        n_states: int = 1,
+        *,
+        method: str = "em",
+        covariances: str = "full",
+        initialization: str | None = None,
+        fixed: dict[str, Any] | None = None,
+        init: dict[str, Any] | None = None,
+        n_iter: int = 500,
+        tol: float | None = None,
+        intercepts: bool = False,
+        stable: bool = False,
+        n_init: int = 1,
+        random_state: Any = None,
+    ) -> None:
+        self.n_states = n_states
+        self.method = method
+        self.covariances = covariances
+        self.initialization = initialization
+        self.fixed = fixed
+        self.init = init
+        self.n_iter = n_iter
+        self.tol = tol
+        self.intercepts = intercepts
+        self.stable = stable
+        self.n_init = n_init
+        self.random_state = random_state
+
+    _checked: tuple[list[Array], System] | None = None
+    """The attributes that were checked last, and the system that they made."""
+
+    # ------------------------------------------------------------------------------------------- matrices given
+
+    @classmethod
+    def from_matrices(
+        cls,
+        design: Any,
+        obs_cov: Any,
+        transition: Any,
+        state_cov: Any,
+        selection: Any = None,
+        obs_intercept: Any = None,
+        state_intercept: Any = None,
+        initial_state: Any = None,
+        initial_state_cov: Any = None,
+        diffuse: Any = None,
+        initialization: str | None = None,
+        *,
+        obs_exog: Any = None,
+        state_exog: Any = None,
+    ) -> Self:
+        """A system whose matrices are known; each of the first seven may have a leading time axis.
+
+        Parameters
+        ----------
+        design : (n_features, n_states)
+            Z.
+        obs_cov : (n_features, n_features)
+            H.
+        transition : (n_states, n_states)
+            T; with a time axis, transition[t] leads from step t to t + 1.
+        state_cov : (n_disturbances, n_disturbances)
+            Q.
+        selection : (n_states, n_disturbances), optional
+            R; the identity where it is not given.
+        obs_intercept, state_intercept : (n_features,), (n_states,), optional
+            d and c; zeros where they are not given.
+        initial_state, initial_state_cov : (n_states,), (n_states, n_states), optional
+            What is known of the first state.
+        diffuse : (n_states,) of bool, optional
+            States of which nothing is known.
+        initialization : {"known", "stationary", "diffuse", "approximate_diffuse"}, optional
+            Of the states that `diffuse` does not name. None: known where a covariance is given, else stationary if
+            the transition is stable, else diffuse.
+        obs_exog, state_exog : (n_features, n_inputs), (n_states, n_inputs), optional
+            Coefficients D and B of known inputs x_t, which the verbs then ask for as `exog`: y_t = D x_t + ..., and
+            a_{t+1} = B x_t + ...
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where a matrix has not the shape that the others ask for, or is no covariance; in words.
+
+        """
+        matrices = checked_matrices(design, obs_cov, transition, state_cov, selection, obs_intercept, state_intercept)
+        system = make_system(matrices, initial_state, initial_state_cov, diffuse, initialization)
+        model = cls(n_states=system.n_states)
+        model._learn(system)
+        model.obs_exog_, model.state_exog_ = obs_exog, state_exog
+        model.obs_exog_, model.state_exog_ = model._inputs()
+        return model
+
+    @staticmethod
+    def from_function(
+        function: Callable[[Any], Any],
+        start: Any,
+        names: Sequence[str] | None = None,
+        jacobian: Callable[[Any], Any] | None = None,
+        **options: Any,
+    ) -> ParametricModel:
+        """A model whose matrices are your own function of parameters, to be fitted by maximum likelihood.
+
+        Parameters
+        ----------
+        function : callable
+            From theta, shape (n_parameters,), to a dict of the arguments of `from_matrices`. All of theta is tried:
+            use exp for what is positive.
+        start : (n_parameters,)
+            Where to begin.
+        names : list of str, optional
+            Of the parameters.
+        jacobian : callable, optional
+            From theta to a dict of the derivatives of the matrices, with a last axis for the parameters. Without it
+            they come from complex steps where the function lets these through, else from central differences.
+        **options
+            `n_iter`, `tol` and `random_state` of the model.
+
+        """
+        return ParametricModel(FunctionParametrisation(function, start, names, jacobian), **options)
+
+    # ------------------------------------------------------------------------------------------------- learning
+
+    @unchanged_on_failure
+    def fit(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, executor: Executor | None = None) -> Self:
+        """Learn the matrices by maximum likelihood.
+
+        Parameters
+        ----------
+        X : sequence or list of sequences
+            Observations, NaN where missing; several sequences share one model.
+        lengths : (n_sequences,), optional
+            Lengths of the sequences laid end to end in a flat `X`.
+        sample_weight : (n_sequences,), optional
+            A weight for each sequence; 2 is as if it were there twice.
+        executor : concurrent.futures.Executor, optional
+            Shares out the starts; threads without it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where the data or a parameter are not what they should be; the model then is as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `n_iter` iterations did not suffice.
+
+        """
+        check_choice("method", self.method, ("em", "lbfgs"))
+        n_init = check_integer("n_init", self.n_init, 1)
+        check_integer("n_iter", self.n_iter)
+        check_tolerance("tol", self.tol)
+        observations = read_observations(X, lengths)
+        if observations.missing is not None and observations.missing.all():
+            raise ValueError("X has no observation: every value is missing")
+        weights = check_sample_weight(sample_weight, observations.n_sequences)
+        climb_from = _Climb(observations, weights, self.method, self.n_iter, self.tol)
+        with blas_on_one_thread():
+            starts = self._starts(observations, weights, n_init)
+            fitted = map_pieces(climb_from, starts, None if n_init == 1 else executor)
+        best = max(fitted, key=lambda found: list(found.monitor.history)[-1:])
+        if best.monitor.reason.startswith("not converged") and best.monitor.n_iter > 1:
+            warn_not_converged(best.monitor)
+        self.monitor_ = best.monitor
+        self._learn(best.system)
+        self._n_free = count_parameters(best.system, best.free)
+        self._fit_data = (best, observations, weights)
+        return self
+
+    def _starts(self, observations: Observations, weights: Floats | None, n_init: int) -> list[_From]:
+        m = check_integer("n_states", self.n_states, 1)
+        check_choice("covariances", self.covariances, ("full", "diag"))
+        check_choice("initialization", self.initialization, (*_INITIALIZATIONS, None))
+        for name in ("intercepts", "stable"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise TypeError(f"{name} is {getattr(self, name)!r}, expected True or False")
+        given = self._given()
+        kind = self.initialization or "free"
+        rng = generator(self.random_state)
+        seeds = rng.integers(2**63, size=n_init)
+        sequences = sequences_of(observations)
+        of_weight = sequences if weights is None else [v for v, w in zip(sequences, weights, strict=True) if w > 0]
+        found = []
+        for number, seed in enumerate(seeds):
+            drawn = np.random.default_rng(seed)
+            candidates = []
+            for start in suggested_starts(of_weight, m, number, drawn, centre=bool(self.intercepts)):
+                begun = rotated(start) if self.covariances == "diag" else start
+                system = starting_system(begun, given, kind, diagonal=self.covariances == "diag")
+                free = free_entries(
+                    system,
+                    covariances=self.covariances,
+                    initialization="known" if kind == "approximate_diffuse" else kind,
+                    fixed=self.fixed,
+                    intercepts=bool(self.intercepts),
+                    stable=bool(self.stable),
+                    floors=floors(of_weight, system),
+                )
+                candidates.append(_From(fitted_in(system, free), free))
+            if len(candidates) > 1:
+                candidates.sort(key=lambda one: _value(one.system, sequences, weights), reverse=True)
+            found.append(candidates[0])
+        return found
+
+    def _given(self) -> dict[str, Any]:
+        """Starting values by name."""
+        if not isinstance(self.init, Mapping | None):
+            raise TypeError(f"init is {self.init!r:.60}, expected a dict from names of matrices to values")
+        given = {name: value for name, value in (self.init or {}).items() if value is not None}
+        unknown = given.keys() - set(GIVEN)
+        if unknown:
+            raise ValueError(f"init names {sorted(unknown)}; it can give {', '.join(GIVEN)}")
+        for name in self.fixed or {} if isinstance(self.fixed, Mapping | None) else {}:
+            needs = name in TIMED or name.startswith("initial")
+            if needs and not name.endswith("intercept") and name != "initial_state" and name not in given:
+                raise ValueError(f"fixed holds {name}, and init has no {name} to hold it at")
+        return given
+
+    # -------------------------------------------------------------------------------------------- the parameters
+
+    def _learn(self, system: System) -> None:
+        for name in TIMED:
+            value = getattr(system, name)
+            setattr(self, f"{name}_", (value[0] if len(value) == 1 else value).copy())
+        self.initial_state_ = system.initial_state.copy()
+        self.initial_state_cov_ = system.initial_state_cov.copy()
+        self.diffuse_ = system.diffuse_loadings.any(axis=1)
+        self.stationary_ = system.stationary.copy()
+        self.obs_exog_: Floats | None = None
+        self.state_exog_: Floats | None = None
+        self._checked = None
+        for name in ("_n_free", "_fit_data", "_fit_record"):
+            vars(self).pop(name, None)
+
+    def _system(self) -> System:
+        """The present parameters, checked: they may have been assigned by hand."""
+        names = [f"{name}_" for name in (*TIMED, "initial_state", "initial_state_cov", "diffuse", "stationary")]
+        if not all(hasattr(self, name) for name in names):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X) or from_matrices(...)")
+        present = [getattr(self, name) for name in names]
+        if self._checked is not None:
+            before, known = self._checked
+            if all(_same(a, b) for a, b in zip(present, before, strict=True)):
+                return known
+        try:
+            matrices = checked_matrices(**{name: getattr(self, f"{name}_") for name in TIMED})
+            if np.any(self.stationary_):
+                system = make_system(matrices, None, None, self.diffuse_, "stationary")
+            else:
+                system = make_system(matrices, self.initial_state_, self.initial_state_cov_, self.diffuse_, "known")
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"the matrices of this {type(self).__name__}: {error}") from None
+        self._checked = ([np.array(value) for value in present], system)
+        return system
+
+    def _inputs(self) -> Inputs:
+        """Coefficients of known inputs, checked."""
+        system = self._system()
+        coefficients = []
+        for name, n_rows in (("obs_exog", system.n_features), ("state_exog", system.n_states)):
+            value = getattr(self, f"{name}_")
+            coefficients.append(None if value is None else _coefficients(name, value, n_rows))
+        widths = {value.shape[1] for value in coefficients if value is not None}
+        if len(widths) > 1:
+            raise ValueError(f"obs_exog and state_exog have {widths} columns, expected the same: one for each input")
+        return Inputs(*coefficients)
+
+    @property
+    def n_parameters(self) -> int:
+        """Parameters that were estimated, without those that do not change the law of the observations.
+
+        Those are a basis of the states, their origin, and covariances that no observation sees; see
+        `statespace.count_parameters("lds", ..., identifiable=True)`. 0 where matrices were given.
+        """
+        self._system()
+        return int(getattr(self, "_n_free", 0))
+
+    def _recorded(self) -> FitRecord:
+        if not hasattr(self, "_fit_record") and hasattr(self, "_fit_data"):
+            found, observations, weights = self._fit_data
+            parametrisation = MatrixParametrisation(found.system, found.free)
+            objective = Objective(parametrisation, observations, weights)
+            theta = parametrisation.start()
+            self._record(objective, theta, objective.value(theta))
+        return super()._recorded()
+
+    # ------------------------------------------------------------------------------------------------ in and out
+
+    def _to_archive(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        self._system()
+        return to_archive(self, getattr(self, "_n_free", None))
+
+    @classmethod
+    def _from_archive(cls, archive: Archive) -> Self:
+        params, learnt, n_free = from_archive(archive)
+        model = cls(**params)
+        for name, value in learnt.items():
+            setattr(model, name, value)
+        if n_free is not None:
+            model._n_free = n_free
+        model._system()
+        return model
+
+
+class _From(NamedTuple):
+    """Where a fit begins."""
+
+    system: System
+    free: FreeEntries
+
+
+class _Found(NamedTuple):
+    """Where a fit has ended."""
+
+    system: System
+    free: FreeEntries
+    monitor: ConvergenceMonitor
+
+
+class _Climb:
+    """A fit from a start to a maximum; picklable, so that processes can do it too."""
+
+    def __init__(
+        self, observations: Observations, weights: Floats | None, method: str, n_iter: int, tol: float | None
+    ) -> None:
+        self.observations, self.weights = observations, weights
+        self.method, self.n_iter, self.tol = method, n_iter, tol
+
+    def __call__(self, begun: _From) -> _Found:
+        if self.method == "lbfgs":
+            return self._by_gradient(begun)
+        sequences = sequences_of(self.observations)
+        monitor = ConvergenceMonitor(self.tol, self.n_iter, False)
+        monitor.begin(n_observed(self.observations))
+
+        def value(system: System) -> float:
+            return _value(system, sequences, self.weights)
+
+        def step(system: System) -> tuple[float, Callable[[], System]]:
+            expected = expect(system, [make_frames(system, values) for values in sequences], self.weights)
+            return expected.log_likelihood, lambda: improve(system, expected, begun.free, value)
+
+        return _Found(maximize(step, begun.system, monitor, warn=False), begun.free, monitor)
+
+    def _by_gradient(self, begun: _From) -> _Found:
+        parametrisation = MatrixParametrisation(*begun)
+        objective = Objective(parametrisation, self.observations, self.weights)
+        start = parametrisation.start(self.observations)
+        monitor = gradient_monitor(self.tol, self.n_iter, objective.n_observed)
+        units = objective.units(start)
+        theta, _ = climb(objective.value_and_slope, start, units, objective.n_observed, monitor)
+        return _Found(parametrisation.system(theta), begun.free, monitor)
+
+
+def _value(system: System, sequences: list[Floats], weights: Floats | None) -> float:
+    """The log-likelihood of sequences, weighted."""
+    frames = [make_frames(system, values) for values in sequences]
+    if weights is None:
+        return float(log_likelihood(system, frames))
+    return float(sum(w * log_likelihood(system, [one]) for w, one in zip(weights, frames, strict=True) if w > 0))
+
+
+def _coefficients(name: str, value: Any, n_rows: int) -> Floats:
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r:.60}, expected an array of numbers") from None
+    if array.ndim != 2 or len(array) != n_rows or not array.shape[1] or not np.isfinite(array).all():
+        raise ValueError(f"{name} has shape {array.shape}, expected finite numbers of the shape ({n_rows}, n_inputs)")
+    return array
+
+
+def _same(a: Any, b: Array) -> bool:
+    return isinstance(a, np.ndarray) and a.shape == b.shape and bool((a == b).all())

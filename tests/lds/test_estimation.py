@@ -1,0 +1,297 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.datasets import nile
+
+from statespace.foundations.em import ConvergenceWarning
+from statespace.foundations.observations import read_observations
+from statespace.lds.estimation import Objective, ParametricModel
+from statespace.lds.free_entries import ESTIMATED, FreeEntries
+from statespace.lds.function_parametrisation import FunctionParametrisation
+from statespace.lds.initialization import make_system
+from statespace.lds.model import LinearDynamicalSystem
+from statespace.lds.parametrisations import MatrixParametrisation, at_stationary_start
+from statespace.lds.system import TIMED, checked_matrices
+from tests.lds.dense_em import draw_data, draw_matrices
+from tests.lds.dense_em import log_likelihood as dense_log_likelihood
+
+seeds = st.integers(0, 2**32 - 1)
+NILE = nile.load_pandas().data["volume"].to_numpy()
+
+
+def local_level(theta):
+    return {
+        "design": np.ones((1, 1)),
+        "transition": np.ones((1, 1)),
+        "obs_cov": np.exp(theta[0])[None, None],
+        "state_cov": np.exp(theta[1])[None, None],
+        "initialization": "diffuse",
+    }
+
+
+def local_level_in_variances(theta):
+    return local_level(np.zeros(2)) | {"obs_cov": theta[0][None, None], "state_cov": theta[1][None, None]}
+
+
+def slopes_by_differences(objective, theta, units=None, step=1e-5):
+    units = np.ones(len(theta)) if units is None else units
+    slopes = []
+    for k in range(len(theta)):
+        values = []
+        for factor in (1, 2):
+            above, below = theta.copy(), theta.copy()
+            above[k] += factor * step * units[k]
+            below[k] -= factor * step * units[k]
+            values.append((objective.value(above) - objective.value(below)) / (2 * factor * step * units[k]))
+        slopes.append((4 * values[0] - values[1]) / 3)
+    return np.array(slopes)
+
+
+# Nile
+
+
+def test_the_local_level_of_the_nile_is_that_of_the_literature():
+    model = LinearDynamicalSystem.from_function(local_level, np.log([NILE.var(), NILE.var()]), ["irregular", "level"])
+    model.fit(NILE)
+    assert model.monitor_.reason.startswith("converged")
+    assert np.exp(model.params_) == pytest.approx([15098.52, 1469.18], rel=1e-4)  # Durbin and Koopman: 15099, 1469.1
+    assert model.score(NILE) == pytest.approx(-633.4646, abs=1e-4)
+
+
+def test_a_theta_in_the_units_of_the_data_is_climbed_as_well():
+    model = LinearDynamicalSystem.from_function(local_level_in_variances, [NILE.var() / 2, NILE.var() / 2]).fit(NILE)
+    assert model.params_ == pytest.approx([15098.52, 1469.18], rel=1e-4)
+
+
+@pytest.mark.parametrize("method", ["em", "lbfgs"])
+def test_held_matrices_make_a_local_level_of_the_general_model(method):
+    one = np.ones((1, 1))
+    model = LinearDynamicalSystem(
+        1,
+        method=method,
+        initialization="diffuse",
+        fixed={"design": True, "transition": True},
+        init={"design": one, "transition": one},
+        n_iter=3000,
+        tol=1e-10,
+    ).fit(NILE)
+    assert [model.obs_cov_[0, 0], model.state_cov_[0, 0]] == pytest.approx([15098.52, 1469.18], rel=1e-4)
+    assert model.n_parameters == 2
+
+
+def _information_of_differences(theta):
+    """Exact: the local level's diffuse likelihood is that of the differences of the series, whose law is Gaussian."""
+    v, n = np.diff(NILE), len(NILE) - 1
+    by = [2 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1), np.eye(n)]
+    F = theta[0] * by[0] + theta[1] * by[1]
+    u, W = np.linalg.solve(F, v), [np.linalg.solve(F, one) for one in by]
+    return np.array([[u @ A @ W[j] @ u - 0.5 * np.trace(W[i] @ W[j]) for j in range(2)] for i, A in enumerate(by)])
+
+
+def _scores_by_complex_steps(theta):
+    scores = []
+    for k in range(2):
+        moved = theta.astype(complex)
+        moved[k] += 1e-20j
+        H, Q = moved
+        a, P, steps = NILE[0] + 0j, H + Q, [0.0]
+        for y in NILE[1:]:
+            v, F = y - a, P + H
+            steps.append((-0.5 * (np.log(2 * np.pi * F) + v**2 / F)).imag / 1e-20)
+            a, P = a + P / F * v, P - P**2 / F + Q
+        scores.append(steps)
+    return np.array(scores).T
+
+
+def test_standard_errors_and_criteria_of_the_nile():
+    model = LinearDynamicalSystem.from_function(local_level_in_variances, [15000.0, 1500.0], ["irregular", "level"])
+    model.fit(NILE)
+    J, scores = _information_of_differences(model.params_), _scores_by_complex_steps(model.params_)
+    S, C = scores.T @ scores, np.linalg.inv(J)
+    for kind, wanted in (("observed", C), ("opg", np.linalg.inv(S)), ("robust", C @ S @ C)):
+        assert model.covariance(kind) == pytest.approx(wanted, rel=1e-5)
+    by_logs = LinearDynamicalSystem.from_function(local_level, [9.5, 7.0]).fit(NILE)
+    assert by_logs.standard_errors() * np.exp(by_logs.params_) == pytest.approx(model.standard_errors(), rel=1e-4)
+    table = model.summary()
+    assert table.n_steps == 99
+    assert table.log_likelihood == pytest.approx(-633.4646, abs=1e-4)
+    assert table.aic == pytest.approx(2 * 2 + 2 * 633.4646, abs=1e-3)
+    assert table.bic == pytest.approx(np.log(99) * 2 + 2 * 633.4646, abs=1e-3)
+    assert table.bic == pytest.approx(model.bic(NILE))
+    assert table.z == pytest.approx(table.estimates / table.standard_errors)
+    assert table.intervals[:, 1] - table.intervals[:, 0] == pytest.approx(2 * 1.959964 * table.standard_errors)
+    assert table.converged
+    for word in ("irregular", "level", "converged", "bic"):
+        assert word in str(table)
+
+
+# Gradients
+
+
+@settings(max_examples=30)
+@given(seeds, st.sampled_from(["free", "stationary", "known"]), st.booleans(), st.booleans())
+def test_the_slope_in_free_entries_is_the_likelihoods(seed, initialization, stable, whole):
+    rng = np.random.default_rng(seed)
+    m, p = int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    M = draw_matrices(rng, m, p)
+    data = read_observations([draw_data(rng, M, int(rng.integers(3, 9))) for _ in range(2)])
+    system = make_system(
+        checked_matrices(**{name: M[name] for name in TIMED}), M["initial_state"], M["initial_state_cov"]
+    )
+    masks = {}
+    for name in ESTIMATED:
+        shape = M[name].shape
+        masks[name] = np.ones(shape, dtype=bool)
+        if not whole and not name.endswith("cov"):
+            masks[name] = rng.random(shape) < 0.6
+        if name.startswith("initial") and initialization != "free":
+            masks[name][...] = False
+    if stable:
+        masks["transition"][...] = True
+    floors = {"obs_cov": np.full(p, 1e-6), "state_cov": np.full(m, 1e-6), "initial_state_cov": np.full(m, 1e-6)}
+    if initialization == "stationary":
+        system = at_stationary_start(system)
+    parametrisation = MatrixParametrisation(system, FreeEntries(masks, floors, initialization, stable))
+    weights = np.array([1.0, 2.5])
+    objective = Objective(parametrisation, data, weights)
+    theta = parametrisation.start()
+    value, slope = objective.value_and_slope(theta)
+    dense = sum(
+        w * dense_log_likelihood(M if initialization != "stationary" else _stationary(M), Y)
+        for w, Y in zip(weights, objective.sequences, strict=True)
+    )
+    assert value == pytest.approx(dense, rel=1e-8)
+    wanted = slopes_by_differences(objective, theta)
+    assert np.abs(slope - wanted).max() <= 1e-6 * max(np.abs(wanted).max(), 1.0)
+    assert len(parametrisation.names) == len(theta) == len(parametrisation.natural(theta))
+    moved = theta + 1e-5
+    change = parametrisation.natural(moved) - parametrisation.natural(theta)
+    predicted = parametrisation.natural_jacobian(theta + 5e-6) @ (moved - theta)
+    assert np.abs(change - predicted).max() <= 1e-7 * np.abs(change).max()
+
+
+def _stationary(M):
+    T, V = M["transition"], M["state_cov"]
+    P = np.linalg.solve(np.eye(T.size) - np.kron(T, T), V.ravel()).reshape(T.shape)
+    return M | {
+        "initial_state": np.linalg.solve(np.eye(len(T)) - T, M["state_intercept"]),
+        "initial_state_cov": (P + P.T) / 2,
+    }
+
+
+def _arma(theta):
+    """An ARMA(1, 1) around a mean; analytic."""
+    phi, psi = np.tanh(theta[0]), theta[1]
+    return {
+        "design": np.array([[1.0, psi]]),
+        "transition": np.array([[phi, 0.0], [1.0, 0.0]]),
+        "selection": np.array([[1.0], [0.0]]),
+        "state_cov": np.exp(theta[2])[None, None],
+        "obs_cov": np.zeros((1, 1)),
+        "obs_intercept": theta[3][None],
+        "state_intercept": np.array([theta[4], 0.0 * theta[4]]),
+    }
+
+
+def _arma_with_abs(theta):
+    return _arma(np.array([theta[0], np.abs(theta[1]), theta[2], theta[3], theta[4]]))
+
+
+def _arma_jacobian(theta):
+    t = np.tanh(theta[0])
+    made = {name: np.zeros((*np.shape(value), 5)) for name, value in _arma(theta).items()}
+    made["transition"][0, 0, 0] = 1 - t**2
+    made["design"][0, 1, 1] = 1.0
+    made["state_cov"][0, 0, 2] = np.exp(theta[2])
+    made["obs_intercept"][0, 3] = made["state_intercept"][0, 4] = 1.0
+    return made
+
+
+@pytest.mark.parametrize(
+    ("function", "jacobian", "complex_steps"),
+    [(_arma, None, True), (_arma_with_abs, None, False), (_arma, _arma_jacobian, None)],
+)
+def test_the_slope_in_a_functions_parameters_is_the_likelihoods(function, jacobian, complex_steps):
+    rng = np.random.default_rng(1)
+    theta = np.array([0.4, 0.7, 0.2, 1.0, 0.3])
+    parametrisation = FunctionParametrisation(function, theta, None, jacobian)
+    objective = Objective(parametrisation, read_observations(rng.standard_normal(30).cumsum() * 0.3))
+    _, slope = objective.value_and_slope(theta)
+    assert parametrisation._complex is complex_steps
+    assert slope == pytest.approx(slopes_by_differences(objective, theta), rel=1e-6)
+
+
+def test_a_start_that_is_partly_diffuse_and_partly_stationary_is_differentiated():
+    def function(theta):
+        return {
+            "design": np.array([[1.0, 1.0]]),
+            "transition": np.array([[1.0, 0.0], [0.0, 1.0]]) * np.array([[1.0, 0.0], [0.0, np.tanh(theta[0])]]),
+            "state_cov": np.diag([1.0, 1.0]) * np.exp(theta[1]),
+            "obs_cov": np.exp(theta[2])[None, None],
+            "diffuse": np.array([True, False]),
+        }
+
+    theta = np.array([0.8, 0.1, -0.3])
+    objective = Objective(FunctionParametrisation(function, theta), read_observations(NILE[:40] / 100))
+    assert objective.value_and_slope(theta)[1] == pytest.approx(slopes_by_differences(objective, theta), rel=1e-5)
+
+
+# Climbing
+
+
+def test_units_change_nothing_but_the_units():
+    rng = np.random.default_rng(0)
+    M = draw_matrices(rng, 2, 2)
+    Y = draw_data(rng, M, 80)
+    unit = np.array([1e6, 1e-6])
+    kw = {"method": "lbfgs", "initialization": "stationary", "random_state": 0}
+    plain, scaled = LinearDynamicalSystem(2, **kw).fit(Y), LinearDynamicalSystem(2, **kw).fit(Y * unit)
+    assert scaled.obs_cov_ / np.outer(unit, unit) == pytest.approx(plain.obs_cov_, rel=1e-3)
+    jacobian = (~np.isnan(Y)).sum(axis=0) @ np.log(unit)
+    assert scaled.score(Y * unit) + jacobian == pytest.approx(plain.score(Y), abs=1e-6)
+
+
+def test_em_and_the_gradient_climb_to_the_same_maximum():
+    rng = np.random.default_rng(4)
+    M = draw_matrices(rng, 1, 2)
+    Y = draw_data(rng, M | {"obs_intercept": np.zeros(2), "state_intercept": np.zeros(1)}, 120)
+    kw = {"initialization": "stationary", "n_iter": 3000}
+    em = LinearDynamicalSystem(1, tol=1e-9, **kw).fit(Y)
+    gradient = LinearDynamicalSystem(1, method="lbfgs", **kw).fit(Y)
+    assert em.score(Y) == pytest.approx(gradient.score(Y), abs=1e-5)
+    assert em.transition_ == pytest.approx(gradient.transition_, abs=1e-3)
+
+
+def test_a_fit_that_is_stopped_says_so():
+    model = LinearDynamicalSystem.from_function(local_level, [3.0, 3.0], n_iter=2)
+    with pytest.warns(ConvergenceWarning, match="n_iter = 2"):
+        model.fit(NILE)
+    assert not model.summary().converged
+    assert "not converged" in str(model.summary())
+
+
+def test_a_parameter_that_the_data_say_nothing_of_has_no_standard_error():
+    def function(theta):
+        return local_level(theta[:2] + 0.0 * theta[2])
+
+    model = LinearDynamicalSystem.from_function(function, [9.0, 7.0, 1.0]).fit(NILE)
+    errors = model.standard_errors()
+    assert np.isnan(errors[2])
+    assert np.isfinite(errors[:2]).all()
+    assert "nan" in str(model.summary())
+
+
+def test_what_cannot_be_fitted_is_refused_in_words():
+    with pytest.raises(TypeError, match="lacks names"):
+        ParametricModel(object()).fit(NILE)
+    with pytest.raises(ValueError, match="takes no exog"):
+        LinearDynamicalSystem.from_function(local_level, [9.0, 7.0]).fit(NILE, exog=NILE)
+    with pytest.raises(ValueError, match="every value is missing"):
+        LinearDynamicalSystem.from_function(local_level, [9.0, 7.0]).fit(np.full(5, np.nan))
+    with pytest.raises(TypeError, match="the function gave list"):
+        LinearDynamicalSystem.from_function(lambda theta: [1], [9.0]).fit(NILE)
+    with pytest.raises(TypeError, match="function is 3"):
+        LinearDynamicalSystem.from_function(3, [9.0])
+    with pytest.raises(ValueError, match="2 names"):
+        LinearDynamicalSystem.from_function(local_level, [9.0], ["a", "b"])
