@@ -239,9 +239,9 @@ def move_sizes(t: int, d: Dynamics, squares: Floats, moved: Floats) -> None:
 
 
 @kernel
-def move_rounding(t: int, d: Dynamics, N: Floats, w: Floats) -> None:
-    """N <- T_t N T_t^T."""
-    m = N.shape[0]
+def move_rounding(t: int, d: Dynamics, N: Floats, work: Floats) -> None:
+    """N <- T_t N T_t^T. work : a row of m at least."""
+    m, w = N.shape[0], work[0]
     for _ in range(2):
         move_rows(t, d, N, m, w)
         for i in range(m):

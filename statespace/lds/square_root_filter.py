@@ -263,8 +263,8 @@ def _move_factors(t: int, d: Dynamics, noise: Floats, s: _Factors, turns: Turns)
     if careful:
         column_squares(s.U, ZERO, m, m, squares)
         move_sizes(t, d, squares[:m], sizes)
-        move_rounding(t, d, s.rounding[0], w)
-        move_rounding(t, d, s.rounding[2], w)
+        move_rounding(t, d, s.rounding[0], s.work)
+        move_rounding(t, d, s.rounding[2], s.work)
     move_rows(t, d, s.U, m, w)
     for k in range(r):
         for j in range(m):
@@ -281,7 +281,7 @@ def _move_factors(t: int, d: Dynamics, noise: Floats, s: _Factors, turns: Turns)
     if q:
         column_squares(s.A, ZERO, q, m, squares)
         move_sizes(t, d, squares[:m], sizes)
-        move_rounding(t, d, s.rounding[1], w)
+        move_rounding(t, d, s.rounding[1], s.work)
         for j in range(m):
             s.rounding[1, j, j] += EPS * EPS * sizes[j] * sizes[j]
         move_rows(t, d, s.A, q, w)

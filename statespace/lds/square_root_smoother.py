@@ -316,7 +316,7 @@ def _add_undetermined(dynamics: Dynamics, start: Floats, free: Floats, smoothed:
     n, m = smoothed.mean.shape
     B = np.ascontiguousarray((start @ free).T)
     rounding = np.diag(EPS * EPS * (start**2).sum(axis=1))
-    work, squares, sizes = np.empty(m), np.empty(m), np.empty(m)
+    work, squares, sizes = np.empty((1, m)), np.empty(m), np.empty(m)
     before, doubt_before = B, squares
     for t in range(n):
         column_squares(B, ZERO, len(B), m, squares)
@@ -329,7 +329,7 @@ def _add_undetermined(dynamics: Dynamics, start: Floats, free: Floats, smoothed:
         move_sizes(t, dynamics, squares, sizes)
         move_rounding(t, dynamics, rounding, work)
         rounding[np.diag_indices(m)] += EPS * EPS * sizes * sizes
-        move_rows(t, dynamics, B, len(B), work)
+        move_rows(t, dynamics, B, len(B), work[0])
 
 
 def _raise_to_infinity(cov: Floats, left: Floats, left_doubt: Floats, right: Floats, right_doubt: Floats) -> None:
