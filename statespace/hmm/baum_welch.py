@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from statespace.foundations.blas import blas_on_one_thread
-from statespace.foundations.executors import sum_in_order
+from statespace.foundations.executors import map_pieces, sum_in_order
 from statespace.foundations.stationary_start import unique_stationary_law
 from statespace.hmm.blocks import expectations_by_blocks
 from statespace.hmm.evidence import Evidence, Piece, shares, shifted

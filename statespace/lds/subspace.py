@@ -113,7 +113,7 @@ def _subspace(sequences: list[Floats], m: int) -> tuple[Floats, Floats, Floats, 
         return None
     hankel = np.concatenate(blocks, axis=1)
     n_columns = hankel.shape[1]
-    hankel = np.linalg.qr(hankel.T, mode="r").T  # what follows needs products of rows only
+    hankel = np.asarray(np.linalg.qr(hankel.T, mode="r")).T  # what follows needs products of rows only
     past, future = hankel[: i * p], hankel[i * p :]
     projected = _projection(future, past)
     metric = np.linalg.cholesky(future @ future.T / n_columns + 1e-8 * np.eye(i * p))

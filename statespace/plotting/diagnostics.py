@@ -90,7 +90,7 @@ def innovations_diagnostics(
         raise ValueError(f"n_lags is {n_lags}, expected 1..{n - 1}: there are {n} steps")
 
     axes = new_panels(figure, 2, 2, (10.0, 5.6))
-    _over_time(axes[0], Series(z[:, None], series.times, None))
+    _over_time(axes[0], Series(z[:, None], series.times, None, ["standardised innovation"]))
     _histogram(axes[1], z[~np.isnan(z)])
     _quantiles(axes[2], np.sort(z[~np.isnan(z)]))
     _correlogram(axes[3], z, n_lags)
