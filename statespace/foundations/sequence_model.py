@@ -38,10 +38,13 @@ class SequenceModel(Estimator):
 
     def bic(self, X: Any, lengths: Any = None) -> float:
         """Schwarz's criterion, log(n) n_parameters - 2 log L, n the number of scored steps (Schwarz 1978)."""
-        steps = self.log_likelihood(X, lengths, by="step")
-        n_steps = sum(
-            int(np.count_nonzero(~np.isnan(part))) for part in (steps if isinstance(steps, list) else [steps])
-        )
+        if hasattr(self, "scored_steps"):  # a diffuse step has a log-likelihood, and is none of those that are counted
+            scored = self.scored_steps(X, lengths)
+            n_steps = sum(int(np.count_nonzero(part)) for part in (scored if isinstance(scored, list) else [scored]))
+        else:
+            steps = self.log_likelihood(X, lengths, by="step")
+            parts = steps if isinstance(steps, list) else [steps]
+            n_steps = sum(int(np.count_nonzero(~np.isnan(part))) for part in parts)
         if not n_steps:
             raise ValueError(
                 "no step of X is scored, so bic has no n: the sequences are shorter than the model's context"

@@ -46,30 +46,31 @@ class CovarianceCoordinates:
         self.floor = floor
         self.unit = np.sqrt(np.where(np.diagonal(cov) > 0, np.diagonal(cov), 1.0))
         """s, the deviations at the beginning, shape (size,)."""
+        self._triangles = [np.tril_indices(len(rows)) for rows in blocks]
         self.sizes = [len(rows) * (len(rows) + 1) // 2 for rows in blocks]
         self.size = sum(self.sizes)
 
     def vector(self, cov: Floats) -> Floats:
         """Theta of a covariance, which counts as a hair above the floor where it is not."""
         parts = [np.empty(0)]
-        for rows in self.blocks:
+        for rows, triangle in zip(self.blocks, self._triangles, strict=True):
             s, least = self.unit[rows], _LEAST * np.maximum(np.diagonal(cov)[rows], self.floor[rows])
             above = cov[np.ix_(rows, rows)] - np.diag(self.floor[rows])
             own = np.sqrt(np.maximum(np.diagonal(above), np.where(least > 0, least, _LEAST * s**2)))
             values, vectors = np.linalg.eigh(0.5 * (above + above.T) / np.outer(own, own))
             root = (vectors * np.sqrt(np.maximum(values, _LEAST))).T
-            L = np.linalg.qr(root, mode="r").T
+            L = np.asarray(np.linalg.qr(root, mode="r")).T
             L = L * np.sign(np.diagonal(L)) * (own / s)[:, None]
             L[np.diag_indices_from(L)] = np.log(np.diagonal(L))
-            parts.append(L[np.tril_indices(len(rows))])
+            parts.append(L[triangle])
         return np.concatenate(parts)
 
     def _factors(self, theta: Floats) -> list[Floats]:
         """L / s of each block."""
         found, at = [], 0
-        for rows, size in zip(self.blocks, self.sizes, strict=True):
+        for rows, triangle, size in zip(self.blocks, self._triangles, self.sizes, strict=True):
             L = np.zeros((len(rows), len(rows)))
-            L[np.tril_indices(len(rows))] = theta[at : at + size]
+            L[triangle] = theta[at : at + size]
             L[np.diag_indices_from(L)] = np.exp(np.diagonal(L))
             found.append(L)
             at += size
@@ -81,17 +82,19 @@ class CovarianceCoordinates:
         for rows, L in zip(self.blocks, self._factors(theta), strict=True):
             s = self.unit[rows]
             product = L @ L.T
-            cov[np.ix_(rows, rows)] = 0.5 * (product + product.T) * np.outer(s, s) + np.diag(self.floor[rows])
+            product = 0.5 * (product + product.T) * np.outer(s, s)
+            product[np.diag_indices_from(product)] += self.floor[rows]
+            cov[np.ix_(rows, rows)] = product
         return cov
 
     def pullback(self, theta: Floats, G: Floats) -> Floats:
         """df/dtheta from df/dSigma, symmetric."""
         parts = [np.empty(0)]
-        for rows, L in zip(self.blocks, self._factors(theta), strict=True):
+        for rows, triangle, L in zip(self.blocks, self._triangles, self._factors(theta), strict=True):
             s = self.unit[rows]
             slope = 2.0 * (G[np.ix_(rows, rows)] * np.outer(s, s)) @ L
             slope[np.diag_indices_from(slope)] *= np.diagonal(L)
-            parts.append(slope[np.tril_indices(len(rows))])
+            parts.append(slope[triangle])
         return np.concatenate(parts)
 
 
@@ -118,7 +121,7 @@ class StableTransition:
         m = len(self.unit)
         A = theta.reshape(m, m)
         B = np.linalg.cholesky(np.eye(m) + A @ A.T)
-        return A, B, solve_triangular(B, A.T, lower=True, trans="T").T
+        return A, np.asarray(B), np.asarray(solve_triangular(B, A.T, lower=True, trans="T").T)
 
     def matrix(self, theta: Floats) -> Floats:
         """T, shape (n_states, n_states)."""

@@ -36,6 +36,16 @@ _WORSE = 1.0  # nats an observation below the start, for matrices that are impos
 NATS_PER_OBSERVATION = 1e-10  # near a maximum L-BFGS gains many digits a step: it may as well take the last
 
 
+def sequences_of(observations: Observations) -> list[Floats]:
+    """The values of each sequence."""
+    return [observations.values[a:b] for a, b in pairwise(observations.offsets.tolist())]
+
+
+def n_observed(observations: Observations) -> int:
+    """Rows of which something was observed."""
+    return observations.n_samples - (0 if observations.missing is None else int(observations.missing.sum()))
+
+
 class Objective:
     """The log-likelihood of some sequences as a function of coordinates, and its exact gradient.
 
@@ -53,13 +63,12 @@ class Objective:
         self.parametrisation = parametrisation
         self.observations = observations
         self.weights = weights
-        self.sequences = [observations.values[a:b] for a, b in pairwise(observations.offsets.tolist())]
+        self.sequences = sequences_of(observations)
 
     @property
     def n_observed(self) -> int:
         """Rows of which something was observed."""
-        missing = self.observations.missing
-        return self.observations.n_samples - (0 if missing is None else int(missing.sum()))
+        return n_observed(self.observations)
 
     def frames(self, system: System) -> list[Frames]:
         """The sequences as a system sees them."""

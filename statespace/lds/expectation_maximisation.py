@@ -34,12 +34,14 @@ from statespace.lds.frames import Frames
 from statespace.lds.free_entries import FreeEntries
 from statespace.lds.gradient import through_stationary_start
 from statespace.lds.likelihood import gradient_of
-from statespace.lds.parametrisations import at_stationary_start
+from statespace.lds.parametrisations import INITIAL, at_stationary_start
 from statespace.lds.results import Gradient
 from statespace.lds.smoother import Backward
-from statespace.lds.system import System
+from statespace.lds.smoothing import is_lost
+from statespace.lds.system import TIMED, System
 from statespace.protocols import Array, Floats
 
+_FIELDS = (*TIMED, *INITIAL, "log_likelihood")
 _RANK = 1e-13  # of the largest eigenvalue, scaled to ones on the diagonal: what lies below says nothing
 _SHORTEST = 2.0**-20
 _SCORING = 50  # iterations of a covariance of which single entries are held
@@ -72,12 +74,15 @@ def expect(system: System, sequences: Sequence[Frames], weights: Floats | None =
     parts = []
     for frames, weight in zip(sequences, factors, strict=True):
         if weight:
-            gradient, _, backward = gradient_of(system, dynamics, frames, moments=True)
-            values = [weight * np.asarray(value) for value in (*gradient, *second_moments(backward))]
-            parts.append(values)
-    *of_matrices, log_likelihood, every, last = (sum(values[1:], values[0]) for values in zip(*parts, strict=True))
-    value = float(log_likelihood)
-    return Expectations(value, Gradient(*of_matrices, value), every, every - last, float(last[-1, -1]))
+            gradient, filtered, backward = gradient_of(system, dynamics, frames, moments=True)
+            if filtered.form == "covariance" and is_lost(filtered, backward):
+                gradient, _, backward = gradient_of(system, dynamics, frames, moments=True, form="square_root")
+            values = [getattr(gradient, name) for name in _FIELDS]
+            parts.append([weight * np.asarray(value) for value in (*values, *second_moments(backward))])
+    *fields, every, last = (sum(values[1:], values[0]) for values in zip(*parts, strict=True))
+    summed = Gradient(**dict(zip(_FIELDS, fields, strict=True)))
+    value = float(summed.log_likelihood)
+    return Expectations(value, summed, every, every - last, float(last[-1, -1]))
 
 
 def second_moments(backward: Backward) -> tuple[Floats, Floats]:
@@ -224,9 +229,11 @@ def regression(with_states: Floats, states: Floats, cov: Floats, loadings: Float
     """
     if held.all():
         return np.zeros_like(with_states)
+    if not held.any():
+        return solve_moments(states, with_states.T).T
     diagonal = not (cov - np.diag(np.diagonal(cov))).any() and np.array_equal(loadings, np.eye(len(cov)))
     B = np.zeros_like(with_states)
-    if not held.any() or diagonal or np.array_equal(held, np.broadcast_to(held[:1], held.shape)):
+    if diagonal or np.array_equal(held, np.broadcast_to(held[:1], held.shape)):
         patterns, of = np.unique(held, axis=0, return_inverse=True)
         for number, pattern in enumerate(patterns):
             rows, used = np.flatnonzero(of.ravel() == number), np.flatnonzero(~pattern)
@@ -288,6 +295,8 @@ def covariance_step(moments: Floats, cov: Floats, free: Array, floor: Floats) ->
     """
     if not free.any():
         return cov
+    if free.all():
+        return np.asarray(raise_to_floor(moments[None], floor[None])[0])
     new = cov.copy()
     variable = np.flatnonzero(np.diagonal(free))
     inner = free[np.ix_(variable, variable)]

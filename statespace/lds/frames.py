@@ -103,6 +103,16 @@ def _settle(x: Floats, frame: Ints, transform: Floats, design: Floats, variances
         x[empty[frame] & (np.abs(x) <= _AGREES * size)] = 0.0
 
 
+def steps_of_frames(frames: Frames) -> list[Array | slice]:
+    """The steps of each frame."""
+    F = len(frames.design)
+    if F == 1:
+        return [slice(None)]
+    order = np.argsort(frames.frame, kind="stable")
+    bounds = np.searchsorted(frames.frame[order], np.arange(F + 1))
+    return [order[bounds[f] : bounds[f + 1]] for f in range(F)]
+
+
 def _patterns(seen: Array) -> tuple[Ints, Ints, Array]:
     """The distinct rows of a mask in the order in which they come: the number of each row, a row of each, the rows."""
     packed = np.packbits(seen, axis=1)

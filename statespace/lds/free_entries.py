@@ -91,7 +91,7 @@ def free_entries(
     masks: dict[str, Array] = {}
     for name in ESTIMATED:
         shape = _constant(system, name).shape
-        free = np.ones(shape, dtype=bool)
+        free: Array = np.ones(shape, dtype=bool)
         if name in COVARIANCES and covariances == "diag":
             free = np.eye(shape[0], dtype=bool)
         if name in ("obs_intercept", "state_intercept") and not intercepts:
@@ -111,13 +111,13 @@ def free_entries(
 def _held(name: str, value: Any, shape: tuple[int, ...]) -> Array:
     if value is True:
         return np.ones(shape, dtype=bool)
-    mask = np.asarray(value)
+    mask: Any = np.asarray(value)
     if mask.dtype != np.bool_ or mask.shape not in (shape, ()):
         raise ValueError(f"fixed[{name!r}] must be True or a boolean mask of shape {shape}, True where it is held")
-    mask = np.broadcast_to(mask, shape)
+    mask = np.asarray(np.broadcast_to(mask, shape))
     if name in COVARIANCES and not np.array_equal(mask, mask.T):
         raise ValueError(f"fixed[{name!r}] is not symmetric, as a mask of a covariance is")
-    return mask
+    return np.asarray(mask)
 
 
 def _check_scale(system: System, masks: dict[str, Array]) -> None:
@@ -195,7 +195,7 @@ def _idle_moves(system: System, *, stationary: bool) -> Floats:
     m = len(T)
     if not np.array_equal(system.selection[0], np.eye(m)):  # a change of basis would move the selection, which is held
         return np.zeros((0, 0))
-    diffuse = system.diffuse_loadings.any(axis=1)
+    diffuse = np.asarray(system.diffuse_loadings.any(axis=1))
     zero = {name: np.zeros_like(_constant(system, name)) for name in ESTIMATED}
     moves = []
     for E in _generators(diffuse):

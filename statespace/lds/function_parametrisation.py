@@ -2,8 +2,8 @@ r"""A user's own function from parameters to matrices, differentiated by the cha
 
     dL/dtheta_k = sum over matrices M, entries ij of dL/dM_ij dM_ij/dtheta_k
 
-Only the function is differentiated in the parameters, by complex steps f(theta + ih)/h, exact to rounding, where it lets
-them through, else by central differences; the likelihood is not.
+Only the function is differentiated in the parameters, by complex steps f(theta + ih)/h, exact to rounding, where it
+lets them through, else by central differences; the likelihood is not.
 """
 
 from __future__ import annotations

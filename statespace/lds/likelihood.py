@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -112,7 +113,10 @@ def log_likelihood_and_gradient(
     if len(found) == 1 and weights is None:
         return found[0].log_likelihood, found[0]
     factors = np.ones(len(found)) if weights is None else weights
-    sums = [sum(w * value for w, value in zip(factors, values, strict=True)) for values in zip(*found, strict=True)]
+    sums: list[Any] = [
+        None if values[0] is None else sum(w * value for w, value in zip(factors, values, strict=True))
+        for values in zip(*found, strict=True)
+    ]
     total = Gradient(*sums)
     return float(total.log_likelihood), total
 

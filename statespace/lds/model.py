@@ -24,7 +24,14 @@ from statespace.foundations.validation import (
     check_sample_weight,
     check_tolerance,
 )
-from statespace.lds.estimation import Objective, ParametricModel, climb, gradient_monitor
+from statespace.lds.estimation import (
+    Objective,
+    ParametricModel,
+    climb,
+    gradient_monitor,
+    n_observed,
+    sequences_of,
+)
 from statespace.lds.expectation_maximisation import expect, improve
 from statespace.lds.frames import make_frames
 from statespace.lds.free_entries import FreeEntries, count_parameters, free_entries
@@ -36,7 +43,7 @@ from statespace.lds.saving import from_archive, to_archive
 from statespace.lds.starts import GIVEN, fitted_in, floors, rotated, starting_system, suggested_starts
 from statespace.lds.summary import FitRecord, Summarised
 from statespace.lds.system import TIMED, System, checked_matrices
-from statespace.lds.verbs import SystemVerbs
+from statespace.lds.verbs import Inputs, SystemVerbs
 from statespace.protocols import Array, Floats
 
 _INITIALIZATIONS = ("free", "known", "stationary", "diffuse", "approximate_diffuse")
@@ -89,6 +96,8 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
     stationary_ : (n_states,) of bool
         States that begin with their stationary law, so that their entries of a1 and P1 follow from the other matrices
         and are not read.
+    obs_exog_, state_exog_ : (n_features, n_inputs), (n_states, n_inputs) or None
+        Coefficients of known inputs, of `from_matrices`.
     monitor_ : ConvergenceMonitor
         The history of the fit, and why it stopped.
 
@@ -127,6 +136,9 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         self.n_init = n_init
         self.random_state = random_state
 
+    _checked: tuple[list[Array], System] | None = None
+    """The attributes that were checked last, and the system that they made."""
+
     # ------------------------------------------------------------------------------------------- matrices given
 
     @classmethod
@@ -143,6 +155,9 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         initial_state_cov: Any = None,
         diffuse: Any = None,
         initialization: str | None = None,
+        *,
+        obs_exog: Any = None,
+        state_exog: Any = None,
     ) -> Self:
         """A system whose matrices are known; each of the first seven may have a leading time axis.
 
@@ -167,6 +182,9 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         initialization : {"known", "stationary", "diffuse", "approximate_diffuse"}, optional
             Of the states that `diffuse` does not name. None: known where a covariance is given, else stationary if
             the transition is stable, else diffuse.
+        obs_exog, state_exog : (n_features, n_inputs), (n_states, n_inputs), optional
+            Coefficients D and B of known inputs x_t, which the verbs then ask for as `exog`: y_t = D x_t + ..., and
+            a_{t+1} = B x_t + ...
 
         Raises
         ------
@@ -178,6 +196,8 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         system = make_system(matrices, initial_state, initial_state_cov, diffuse, initialization)
         model = cls(n_states=system.n_states)
         model._learn(system)
+        model.obs_exog_, model.state_exog_ = obs_exog, state_exog
+        model.obs_exog_, model.state_exog_ = model._inputs()
         return model
 
     @staticmethod
@@ -244,9 +264,9 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         if observations.missing is not None and observations.missing.all():
             raise ValueError("X has no observation: every value is missing")
         weights = check_sample_weight(sample_weight, observations.n_sequences)
-        starts = self._starts(observations, weights, n_init)
         climb_from = _Climb(observations, weights, self.method, self.n_iter, self.tol)
         with blas_on_one_thread():
+            starts = self._starts(observations, weights, n_init)
             fitted = map_pieces(climb_from, starts, None if n_init == 1 else executor)
         best = max(fitted, key=lambda found: list(found.monitor.history)[-1:])
         if best.monitor.reason.startswith("not converged") and best.monitor.n_iter > 1:
@@ -268,10 +288,7 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         kind = self.initialization or "free"
         rng = generator(self.random_state)
         seeds = rng.integers(2**63, size=n_init)
-        sequences = [
-            observations.values[a:b] for a, b in zip(observations.offsets[:-1], observations.offsets[1:], strict=True)
-        ]
-        sequences = [np.asarray(values, dtype=np.float64) for values in sequences]
+        sequences = sequences_of(observations)
         of_weight = sequences if weights is None else [v for v, w in zip(sequences, weights, strict=True) if w > 0]
         found = []
         for number, seed in enumerate(seeds):
@@ -319,7 +336,10 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         self.initial_state_cov_ = system.initial_state_cov.copy()
         self.diffuse_ = system.diffuse_loadings.any(axis=1)
         self.stationary_ = system.stationary.copy()
-        for name in ("_checked", "_n_free", "_fit_data", "_fit_record"):
+        self.obs_exog_: Floats | None = None
+        self.state_exog_: Floats | None = None
+        self._checked = None
+        for name in ("_n_free", "_fit_data", "_fit_record"):
             vars(self).pop(name, None)
 
     def _system(self) -> System:
@@ -328,10 +348,10 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         if not all(hasattr(self, name) for name in names):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X) or from_matrices(...)")
         present = [getattr(self, name) for name in names]
-        if hasattr(self, "_checked"):
-            before, system = self._checked
+        if self._checked is not None:
+            before, known = self._checked
             if all(_same(a, b) for a, b in zip(present, before, strict=True)):
-                return system
+                return known
         try:
             matrices = checked_matrices(**{name: getattr(self, f"{name}_") for name in TIMED})
             if np.any(self.stationary_):
@@ -342,6 +362,18 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
             raise type(error)(f"the matrices of this {type(self).__name__}: {error}") from None
         self._checked = ([np.array(value) for value in present], system)
         return system
+
+    def _inputs(self) -> Inputs:
+        """Coefficients of known inputs, checked."""
+        system = self._system()
+        coefficients = []
+        for name, n_rows in (("obs_exog", system.n_features), ("state_exog", system.n_states)):
+            value = getattr(self, f"{name}_")
+            coefficients.append(None if value is None else _coefficients(name, value, n_rows))
+        widths = {value.shape[1] for value in coefficients if value is not None}
+        if len(widths) > 1:
+            raise ValueError(f"obs_exog and state_exog have {widths} columns, expected the same: one for each input")
+        return Inputs(*coefficients)
 
     @property
     def n_parameters(self) -> int:
@@ -405,14 +437,11 @@ class _Climb:
         self.method, self.n_iter, self.tol = method, n_iter, tol
 
     def __call__(self, begun: _From) -> _Found:
-        objective = Objective(
-            MatrixParametrisation(*begun) if self.method == "lbfgs" else None, self.observations, self.weights
-        )
         if self.method == "lbfgs":
-            return self._by_gradient(begun, objective)
-        sequences = objective.sequences
+            return self._by_gradient(begun)
+        sequences = sequences_of(self.observations)
         monitor = ConvergenceMonitor(self.tol, self.n_iter, False)
-        monitor.begin(objective.n_observed)
+        monitor.begin(n_observed(self.observations))
 
         def value(system: System) -> float:
             return _value(system, sequences, self.weights)
@@ -423,8 +452,9 @@ class _Climb:
 
         return _Found(maximize(step, begun.system, monitor, warn=False), begun.free, monitor)
 
-    def _by_gradient(self, begun: _From, objective: Objective) -> _Found:
-        parametrisation = objective.parametrisation
+    def _by_gradient(self, begun: _From) -> _Found:
+        parametrisation = MatrixParametrisation(*begun)
+        objective = Objective(parametrisation, self.observations, self.weights)
         start = parametrisation.start(self.observations)
         monitor = gradient_monitor(self.tol, self.n_iter, objective.n_observed)
         units = objective.units(start)
@@ -438,6 +468,16 @@ def _value(system: System, sequences: list[Floats], weights: Floats | None) -> f
     if weights is None:
         return float(log_likelihood(system, frames))
     return float(sum(w * log_likelihood(system, [one]) for w, one in zip(weights, frames, strict=True) if w > 0))
+
+
+def _coefficients(name: str, value: Any, n_rows: int) -> Floats:
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r:.60}, expected an array of numbers") from None
+    if array.ndim != 2 or len(array) != n_rows or not array.shape[1] or not np.isfinite(array).all():
+        raise ValueError(f"{name} has shape {array.shape}, expected finite numbers of the shape ({n_rows}, n_inputs)")
+    return array
 
 
 def _same(a: Any, b: Array) -> bool:

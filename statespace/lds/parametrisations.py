@@ -72,6 +72,7 @@ class MatrixParametrisation:
         self._sizes = [
             self._covariances[name].size if name in COVARIANCES else int(free.masks[name].sum()) for name in ESTIMATED
         ]
+        self._last: tuple[Floats, System] = np.empty(0), system
         self._places = [(name, place) for name in ESTIMATED for place in self._named(name)]
         self.names = [f"{name}[{', '.join(map(str, place))}]" for name, place in self._places]
 
@@ -114,6 +115,9 @@ class MatrixParametrisation:
             If a stationary start is asked of a transition that is not stable.
 
         """
+        before, known = self._last  # a gradient is pulled back through the system that it was computed at
+        if before.shape == theta.shape and np.array_equal(before, theta):
+            return known
         made: dict[str, Floats] = {}
         for name, part in self._split(theta).items():
             if name in COVARIANCES:
@@ -125,7 +129,10 @@ class MatrixParametrisation:
                 value[self._free.masks[name]] = part
             made[name] = value if name.startswith("initial") else value[None]
         system = self._system._replace(**made)
-        return at_stationary_start(system) if self._stationary else system
+        if self._stationary:
+            system = at_stationary_start(system)
+        self._last = theta.copy(), system
+        return system
 
     def pullback(self, theta: Floats, gradient: Gradient) -> Floats:
         """dL/dtheta from dL/d(matrices)."""

@@ -12,6 +12,7 @@ from statespace.lds.system import TIMED
 from statespace.protocols import Array
 
 _LEARNT = (*TIMED, "initial_state", "initial_state_cov", "diffuse", "stationary")
+_INPUTS = ("obs_exog", "state_exog")
 
 
 def to_archive(model: Estimator, n_free: int | None) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -20,17 +21,19 @@ def to_archive(model: Estimator, n_free: int | None) -> tuple[dict[str, Any], di
         "params": {name: _as_json(value) for name, value in model.get_params(deep=False).items()},
         "n_free": n_free,
     }
-    arrays = {name: np.asarray(getattr(model, f"{name}_")) for name in _LEARNT}
+    names = [*_LEARNT, *(name for name in _INPUTS if getattr(model, f"{name}_") is not None)]
+    arrays = {name: np.asarray(getattr(model, f"{name}_")) for name in names}
     return header, {
         name: np.ascontiguousarray(value, dtype=np.bool_ if name in ("diffuse", "stationary") else np.float64)
         for name, value in arrays.items()
     }
 
 
-def from_archive(archive: Archive) -> tuple[dict[str, Any], dict[str, Array], int | None]:
+def from_archive(archive: Archive) -> tuple[dict[str, Any], dict[str, Array | None], int | None]:
     """Arguments of the constructor, learnt attributes, and the number of parameters that were estimated."""
     params = {name: _from_json(value) for name, value in archive.header["params"].items()}
-    learnt = {f"{name}_": archive.arrays[name] for name in _LEARNT}
+    learnt: dict[str, Array | None] = {f"{name}_": archive.arrays[name] for name in _LEARNT}
+    learnt |= {f"{name}_": archive.arrays.get(name) for name in _INPUTS}
     n_free = archive.header["n_free"]
     if not (n_free is None or (isinstance(n_free, int) and n_free >= 0)):
         raise ValueError(f"n_free is {n_free!r:.40}, expected a count")

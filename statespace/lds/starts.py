@@ -42,7 +42,7 @@ def suggested_starts(
         return identify(sequences, n_states, centre=centre)
     stacked = np.concatenate(sequences)
     with np.errstate(invalid="ignore"):
-        mean = np.nan_to_num(_nan_mean(stacked))
+        mean = _nan_mean(stacked)
         size = np.sqrt(_nan_mean((stacked - mean) ** 2)) if centre else np.sqrt(_nan_mean(stacked**2))
     size = np.where(size > 0, size, 1.0)
     p, m = len(size), n_states
@@ -69,7 +69,7 @@ def starting_system(start: Start, given: Mapping[str, Any], initialization: str,
         T, Q = 0.9 * np.eye(m), np.eye(m)
     else:
         T, Q = S @ np.linalg.solve(S.T, T.T).T, S @ Q @ S.T
-        Z = np.linalg.solve(S.T, Z.T).T
+        Z = np.asarray(np.linalg.solve(S.T, Z.T).T)
     T = np.asarray(given.get("transition", T), dtype=np.float64)
     matrices: dict[str, Any] = {
         "design": given.get("design", Z),
@@ -85,17 +85,17 @@ def starting_system(start: Start, given: Mapping[str, Any], initialization: str,
         if R.ndim == 2 and len(R) == m:
             back = np.linalg.pinv(R)
             Q = back @ Q @ back.T
+    for name, expected in (("design", (len(start.design), m)), ("transition", (m, m))):
+        if np.shape(matrices[name])[-2:] != expected:
+            raise ValueError(
+                f"init gives a {name} of shape {np.shape(matrices[name])}, expected {expected}: n_states is {m}, and X "
+                f"has {len(start.design)} features"
+            )
     matrices["state_cov"] = given.get("state_cov", np.diag(np.diagonal(Q)) if diagonal else 0.5 * (Q + Q.T))
     checked = checked_matrices(**matrices)
     timed = [name for name, value in checked.items() if len(value) > 1]
     if timed:
         raise ValueError(f"init gives {timed[0]} a time axis: fit estimates matrices that are constant in time")
-    if checked["design"].shape[1] != len(start.design):
-        raise ValueError(
-            f"init gives a design of {checked['design'].shape[1]} rows, X has {len(start.design)} features"
-        )
-    if checked["transition"].shape[1] != m:
-        raise ValueError(f"init gives a transition of {checked['transition'].shape[1]} states, n_states is {m}")
     return _with_first_state(checked, given, initialization)
 
 
@@ -163,7 +163,7 @@ def floors(sequences: Sequence[Floats], system: System) -> dict[str, Floats]:
     halved = 0.5 * _nan_mean(np.concatenate(changes) ** 2) if changes else np.full(len(variance), np.nan)
     least = np.where(halved > 0, np.fmin(variance, halved), variance)
     size = np.nan_to_num(_nan_mean(stacked**2))
-    least = np.maximum(least, 1e-20 * size)
+    least = np.where(least > 1e-20 * size, least, 1e-6 * size)  # a feature that does not change at all
     least = np.where(least > 0, least, 1.0)
     return {
         "obs_cov": _OBS_FLOOR * least,

@@ -113,6 +113,7 @@ def _subspace(sequences: list[Floats], m: int) -> tuple[Floats, Floats, Floats, 
         return None
     hankel = np.concatenate(blocks, axis=1)
     n_columns = hankel.shape[1]
+    hankel = np.asarray(np.linalg.qr(hankel.T, mode="r")).T  # what follows needs products of rows only
     past, future = hankel[: i * p], hankel[i * p :]
     projected = _projection(future, past)
     metric = np.linalg.cholesky(future @ future.T / n_columns + 1e-8 * np.eye(i * p))
@@ -148,12 +149,11 @@ def _principal_components(sequences: list[Floats], m: int) -> tuple[Floats, Floa
     parts = [np.concatenate([values[:1].repeat(delays - 1, axis=0), values]) for values in sequences]
     parts = [_hankel(part, delays)[::-1].T for part in parts]  # the present last in time is first in the row
     stacked = np.concatenate(parts)
-    U, s, Vt = np.linalg.svd(stacked, full_matrices=False)
+    U, s, _ = np.linalg.svd(stacked, full_matrices=False)
     n = len(stacked)
     X = np.zeros((n, m))
     rank = min(m, int((s > _RANK * s.max(initial=0.0)).sum()))
     X[:, :rank] = U[:, :rank] * np.sqrt(n)
-    del Vt
     y = np.concatenate(sequences)
     Z = np.linalg.lstsq(X, y, rcond=None)[0].T
     Z[:, rank:] = 0.1
@@ -164,9 +164,9 @@ def _principal_components(sequences: list[Floats], m: int) -> tuple[Floats, Floa
         A, B = X[before], X[before + 1]
         T = np.linalg.solve(A.T @ A + 0.1 * len(A) * np.eye(m), A.T @ B).T
     radius = float(np.abs(np.linalg.eigvals(T)).max())
-    T = T * min(1.0, 0.95 / max(radius, 1e-300))
+    T = np.asarray(T * min(1.0, 0.95 / max(radius, 1e-300)))
     left = y - X @ Z.T
-    return Z, T, np.eye(m) - T @ T.T * 0.5, left.T @ left / n
+    return np.asarray(Z), T, np.eye(m) - T @ T.T * 0.5, left.T @ left / n
 
 
 def _matched_covariances(sequences: list[Floats], Z: Floats, T: Floats) -> tuple[Floats, Floats] | None:
@@ -180,7 +180,7 @@ def _matched_covariances(sequences: list[Floats], Z: Floats, T: Floats) -> tuple
     if lags < 1:
         return None
     n = sum(len(values) for values in sequences)
-    observed = [sum(values[k:].T @ values[: len(values) - k] for values in sequences) / n for k in range(lags + 1)]
+    observed = [sum((v[k:].T @ v[: len(v) - k] for v in sequences), np.zeros((p, p))) / n for k in range(lags + 1)]
     columns, of_state = [], [(i, j) for i in range(m) for j in range(i + 1)]
     for i, j in of_state:
         V = np.zeros((m, m))

@@ -13,6 +13,7 @@ _CLASSES = {
     "GMMHMM": "statespace.hmm.hmmlearn_gaussians:GMMHMM",
     "GaussianHMM": "statespace.hmm.hmmlearn_gaussians:GaussianHMM",
     "HMM": "statespace.hmm.model:HMM",
+    "LinearDynamicalSystem": "statespace.lds.model:LinearDynamicalSystem",
     "MarkovChain": "statespace.markov.chain:MarkovChain",
     "VariationalCategoricalHMM": "statespace.hmm.variational_categorical:VariationalCategoricalHMM",
     "VariationalGaussianHMM": "statespace.hmm.variational_gaussian:VariationalGaussianHMM",

@@ -10,7 +10,7 @@ _SYMMETRIC = ("obs_cov", "state_cov", "initial_state_cov")
 def random_gradient(system, rng):
     """Derivatives of a random linear function of all matrices."""
     found = {}
-    for name in Gradient._fields[:-1]:
+    for name in Gradient._fields[:9]:
         G = rng.standard_normal(getattr(system, name).shape)
         found[name] = G + np.swapaxes(G, -1, -2) if name in _SYMMETRIC else G
     return Gradient(**found, log_likelihood=0.0)
@@ -36,7 +36,7 @@ def chain_rule_error(composition, theta, seed=0):
 
     def value(at):
         system = composition.system(at)
-        return sum((getattr(gradient, name) * getattr(system, name)).sum() for name in Gradient._fields[:-1])
+        return sum((getattr(gradient, name) * getattr(system, name)).sum() for name in Gradient._fields[:9])
 
     expected = differences(value, theta)
     pulled = composition.pullback(theta, gradient)

@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.datasets import nile
-from statsmodels.tsa.statespace.structural import UnobservedComponents
 
 from statespace.foundations.em import ConvergenceWarning
 from statespace.foundations.observations import read_observations
@@ -81,14 +80,39 @@ def test_held_matrices_make_a_local_level_of_the_general_model(method):
     assert model.n_parameters == 2
 
 
-def test_standard_errors_and_criteria_of_the_nile_are_statsmodels():
+def _information_of_differences(theta):
+    """Exact: the local level's diffuse likelihood is that of the differences of the series, whose law is Gaussian."""
+    v, n = np.diff(NILE), len(NILE) - 1
+    by = [2 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1), np.eye(n)]
+    F = theta[0] * by[0] + theta[1] * by[1]
+    u, W = np.linalg.solve(F, v), [np.linalg.solve(F, one) for one in by]
+    return np.array([[u @ A @ W[j] @ u - 0.5 * np.trace(W[i] @ W[j]) for j in range(2)] for i, A in enumerate(by)])
+
+
+def _scores_by_complex_steps(theta):
+    scores = []
+    for k in range(2):
+        moved = theta.astype(complex)
+        moved[k] += 1e-20j
+        H, Q = moved
+        a, P, steps = NILE[0] + 0j, H + Q, [0.0]
+        for y in NILE[1:]:
+            v, F = y - a, P + H
+            steps.append((-0.5 * (np.log(2 * np.pi * F) + v**2 / F)).imag / 1e-20)
+            a, P = a + P / F * v, P - P**2 / F + Q
+        scores.append(steps)
+    return np.array(scores).T
+
+
+def test_standard_errors_and_criteria_of_the_nile():
     model = LinearDynamicalSystem.from_function(local_level_in_variances, [15000.0, 1500.0], ["irregular", "level"])
     model.fit(NILE)
-    peer = UnobservedComponents(NILE, "llevel")
-    peer.ssm.loglikelihood_burn = 1
-    for kind, peers in (("observed", "approx"), ("opg", "opg"), ("robust", "robust_approx")):
-        result = peer.smooth(model.params_, cov_type=peers)
-        assert model.standard_errors(kind) == pytest.approx(result.bse, rel=2e-3)
+    J, scores = _information_of_differences(model.params_), _scores_by_complex_steps(model.params_)
+    S, C = scores.T @ scores, np.linalg.inv(J)
+    for kind, wanted in (("observed", C), ("opg", np.linalg.inv(S)), ("robust", C @ S @ C)):
+        assert model.covariance(kind) == pytest.approx(wanted, rel=1e-5)
+    by_logs = LinearDynamicalSystem.from_function(local_level, [9.5, 7.0]).fit(NILE)
+    assert by_logs.standard_errors() * np.exp(by_logs.params_) == pytest.approx(model.standard_errors(), rel=1e-4)
     table = model.summary()
     assert table.n_steps == 99
     assert table.log_likelihood == pytest.approx(-633.4646, abs=1e-4)
