@@ -236,17 +236,11 @@ def move_sizes(t: int, d: Dynamics, squares: Floats, moved: Floats) -> None:
 
 
 @kernel
-def _product(t: int, d: Dynamics, A: Floats, out: Floats) -> None:
-    """Out = T_t A: numba warns where one kernel takes in two copies."""
-    left_product(t, d, A, out)
-
-
-@kernel
 def move_rounding(t: int, d: Dynamics, N: Floats, work: Floats) -> None:
     """N <- T_t N T_t^T."""
-    _product(t, d, N, work)
+    left_product(t, d, N, work)
     transpose(work)
-    _product(t, d, work, N)
+    left_product(t, d, work, N)
 
 
 @kernel
