@@ -5,7 +5,6 @@ import statsmodels.api as sm
 
 import statespace
 from statespace.foundations.estimator import NotFittedError, clone
-from statespace.lds.arima import ARIMA
 from statespace.lds.component import Component
 from statespace.lds.components import (
     Autoregressive,
@@ -23,7 +22,6 @@ from tests.lds.passengers import LOG_PASSENGERS
 NILE = sm.datasets.nile.load().data["volume"].to_numpy().astype(float)
 INPUTS = np.random.default_rng(0).standard_normal((144, 2))
 MOVED = LOG_PASSENGERS + INPUTS @ [0.05, -0.03]
-FULL = ARIMA, StructuralModel
 
 
 @pytest.fixture(scope="module")
@@ -242,16 +240,15 @@ def test_several_series_share_one_model():
 
 
 def test_files_keep_all_that_a_model_says(tmp_path, basic):
-    classes = {cls.__name__: cls for cls in FULL}
     basic.save(tmp_path / "model")
-    back = statespace.load(tmp_path / "model", **classes)
+    back = statespace.load(tmp_path / "model")
     assert repr(back) == repr(basic)
     assert back.score(LOG_PASSENGERS) == basic.score(LOG_PASSENGERS)
     rich = StructuralModel(level=True, seasonal=[Seasonal(4), 12], cycle=Cycle(20, np.inf), exog="parameters", n_iter=3)
     with pytest.warns(match="not converged"):
         rich.fit(MOVED, exog=pd.DataFrame(INPUTS, columns=["a", "b"]))
     rich.save(tmp_path / "rich")
-    back = statespace.load(tmp_path / "rich", **classes)
+    back = statespace.load(tmp_path / "rich")
     assert back.param_names_ == rich.param_names_
     assert back.score(MOVED, exog=INPUTS) == rich.score(MOVED, exog=INPUTS)
     ahead = np.vstack([INPUTS, INPUTS[:3]])
