@@ -296,7 +296,7 @@ def covariance_step(moments: Floats, cov: Floats, free: Array, floor: Floats) ->
     if not free.any():
         return cov
     if free.all():
-        return raise_to_floor(moments[None], floor[None])[0]
+        return np.asarray(raise_to_floor(moments[None], floor[None])[0])
     new = cov.copy()
     variable = np.flatnonzero(np.diagonal(free))
     inner = free[np.ix_(variable, variable)]

@@ -294,8 +294,8 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         for number, seed in enumerate(seeds):
             drawn = np.random.default_rng(seed)
             candidates = []
-            for start in suggested_starts(of_weight, m, number, drawn, centre=bool(self.intercepts)):
-                begun = rotated(start) if self.covariances == "diag" else start
+            for start in suggested_starts(of_weight, m, given, number, drawn, centre=bool(self.intercepts)):
+                begun = rotated(start) if self.covariances == "diag" and "design" not in given else start
                 system = starting_system(begun, given, kind, diagonal=self.covariances == "diag")
                 free = free_entries(
                     system,

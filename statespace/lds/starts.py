@@ -11,7 +11,7 @@ from statespace.foundations.linalg import raise_to_floor
 from statespace.lds.free_entries import COVARIANCES, FreeEntries
 from statespace.lds.initialization import make_system
 from statespace.lds.parametrisations import at_stationary_start
-from statespace.lds.subspace import Start, identify
+from statespace.lds.subspace import Start, identify, identify_covariances
 from statespace.lds.system import System, checked_matrices
 from statespace.protocols import Floats
 
@@ -35,10 +35,21 @@ _STABLE_START = 0.98
 
 
 def suggested_starts(
-    sequences: Sequence[Floats], n_states: int, number: int, rng: np.random.Generator, *, centre: bool
+    sequences: Sequence[Floats],
+    n_states: int,
+    given: Mapping[str, Any],
+    number: int,
+    rng: np.random.Generator,
+    *,
+    centre: bool,
 ) -> list[Start]:
     """Candidates for the start with this number: 0 is identified from the data, the others are drawn."""
     if number == 0:
+        shape = (sequences[0].shape[1], n_states)
+        known = [np.asarray(given[name]) for name in ("design", "transition") if name in given]
+        if [matrix.shape for matrix in known] == [shape, (n_states, n_states)]:
+            Z, T = (np.asarray(matrix, dtype=np.float64) for matrix in known)
+            return identify_covariances(sequences, Z, T, centre=centre)
         return identify(sequences, n_states, centre=centre)
     stacked = np.concatenate(sequences)
     with np.errstate(invalid="ignore"):

@@ -79,6 +79,25 @@ def identify(sequences: Sequence[Floats], n_states: int, *, centre: bool) -> lis
     ]
 
 
+def identify_covariances(sequences: Sequence[Floats], Z: Floats, T: Floats, *, centre: bool) -> list[Start]:
+    """Starting values for a design and a transition that are given; arguments as in `identify`."""
+    filled, mean, unit = _prepare(sequences, centre)
+    scaled = Z / unit[:, None]
+    p, m = scaled.shape
+    changes = [values[1:] - values[:-1] for values in filled if len(values) > 1]
+    changed = (np.concatenate(changes) ** 2).mean(axis=0) if changes else np.ones(p)
+    spread = np.maximum(np.minimum(0.5 * changed, 1.0), _LEAST)
+    size = (scaled**2).sum(axis=1)  # what states of unit variance add to a feature
+    Q = np.eye(m) * (0.3 * float(spread.mean()) / max(float(size.mean()), 1e-300))
+    found = [(Q, np.diag(0.7 * spread))]
+    matched = _matched_covariances(filled, scaled, T)
+    if matched is not None:
+        total = np.trace(matched[0]) / m
+        if total > 0:
+            found.append((_positive(matched[0], np.full(m, total)), _positive(matched[1], spread)))
+    return [Start(Z, T, Q, H * np.outer(unit, unit), mean if centre else np.zeros(p)) for Q, H in found]
+
+
 def _prepare(sequences: Sequence[Floats], centre: bool) -> tuple[list[Floats], Floats, Floats]:
     """Sequences without gaps, of unit variance (mean square where not centred), their means and units."""
     stacked = np.concatenate(sequences)
@@ -113,7 +132,7 @@ def _subspace(sequences: list[Floats], m: int) -> tuple[Floats, Floats, Floats, 
         return None
     hankel = np.concatenate(blocks, axis=1)
     n_columns = hankel.shape[1]
-    hankel = np.linalg.qr(hankel.T, mode="r").T  # what follows needs products of rows only
+    hankel = np.asarray(np.linalg.qr(hankel.T, mode="r")).T  # what follows needs products of rows only
     past, future = hankel[: i * p], hankel[i * p :]
     projected = _projection(future, past)
     metric = np.linalg.cholesky(future @ future.T / n_columns + 1e-8 * np.eye(i * p))
