@@ -8,6 +8,7 @@ from benchmarks.timing import Timing, median_ratio, median_seconds, take_turns, 
 
 Call = Callable[[], Any]
 
+_TURN = 0.02  # seconds: a turn has as many calls as take so long
 COMPARED = ("case", "ours", "peer", "peer's", "peer / ours", "bar", "holds")
 
 
@@ -34,7 +35,7 @@ def compare(table: Table, case: str, ours: Call, peers: list[Peer], n_rounds: in
             calls[peer.name] = peer.prepare()
         except ImportError as error:
             absent[peer.name] = f"skipped: {error.name or 'a package'} is not installed"
-    timings = take_turns({name: lambda call=call: timed(call) for name, call in calls.items()}, n_rounds)
+    timings = take_turns({name: lambda call=call: timed(call, _TURN) for name, call in calls.items()}, n_rounds)
     took = duration(median_seconds(timings["ours"]))
     for peer in peers:
         if peer.name in absent:

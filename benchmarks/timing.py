@@ -2,7 +2,8 @@
 
 On a machine that others use too, the wall clock measures them as well, and long calls more than short ones. What is
 compared is therefore the CPU time that a call took on one core, in rounds in which every contender has one turn; a
-ratio is the median of the rounds' ratios.
+ratio is the median of the rounds' ratios. Short calls are repeated within a turn: a single one of a millisecond, after
+another library's turn, would measure caches that are cold and threads of that library that still wait for work.
 """
 
 import contextlib
@@ -18,6 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from statespace.foundations.blas import blas_on_one_thread
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -32,14 +35,18 @@ class Timing(NamedTuple):
 
 @contextlib.contextmanager
 def one_core() -> Iterator[None]:
-    """Keep this process on one core, where the system lets it choose; threads are then not used."""
+    """Keep this process on one core, where the system lets it choose; threads are then not used.
+
+    Nor are those of BLAS, which wait for more work for some milliseconds, and would do so in the next contender's turn.
+    """
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     try:
-        yield
+        with blas_on_one_thread():
+            yield
     finally:
         os.sched_setaffinity(0, cores)
 
@@ -60,11 +67,14 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def timed(call: Callable[[], Any]) -> Timing:
-    """Seconds of one call in this process."""
+def timed(call: Callable[[], Any], at_least: float = 0.0) -> Timing:
+    """Seconds of one call in this process: the mean of so many in a row that they take `at_least` seconds of CPU."""
     wall, cpu = time.perf_counter(), time.process_time()
-    call()
-    return Timing(time.process_time() - cpu, time.perf_counter() - wall)
+    n_calls, used = 0, 0.0
+    while not n_calls or used < at_least:
+        call()
+        n_calls, used = n_calls + 1, time.process_time() - cpu
+    return Timing(used / n_calls, (time.perf_counter() - wall) / n_calls)
 
 
 def take_turns(

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from statespace import datasets, hmm, markov, plotting
+    from statespace import datasets, hmm, lds, markov, plotting
     from statespace.foundations.calendar import regular
     from statespace.foundations.em import ConvergenceWarning
     from statespace.foundations.parameter_count import ParameterCount, count_parameters
     from statespace.foundations.predictive import PredictiveLaw
     from statespace.hmm.model import HMM
+    from statespace.lds.model import LinearDynamicalSystem
     from statespace.markov.chain import MarkovChain
     from statespace.tools.compare import Comparison, compare
     from statespace.tools.component_selection import ComponentSelection, select_n_components
@@ -27,6 +28,7 @@ _HOME = {
     "ConvergenceWarning": "statespace.foundations.em",
     "Comparison": "statespace.tools.compare",
     "ComponentSelection": "statespace.tools.component_selection",
+    "LinearDynamicalSystem": "statespace.lds.model",
     "MarkovChain": "statespace.markov.chain",
     "OrderSelection": "statespace.tools.selection",
     "ParameterCount": "statespace.foundations.parameter_count",
@@ -39,10 +41,11 @@ _HOME = {
     "select_n_components": "statespace.tools.component_selection",
     "select_order": "statespace.tools.selection",
 }
-_PACKAGES = ("datasets", "hmm", "markov", "plotting")
+_PACKAGES = ("datasets", "hmm", "lds", "markov", "plotting")
 
 __all__ = [  # noqa: RUF022  # models, tools, packages
     "HMM",
+    "LinearDynamicalSystem",
     "MarkovChain",
     "PredictiveLaw",
     "ConvergenceWarning",
@@ -59,6 +62,7 @@ __all__ = [  # noqa: RUF022  # models, tools, packages
     "select_order",
     "datasets",
     "hmm",
+    "lds",
     "markov",
     "plotting",
     "__version__",

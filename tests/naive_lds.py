@@ -409,10 +409,34 @@ def stationary_law(system):
         return floats(mean), floats(P)
 
 
+def stationary_derivatives(system, g, G):
+    """Of g . a1 + sum_ij G_ij P1_ij by T, by V = R Q R^T (symmetric, not doubled) and by c."""
+    with _bits(_BITS):
+        M = _matrices(system)
+        m = len(g)
+        M["selection"], M["state_cov"] = _eye(m)[None], exact(system.disturbance_cov)
+        g, G = exact(g), exact(G)
+        out = []
+        for name in ("transition", "state_cov", "state_intercept"):
+            derivative = np.empty(M[name][0].shape)
+            step = (max(abs(float(value)) for value in M[name].ravel()) or 1.0) * arb(2) ** -_STEP
+            for place in np.ndindex(derivative.shape):
+                values = []
+                for side in (1, -1):
+                    moved = {**M, name: M[name].copy()}
+                    moved[name][0][place] += step * side
+                    mean, P = _stationary(moved)
+                    values.append(g @ mean + (G * P).sum())
+                derivative[place] = float((values[0] - values[1]) / (step * 2))
+            out.append(derivative)
+        out[1] = (out[1] + out[1].T) / 2
+        return out
+
+
 # Long series
 
 
-def precise_filter(system, Y, bits=1000):
+def precise_filter(system, Y, bits=1000, as_floats=True):
     """The filter in many digits: at each step (a_t, y_t) is a small Gaussian vector, conditioned by elimination.
 
     Returns
@@ -432,11 +456,11 @@ def precise_filter(system, Y, bits=1000):
         P = M["initial_state_cov"] + (product(M["diffuse_loadings"], M["diffuse_loadings"].T) * K if q else arb(0))
         V = [product(product(R, Q), np.ascontiguousarray(R.T)) for R, Q in _pairs(M["selection"], M["state_cov"])]
         log_two_pi = (2 * arb.pi()).log()
-        steps, n_diffuse = [], 0
+        steps, n_diffuse, show = [], 0, floats if as_floats else _middle
         out = {name: [] for name in ("predicted_mean", "predicted_cov", "filtered_mean", "filtered_cov")}
         for t in range(n):
-            out["predicted_mean"].append(floats(a))
-            out["predicted_cov"].append(floats(P))
+            out["predicted_mean"].append(show(a))
+            out["predicted_cov"].append(show(P))
             rows = np.flatnonzero(~np.isnan(Y[t]))
             Z, H = _at(M["design"], t)[rows], _at(M["obs_cov"], t)[np.ix_(rows, rows)]
             ZP = Z @ P
@@ -457,20 +481,46 @@ def precise_filter(system, Y, bits=1000):
                 S = S - gain[:, None] * S[i]
             steps.append(level.mid())
             a, P = mu[:m], S[:m, :m]
-            out["filtered_mean"].append(floats(a))
-            out["filtered_cov"].append(floats(P))
+            out["filtered_mean"].append(show(a))
+            out["filtered_cov"].append(show(P))
             T = _at(M["transition"], t)
             a = _middle(_at(M["state_intercept"], t) + T @ a)
             P = _middle(T @ P @ T.T + _at(V, t))  # radii would grow with every step: digits are plenty
             P = (P + P.T) / 2
-        out["predicted_mean"].append(floats(a))
-        out["predicted_cov"].append(floats(P))
-        out = {name: np.array(values) for name, values in out.items()}
+        out["predicted_mean"].append(show(a))
+        out["predicted_cov"].append(show(P))
+        if as_floats:
+            out = {name: np.array(values) for name, values in out.items()}
         total = sum(steps, arb(0))
         out["log_likelihood"] = float(total)
         out["log_likelihood_kfas"] = float(total + log_two_pi * n_diffuse / 2)
         out["log_likelihood_steps"] = floats(steps)
     return out
+
+
+def precise_smoother(system, Y, bits=2600):
+    """Rauch, Tung and Striebel's smoother in many digits, at one large k; predicted covariances have to be regular.
+
+    Returns
+    -------
+    dict
+        mean (n, m), cov (n, m, m), lag_one_cov (n - 1, m, m) with Cov(a_{t+1}, a_t | all).
+
+    """
+    with _bits(bits):
+        passed = precise_filter(system, Y, bits, as_floats=False)
+        M = _matrices(system)
+        mean, cov = list(passed["filtered_mean"]), list(passed["filtered_cov"])
+        lag_one = []
+        for t in range(len(mean) - 2, -1, -1):
+            T, ahead = _at(M["transition"], t), passed["predicted_cov"][t + 1]
+            gain = np.ascontiguousarray(solve(ahead, product(T, cov[t])).T)
+            mean[t] = _middle(mean[t] + gain @ (mean[t + 1] - passed["predicted_mean"][t + 1]))
+            lag_one.append(floats(product(cov[t + 1], np.ascontiguousarray(gain.T))))
+            change = product(product(gain, cov[t + 1] - ahead), np.ascontiguousarray(gain.T))
+            cov[t] = _middle(cov[t] + change)
+            cov[t] = (cov[t] + cov[t].T) / 2
+        return {"mean": floats(mean), "cov": floats(cov), "lag_one_cov": np.array(lag_one[::-1])}
 
 
 def _pairs(A, B):

@@ -1,16 +1,22 @@
 """Small real series shipped with the package, each with its source and licence."""
 
+from statespace.datasets.carbon_dioxide import CarbonDioxide, load_co2
 from statespace.datasets.earthquakes import EarthquakeCounts, load_earthquakes
 from statespace.datasets.geyser import Eruptions, load_old_faithful
+from statespace.datasets.nile import AnnualFlow, load_nile
 from statespace.datasets.rain import RainClasses, RainSeries, load_alofi_rain, load_seattle_rain
 
 __all__ = [
+    "AnnualFlow",
+    "CarbonDioxide",
     "EarthquakeCounts",
     "Eruptions",
     "RainClasses",
     "RainSeries",
     "load_alofi_rain",
+    "load_co2",
     "load_earthquakes",
+    "load_nile",
     "load_old_faithful",
     "load_seattle_rain",
 ]

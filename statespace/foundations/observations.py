@@ -7,6 +7,7 @@ pandas or polars Series or frame, a (series, time, feature) panel, a list of arr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -97,7 +98,7 @@ def read_observations(X: Any, lengths: Any = None, *, n_features: int | None = N
 def mark_missing(values: Array, offsets: Ints, layout: Layout, place: Callable[[int], str]) -> Observations:
     """Find missing entries; refuse infinite ones, by place."""
     total = np.add.reduce(values, axis=None)  # one pass finds out whether there is anything to look for
-    if np.isfinite(total):
+    if math.isfinite(total):
         return Observations(values, offsets, layout)
     infinite = np.isinf(values).any(axis=1)
     if infinite.any():

@@ -26,6 +26,8 @@ from numpy.typing import ArrayLike
 from statespace.foundations.kernel import kernel
 from statespace.protocols import Array, Floats, Ints
 
+_FEW = 100  # numbers
+
 SMALLEST_NORMAL = float(np.finfo(np.float64).tiny)
 """The smallest positive number with full relative accuracy, 2.2e-308."""
 
@@ -133,6 +135,8 @@ def check_first_order(name: str, P: ArrayLike) -> Floats:
 
 
 def _real_numbers(name: str, value: ArrayLike) -> Floats:
+    if type(value) is np.ndarray and value.dtype == np.float64:
+        return value.copy()
     if hasattr(value, "toarray"):  # scipy's sparse matrices
         value = value.toarray()
     try:
@@ -152,6 +156,9 @@ def _real_numbers(name: str, value: ArrayLike) -> Floats:
 
 def _are_laws(laws: Floats, tolerance: float) -> bool:
     """Whether all is well, in few passes, since small calls ask it often; NaN says no."""
+    if 0 < laws.size <= _FEW:  # Python's own numbers are through before NumPy has begun
+        rows = laws.reshape(-1, laws.shape[-1]).tolist()
+        return all(min(row) >= 0 and abs(sum(row) - 1) <= tolerance for row in rows)
     if not (
         laws.size and np.minimum.reduce(laws, axis=None) >= 0 and np.maximum.reduce(laws, axis=None) <= 1 + tolerance
     ):

@@ -69,7 +69,7 @@ def check_tolerance(name: str, value: Any) -> None:
 def check_choice(name: str, value: Any, choices: Iterable[str | None]) -> None:
     """Refuse a `value` that is not among the named choices."""
     allowed = list(choices)
-    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in allowed):
+    if not ((value is None or isinstance(value, str)) and value in allowed):
         raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(repr, allowed))}")
 
 
@@ -93,13 +93,16 @@ def check_lengths(lengths: Any, n_samples: int) -> Ints:
     short = np.flatnonzero(values < 1)
     if short.size:
         raise ValueError(f"lengths[{short[0]}] is {values[short[0]]}, expected at least 1: leave empty sequences out")
-    total = sum(values.tolist())  # Python's integers: a sum that wraps round 2^64 must not pass
+    ends = np.cumsum(values)
+    total = int(ends[-1])
+    if values.max() > n_samples or total != n_samples:
+        total = sum(values.tolist())  # Python's integers: a sum that wraps round 2^64 must not pass
     if total != n_samples:
         raise ValueError(
             f"lengths sum to {total} but X has {n_samples} rows; where X was cut for cross-validation, "
             "pass a list of sequences instead of X with lengths"
         )
-    return np.concatenate([[0], np.cumsum(values)]).astype(np.int64)
+    return np.concatenate([[0], ends]).astype(np.int64)
 
 
 def check_sample_weight(sample_weight: Any, n_sequences: int) -> Floats | None:

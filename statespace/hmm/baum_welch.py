@@ -29,14 +29,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from statespace.foundations.blas import blas_on_one_thread
-from statespace.foundations.executors import sum_in_order
+from statespace.foundations.executors import map_pieces, sum_in_order
 from statespace.foundations.stationary_start import unique_stationary_law
 from statespace.hmm.blocks import expectations_by_blocks
-from statespace.hmm.evidence import Evidence, Piece, shifted
+from statespace.hmm.evidence import Evidence, Piece, shares, shifted
 from statespace.hmm.recursions import expectations
 from statespace.hmm.stationary_step import maximize_stationary
 from statespace.hmm.workers import map_evidence
 from statespace.protocols import Array, Floats
+
+_FEW_ROWS = 1000
 
 
 class Law(NamedTuple):
@@ -114,7 +116,7 @@ class _Piece:
         self.law, self.evidence, self.weights, self.summary = law, evidence, weights, summary
 
     def __call__(self, piece: Piece) -> Any:
-        with blas_on_one_thread():  # in a process of its own too
+        with blas_on_one_thread(self.evidence.n_multiplications):  # in a process of its own too
             return (self._is_cut(piece) and self._by_blocks(piece)) or self._as_a_whole(piece)
 
     def _as_a_whole(self, piece: Piece) -> Any:
@@ -126,15 +128,25 @@ class _Piece:
             evidence.offsets(piece),
             self.weights[piece.first : piece.last],
         )
-        statistics, mass = self._statistics(evidence.steps(piece), found.posteriors)
+        statistics, mass = self._sums(evidence.steps(piece), found.posteriors)
         return found.log_likelihood, found.start, found.transitions, statistics, mass
+
+    def _are_sums(self) -> bool:
+        """Whether what is asked for may be added up over parts of the data."""
+        return (
+            self.evidence.rows is not None or self.summary != "statistics" or hasattr(self.law.emission, "statistics")
+        )
 
     def _is_cut(self, piece: Piece) -> bool:
         """Whether the piece is too long to have all its numbers in memory, and its statistics are sums."""
-        sums = (
-            self.evidence.rows is not None or self.summary != "statistics" or hasattr(self.law.emission, "statistics")
-        )
-        return sums and self.evidence.is_long(piece, self.law.transmat)
+        return self._are_sums() and self.evidence.is_long(piece, self.law.transmat)
+
+    def _sums(self, steps: slice, posteriors: Floats) -> tuple[Any, Floats]:
+        """`_statistics`, of many steps shared out."""
+        cuts = shares(steps.stop - steps.start)
+        if len(cuts) == 1 or self.evidence.rows is not None or not self._are_sums():
+            return self._statistics(steps, posteriors)
+        return sum_in_order(map_pieces(lambda cut: self._statistics(shifted(cut, steps.start), posteriors[cut]), cuts))
 
     def _by_blocks(self, piece: Piece) -> Any:
         law, evidence, steps = self.law, self.evidence, self.evidence.steps(piece)
@@ -158,7 +170,10 @@ class _Piece:
 
     def _statistics(self, steps: slice, posteriors: Floats) -> tuple[Any, Floats]:
         """What is asked of some steps, and the posterior mass of each state."""
-        mass = np.ones(len(posteriors)) @ posteriors  # many rows of few numbers: a product is quicker than sum(axis=0)
+        if len(posteriors) < _FEW_ROWS:
+            mass = np.add.reduce(posteriors, axis=0)
+        else:  # many rows of few numbers: a product is quicker
+            mass = np.ones(len(posteriors)) @ posteriors
         if self.evidence.rows is not None:
             return posteriors[:-1], mass - posteriors[-1]
         values, seen = self.evidence.known(steps)
@@ -169,7 +184,8 @@ class _Piece:
             return np.empty(0), mass
         if self.summary == "gradient":
             return np.asarray(emission.gradient(values, posteriors), np.float64), mass
-        return (emission.statistics(values, posteriors) if hasattr(emission, "statistics") else posteriors), mass
+        found = emission.statistics(values, posteriors) if hasattr(emission, "statistics") else posteriors
+        return (tuple(found) if isinstance(found, list) else found), mass
 
 
 def expect(law: Law, evidence: Evidence, weights: Floats, executor: Executor | None = None) -> Expected:
@@ -184,14 +200,14 @@ def expect(law: Law, evidence: Evidence, weights: Floats, executor: Executor | N
     work = evidence.pieces()
     results = map_evidence(partial(_of_piece, law, "statistics"), evidence, weights, executor)
     by_sequence = np.where(weights > 0, np.concatenate([result[0] for result in results]), 0.0)
-    impossible = np.flatnonzero(~(by_sequence > -math.inf))
-    if impossible.size:
+    if not np.minimum.reduce(by_sequence) > -math.inf:
+        impossible = np.flatnonzero(~(by_sequence > -math.inf))
         raise ValueError(impossible_sequence(int(impossible[0])))
-    start, transitions, mass = (sum(result[i] for result in results) for i in (1, 2, 4))
+    start, transitions, mass = (sum_in_order(result[i] for result in results) for i in (1, 2, 4))
 
     def emission_step(emission: Any) -> None:
         if evidence.rows is not None:
-            emission.m_step(evidence.distinct, sum(result[3] for result in results))
+            emission.m_step(evidence.distinct, sum_in_order(result[3] for result in results))
         elif hasattr(law.emission, "statistics"):
             total = results[0][3]
             for result in results[1:]:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from statespace.foundations.executors import map_pieces, pieces
 from statespace.foundations.observations import Observations, read_observations
 from statespace.foundations.sequences import Layout
 from statespace.hmm.blocks import can_be_cut
@@ -17,6 +18,7 @@ from statespace.hmm.frames import Frames
 from statespace.protocols import Array, Floats, Ints
 
 PIECE = 1 << 16  # steps from which a piece of work on its own pays; a constant, so that sums keep their order
+SHARE = 1 << 16  # steps of a piece whose densities and sums are worth a thread; a constant too
 _MOST_NUMBERS = 1 << 23  # 64 MB: what a long sequence may fill before it is done block by block
 _MOST_DISTINCT = 4096  # rows of a table of log-likelihoods that stays in the cache
 
@@ -53,10 +55,18 @@ class Evidence:
             known = known - np.diff(np.concatenate([[0], np.cumsum(missing)])[offsets])
         return float(weights @ known)
 
+    @property
+    def n_multiplications(self) -> int:
+        """In products of what there is for each observation, about; see `blas_on_one_thread`."""
+        n_samples, n_features = self.observations.values.shape
+        return int(n_samples * (n_features + self.n_components) ** 2)
+
     def pieces(self) -> list[Piece]:
         """Cut between sequences, at least PIECE steps each but the last; four times as many where frames have rows."""
         size = PIECE if self.rows is None else 4 * PIECE
         offsets = self.observations.offsets
+        if offsets[-1] <= size:
+            return [Piece(0, len(offsets) - 1)]
         found, first = [], 0
         while first < len(offsets) - 1:
             last = min(int(np.searchsorted(offsets, offsets[first] + size)), len(offsets) - 1)
@@ -135,7 +145,7 @@ class Evidence:
         if not len(values):
             table = np.zeros((steps.stop - steps.start, self.n_components or int(emission.n_components)))
         else:
-            table = checked_log_likelihood(emission, values, f"an observation of X[{steps.start}:{steps.stop}]")
+            table = _table_of(emission, values, f"an observation of X[{steps.start}:{steps.stop}]")
             if self.n_components and table.shape[1] != self.n_components:  # the recursions trust its width
                 raise ValueError(
                     f"{type(emission).__name__}.log_likelihood returned {table.shape[1]} columns, expected one "
@@ -165,12 +175,33 @@ def checked_log_likelihood(emission: Any, values: Array, what: str) -> Floats:
             f"{type(emission).__name__}.log_likelihood returned shape {found.shape} for {len(values)} observations, "
             "expected (n_samples, n_components)"
         )
-    if not found.max(initial=-math.inf) < math.inf:
+    if not np.maximum.reduce(found, axis=None, initial=-math.inf) < math.inf:
         raise ValueError(
             f"{type(emission).__name__}.log_likelihood is NaN or infinite for {what}: a density must be finite, and "
             "-inf where the observation is impossible; are its parameters valid?"
         )
     return found
+
+
+def shares(n_steps: int) -> list[slice]:
+    """Cut what is done for many steps into pieces of work."""
+    return pieces(n_steps, SHARE)
+
+
+def _table_of(emission: Any, values: Array, what: str) -> Floats:
+    """`checked_log_likelihood` of observations, many of which are shared out."""
+    cuts = shares(len(values))
+    if len(cuts) == 1:
+        return checked_log_likelihood(emission, values, what)
+    first = checked_log_likelihood(emission, values[cuts[0]], what)
+    table = np.empty((len(values), first.shape[1]))
+    table[cuts[0]] = first
+
+    def fill(cut: slice) -> None:
+        table[cut] = checked_log_likelihood(emission, values[cut], what)
+
+    map_pieces(fill, cuts[1:])
+    return table
 
 
 def read_evidence(emission: Any, X: Any, lengths: Any, states: Any = None, n_components: int = 0) -> Evidence:

@@ -14,12 +14,14 @@ Bishop (2006), Pattern Recognition and Machine Learning, section 13.2.4.
 """
 
 import math
+from typing import cast
 
 import numpy as np
 
 from statespace.foundations.kernel import kernel
 from statespace.protocols import Floats, Ints
 
+_FIRST = cast(int, np.int64(0))  # no literal, or what is called with it would be compiled for it
 NO_ZEROS, ZEROS, TINY = 0, 1, 2
 """What A holds: entries of 1e-30 and more; some below; some between 0 and 1e-50."""
 
@@ -128,8 +130,8 @@ def forward_pass(
         elif E.shape[0] == table.shape[0]:
             r = begin + t
         else:
-            r = 0
-            shift[0] = exponentiate(table, begin + t, E, 0)
+            r = _FIRST
+            shift[r] = exponentiate(table, begin + t, E, r)
         m = shift[r]
 
         # Prediction and update

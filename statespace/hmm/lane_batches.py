@@ -7,7 +7,7 @@ import numpy as np
 from statespace.foundations.kernel import kernel
 from statespace.foundations.register_tile import ROWS
 from statespace.foundations.vector_math import exponentiate_in_place
-from statespace.hmm.lockstep import forward_lanes, keep_in_range, lockstep
+from statespace.hmm.lockstep import EVERY_STEP, LAST_TWO, ZERO, forward_lanes, keep_in_range, lockstep
 from statespace.hmm.lockstep_backward import BLOCK, backward_lanes
 from statespace.protocols import Floats, Ints
 
@@ -115,8 +115,8 @@ def score_batches(
     Without `rows`, E and shift are empty. False, and nothing of use, if a step is impossible in all states.
     """
     alpha, scaled = np.zeros(4 * batch * width), np.zeros(length[first] // 8 + 1, np.int64)
-    n_steps = length[first] + 2 * warm
-    batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, batch, n_steps)
+    own_frames = np.zeros(0 if rows.size else (length[first] + 2 * warm) * batch * width)
+    batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, batch, own_frames, width)
     for a in range(first, last, batch):
         z = min(a + batch, last)
         if not _read_batch(
@@ -125,7 +125,7 @@ def score_batches(
             return False
         forward_lanes(
             startprob, panels, table, batch_rows, frames, scales, width, batch, warm, base, length[a:z], before[a:z],
-            first_row, alpha, scaled, 1, entries[a:z], ends[a:z], totals[a:z],
+            first_row, alpha, scaled, LAST_TWO, entries[a:z], ends[a:z], totals[a:z],
         )  # fmt: skip
     return True
 
@@ -158,14 +158,18 @@ def smooth_batches(
     transitions: Floats,
     by_row: Floats,
     posteriors: Floats,
+    alpha: Floats,
+    own_frames: Floats,
 ) -> bool:
-    """Both recursions of the lanes first..last-1; see `score_batches` and `backward_lanes`."""
+    """Both recursions of the lanes first..last-1; see `score_batches` and `backward_lanes`.
+
+    `alpha` ((length[first] + 2) * batch * width,) is scratch, filled with zeros; so is `own_frames`, where there are no
+    rows ((length[first] + 2 * warm) * batch * width,), and otherwise empty.
+    """
     step = batch * width
     scaled = np.zeros(length[first] // 8 + 1, np.int64)
-    alpha, w_block = np.zeros((length[first] + 2) * step), np.zeros((BLOCK + 1) * step)
-    gamma = np.zeros(BLOCK * step)
-    n_steps = length[first] + 2 * warm
-    batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, width, batch, n_steps)
+    w_block, gamma = np.zeros((BLOCK + 1) * step), np.zeros(BLOCK * step)
+    batch_rows, frames, scales, base, first_row = _frames_of_a_batch(rows, E, shift, batch, own_frames, width)
     for a in range(first, last, batch):
         z = min(a + batch, last)
         if not _read_batch(
@@ -174,7 +178,7 @@ def smooth_batches(
             return False
         forward_lanes(
             startprob, panels, table, batch_rows, frames, scales, width, batch, warm, base, length[a:z], before[a:z],
-            first_row, alpha, scaled, -1, entries[a:z], ends[a:z], totals[a:z],
+            first_row, alpha, scaled, EVERY_STEP, entries[a:z], ends[a:z], totals[a:z],
         )  # fmt: skip
         backward_lanes(
             panels_back, batch_rows, frames, width, batch, warm, base, length[a:z], before[a:z], after[a:z],
@@ -186,14 +190,14 @@ def smooth_batches(
 
 @kernel
 def _frames_of_a_batch(
-    rows: Ints, E: Floats, shift: Floats, width: int, batch: int, n_steps: int
+    rows: Ints, E: Floats, shift: Floats, batch: int, own_frames: Floats, width: int
 ) -> tuple[Ints, Floats, Floats, Ints, Ints]:
     """Rows, E and shift as they are, or room for those of a batch; and room for where its lanes begin in them."""
     base, first_row = np.empty(batch, np.int64), np.empty(batch, np.int64)
     if rows.size:
         return rows, E, shift, base, first_row
-    n = batch * n_steps
-    return np.arange(n), np.zeros(n * width), np.zeros(n), base, first_row
+    n = own_frames.size // width
+    return np.arange(n), own_frames, np.zeros(n), base, first_row
 
 
 @kernel
@@ -246,7 +250,7 @@ def forgetting_time(
     for w in range(ROWS):
         for j in range(K):
             x[w * width + j] = 1.0 / K if w & 1 else 1.0 / (1.0 + j * j)
-    source = 0
+    source = ZERO
     for n in range(1, most + 1):
         for p in range(ROWS // 2):
             t = begin + (end - begin - most) * p // (ROWS // 2) + n - 1
@@ -256,10 +260,10 @@ def forgetting_time(
                 exponentiate_scaled(table, t, t + 1, frames, p, width, scales)
                 places[2 * p] = places[2 * p + 1] = p * width
         target = ROWS * width - source
-        lockstep(panels, K, width, frames, places, ROWS, x, source, x, target)
+        lockstep(panels, K, width, frames, places, places.size, x, source, x, target)
         source = target
         if n % 8 == 0:
-            keep_in_range(x, source, width, padded, ones, ROWS, math.inf, logs, sums)
+            keep_in_range(x, source, width, padded, ones, places.size, math.inf, logs, sums)
             agree = True
             for p in range(ROWS // 2):
                 for j in range(K):

@@ -18,6 +18,7 @@ zeros or what an earlier lane left there. States are padded with zeros to a mult
 """
 
 import math
+from typing import cast
 
 import numpy as np
 
@@ -27,6 +28,8 @@ from statespace.protocols import Floats, Ints
 
 LANES = 16
 """Stretches in a batch of long ones; there are a few times as many in one of short ones."""
+ZERO, EVERY_STEP, LAST_TWO = cast(int, np.int64(0)), cast(int, np.int64(-1)), cast(int, np.int64(1))
+"""No literals: a kernel that is called with a literal number is compiled for that number."""
 SMALL = 1e-30
 """What a sum is not left below."""
 
@@ -93,6 +96,15 @@ def look_up(rows: Ints, v: int, begin: Ints, width: int, first: int, last: int, 
     """Places in E of the step v of the lanes first..last-1."""
     for w in range(first, last):
         places[w] = rows[begin[w] + v] * width
+
+
+@kernel
+def any_of(flags: Ints) -> bool:
+    """Whether one of them is not 0."""
+    found = False
+    for w in range(flags.size):
+        found |= flags[w] != 0
+    return found
 
 
 @kernel
@@ -167,7 +179,7 @@ def forward_lanes(
     scaled : (at least n_steps / 8,)
         Filled with whether alpha was divided in each eight steps.
     mask : int
-        -1, or 1 where only two steps are kept.
+        EVERY_STEP, or LAST_TWO where only two steps are kept.
     entries, ends : (n_lanes, K)
         Filled with the law before the first step of a lane that goes on, and at the last.
     totals : (n_lanes,)
@@ -182,7 +194,7 @@ def forward_lanes(
     places = np.zeros(batch, np.int64)
     logs, shifts, sums = np.zeros(batch), np.zeros(batch), np.zeros(batch)
     n_rows = (n_lanes + ROWS - 1) // ROWS * ROWS
-    goes_on = before.max() > 0
+    goes_on = any_of(before)
     source = spare
 
     # Coming in
@@ -230,4 +242,4 @@ def forward_lanes(
                     shifts[w] = _start_from_logarithms(startprob, table, first_row[w], alpha, here + w * width)
         if v & 7 == 7:
             scaled[v >> 3] = keep_in_range(alpha, here, width, padded, ones, n_rows, SMALL, logs, sums)
-    _finish(alpha, ((longest - 1) & mask) * step, width, K, ones, 0, active, shifts, logs, ends, totals)
+    _finish(alpha, ((longest - 1) & mask) * step, width, K, ones, ZERO, active, shifts, logs, ends, totals)

@@ -11,7 +11,7 @@ import numpy as np
 
 from statespace.foundations.kernel import kernel
 from statespace.foundations.register_tile import ROWS, add_tile, dot, weigh_and_pair_tile
-from statespace.hmm.lockstep import SMALL, keep_in_range, lockstep, look_up
+from statespace.hmm.lockstep import SMALL, ZERO, any_of, keep_in_range, lockstep, look_up
 from statespace.protocols import Floats, Ints
 
 BLOCK = 16
@@ -43,7 +43,7 @@ def backward_lanes(
     posteriors: Floats,
     place: Ints,
 ) -> None:
-    """Backward recursion of a batch that `forward_lanes` has gone through with mask = -1.
+    """Backward recursion of a batch that `forward_lanes` has gone through with mask = EVERY_STEP.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def backward_lanes(
 
     # Coming in
     source = spare
-    if after.max() > 0:
+    if any_of(after):
         for w in range(n_lanes):
             for j in range(K):
                 alpha[spare + w * width + j] = 1.0 / K if after[w] else 0.0
@@ -121,13 +121,13 @@ def backward_lanes(
                     w_block[(q + 1) * step + active * width + j] = alpha[source + active * width + j]
             active += 1
         n_rows = (active + ROWS - 1) // ROWS * ROWS
-        look_up(rows, u, begin, width, 0, active, places)
+        look_up(rows, u, begin, width, ZERO, active, places)
         for w in range(n_rows):
             targets[w] = (w * BLOCK + q) * padded
         here, there = u * step, (q + 1) * step
         fitted = u % 64 == 62 or (u % 8 == 6 and u + 1 < longest and scaled[(u + 1) >> 3])
         if fitted or active > joined or u == 0:
-            lockstep(panels, K, width, unweighted, still, n_rows, w_block, there, b, 0)
+            lockstep(panels, K, width, unweighted, still, n_rows, w_block, there, b, ZERO)
             for w in range(active):
                 row, at = w * width, here + w * width
                 if w >= joined:
@@ -170,8 +170,8 @@ def backward_lanes(
             for w in range(n_lanes):
                 n = min(BLOCK, length[w] - u)
                 _copy_rows(gamma, w * BLOCK * padded, padded, posteriors, (place[w] + u) * K, K, n)
-    going_on = n_lanes if before.max() > 0 else 0
-    lockstep(panels, K, width, unweighted, still, going_on, w_block, 0, b, 0)
+    going_on = n_lanes if any_of(before) else 0
+    lockstep(panels, K, width, unweighted, still, going_on, w_block, ZERO, b, ZERO)
     for w in range(going_on):
         c = dot(padded, b, w * width, ones, 0)
         for j in range(K):
@@ -181,10 +181,9 @@ def backward_lanes(
 @kernel
 def _copy_rows(x: Floats, x_at: int, padded: int, out: Floats, out_at: int, K: int, n: int) -> None:
     """Copy the first K numbers of n rows."""
-    if n <= 0:
-        return
     if padded == K:
-        out[out_at : out_at + n * K] = x[x_at : x_at + n * K]
+        for i in range(n * K):
+            out[out_at + i] = x[x_at + i]
     else:
         for i in range(n):
             for j in range(K):

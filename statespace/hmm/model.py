@@ -192,8 +192,9 @@ class HMM(HiddenStates):
             weights = np.ones(len(offsets) - 1)
         priors = self._checked_priors(K)
         held = self._checked_fixed(K)
-        rng = generator(self.random_state)
-        seeds = rng.integers(2**63, size=n_init)
+        seeds = [None] * n_init  # fresh entropy for each
+        if self.random_state is not None:
+            seeds = generator(self.random_state).integers(2**63, size=n_init).tolist()
         if self.method == "lbfgs" and held.get("emission") is not True:
             check_differentiable(prepared)
         # Elsewhere than on threads, only one storey of the work is shared out: restarts, or else pieces of the data
@@ -207,14 +208,16 @@ class HMM(HiddenStates):
             stationary=self.start == "stationary",
             executor=within,
         )
-        with blas_on_one_thread():
+        with blas_on_one_thread(evidence.n_multiplications):
             start = Start(K, prepared, self._given_laws(), self._given_fixed(), fit)
-            starts = [start(np.random.default_rng(seed), number) for number, seed in enumerate(seeds)]
+            starts = [start(seed, number) for number, seed in enumerate(seeds)]
             n_observations = evidence.n_observations(weights)
             begun = [(start, self._new_monitor(n_observations, i)) for i, start in enumerate(starts)]
             fitted = map_pieces(fit, begun, None if n_init == 1 else executor)
         monitors = [found.monitor for found in fitted]
-        best = max(range(n_init), key=lambda number: (*list(monitors[number].history)[-1:], -number))
+        best = 0
+        if n_init > 1:
+            best = max(range(n_init), key=lambda number: (*list(monitors[number].history)[-1:], -number))
         monitor = monitors[best]
         if monitor.reason.startswith("not converged") and monitor.n_iter > 1:
             warn_not_converged(monitor)
@@ -272,16 +275,20 @@ class HMM(HiddenStates):
 
     def _given_fixed(self) -> dict[str, Any]:
         """What is held, by name: True or a mask."""
-        if not isinstance(self.fixed, Mapping | None):
+        if self.fixed is not None and not isinstance(self.fixed, Mapping):
             raise TypeError(
                 f"fixed is {self.fixed!r:.60}, expected a dict from names to True or a mask: {{'transmat': True}}"
             )
         return dict(self.fixed or {})
 
     def _checked_priors(self, K: int) -> Priors:
-        made = []
+        made: list[Any] = []
         for name, shape in (("startprob_prior", (K,)), ("transmat_prior", (K, K))):
-            value = np.asarray(getattr(self, name), dtype=np.float64)
+            given = getattr(self, name)
+            if type(given) is float and given == 1.0:
+                made.append(given)
+                continue
+            value = np.asarray(given, dtype=np.float64)
             if value.ndim == 0 and value == 1:
                 made.append(value)
                 continue
@@ -319,6 +326,9 @@ class HMM(HiddenStates):
             mask = held.get(name)
             if mask is True or (name == "startprob" and self.start == "stationary"):
                 continue
+            if mask is None and np.minimum.reduce(values, axis=None) > 0:
+                total += values.size - len(values)
+                continue
             free = values > 0
             if mask is not None:
                 free &= ~np.atleast_2d(mask)
@@ -334,7 +344,8 @@ class HMM(HiddenStates):
                 self._n_free,
                 n_numbers,
             )
-        for k in np.flatnonzero(mass <= 1e-10 * mass.sum()):
+        empty = 1e-10 * np.add.reduce(mass)
+        for k in np.flatnonzero(mass <= empty) if np.minimum.reduce(mass) <= empty else ():
             _log.warning("state %d explains no observation: it has kept its last parameters", k)
 
     # -------------------------------------------------------------------------------------------- the parameters

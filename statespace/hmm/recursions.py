@@ -274,7 +274,7 @@ def _arrays(startprob: Floats, transmat: Floats, frames: Frames, *, keep: bool) 
     """`keep`: exponentials of all frames are wanted at once, as the backward pass reads them again."""
     A, stride = _stacked(transmat)
     kind = NO_ZEROS
-    if not (A >= 1e-30).all():
+    if not np.minimum.reduce(A, axis=None, initial=1.0) >= 1e-30:
         kind = TINY if ((A > 0) & (A < 1e-50)).any() else ZEROS
     table = frames.table
     n_rows, K = table.shape
@@ -300,4 +300,4 @@ def _rows(frames: Frames) -> Ints:
 
 
 def _longest(offsets: Ints) -> int:
-    return int(np.diff(offsets).max())
+    return int(offsets[1] if len(offsets) == 2 else np.diff(offsets).max())

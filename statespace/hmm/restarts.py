@@ -45,7 +45,7 @@ class Fit:
     def __call__(self, begin: tuple[Law, ConvergenceMonitor]) -> Fitted:
         """Fit; the monitor is told."""
         law, monitor = begin
-        with blas_on_one_thread():
+        with blas_on_one_thread(self.evidence.n_multiplications):
             if self.method == "em" or not monitor.n_iter:
                 law, mass = self._by_expectation_maximization(law, monitor)
             else:
@@ -64,7 +64,7 @@ class Fit:
         return slopes(law, self.evidence, self.weights, self.executor, emission=emission)
 
     def _by_expectation_maximization(self, law: Law, monitor: ConvergenceMonitor) -> tuple[Law, Floats]:
-        masses = [np.ones(len(law.startprob))]
+        masses: list[Floats] = []
 
         def step(law: Law) -> tuple[float, Callable[[], Law]]:
             expected = expect(law, self.evidence, self.weights, self.executor)
@@ -74,4 +74,5 @@ class Fit:
                 objective += law.emission.log_prior()
             return objective, lambda: improve(law, expected, self.priors, self.held, stationary=self.stationary)
 
-        return maximize(step, law, monitor, warn=False), masses[0]
+        found = maximize(step, law, monitor, warn=False)
+        return found, masses[0] if masses else np.ones(len(law.startprob))

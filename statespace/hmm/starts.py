@@ -27,6 +27,7 @@ from statespace.protocols import Array, Floats, Ints
 _ITERATIONS = 5  # after which the better start is ahead
 _MOST = 20_000  # steps on which they are tried
 _CUT = 1_000  # steps of a part of a longer sequence
+_UNUSED = np.random.default_rng(0)
 
 
 class Start:
@@ -56,9 +57,11 @@ class Start:
         self.n_components, self.emission, self.given, self.fit = n_components, emission, given, fit
         self.fixed = {name: mask for name, mask in fixed.items() if name not in ("startprob", "transmat", "emission")}
 
-    def __call__(self, rng: np.random.Generator, number: int) -> Law:
-        """The start of a fit."""
+    def __call__(self, seed: int | None, number: int) -> Law:
+        """The start of a fit; what is drawn for it follows from the seed."""
         K, given = self.n_components, self.given
+        all_given = "transmat" in given and getattr(self.emission, "draws_no_start", False)
+        rng = _UNUSED if all_given else np.random.default_rng(seed)
         startprob = given["startprob"] if "startprob" in given else np.full(K, 1 / K)
         if "transmat" in given:
             transmat = given["transmat"]
@@ -83,7 +86,7 @@ class Start:
         if hasattr(emission, "initialize"):
             observations, weights = self.fit.evidence.observations, self.fit.weights
             values, offsets, by_row = observations.values, observations.offsets, None
-            if observations.missing is not None or (weights != 1).any():
+            if observations.missing is not None or np.maximum.reduce(weights != 1):
                 values, offsets, by_row = known_rows(self.fit.evidence, weights)
             if hasattr(emission, "rivals"):
                 found += emission.rivals(values, offsets, K, rng, by_row)

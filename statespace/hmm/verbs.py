@@ -193,7 +193,7 @@ class HiddenStates(SequenceModel):
             lambda p: most_likely_paths(
                 law.startprob, law.transmat, evidence.frames(law.emission, p), evidence.offsets(p)
             ),
-            evidence.pieces(),
+            evidence.parts(),
         )
         total = float(sum(totals.sum() for _, totals in paths))
         states = paths[0][0] if len(paths) == 1 else np.concatenate([path for path, _ in paths])

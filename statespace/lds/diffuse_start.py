@@ -7,9 +7,10 @@ direction, and the column is gone:
     K0 = A_1 / (z A_1),   F_inf = |b|^2,   a <- a + K0 v,   P <- (I - K0 z) P (I - K0 z)^T + h K0 K0^T
     log-likelihood of the number: -1/2 (log 2 pi + log F_inf)
 
-Where b is zero the number is an ordinary one. Whether it is zero is asked of a bound of the rounding in every entry of
-A, so that the answer does not depend on the units of states or of data; a rank falls by one exactly, and never by
-subtraction.
+Where b is zero the number is an ordinary one. Whether it is zero is asked of the rounding in A, of which a covariance N
+is carried along: rotations do not change it, and it moves with the states, so that it does not grow where they do not
+(bounds of absolute values would), nor depend on the units of states or of data. A rank falls by one exactly, and never
+by subtraction.
 
 The recursions are those of Koopman (1997) and Durbin and Koopman (2012, chapter 5), in loadings instead of A A^T.
 """
@@ -24,10 +25,8 @@ import numpy as np
 from statespace.foundations.kernel import kernel
 from statespace.lds.dynamics import Dynamics, move_cov, move_mean
 from statespace.lds.kalman import DIFFUSE, LOG_2PI, SKIPPED, Rows, Tables, take_number
+from statespace.lds.square_root_arrays import EPS, SURE, met_rounding, move_rounding, project_rounding
 from statespace.protocols import Floats, Ints
-
-_EPS = 2.0**-52
-_SURE = 8.0  # times the bound of rounding: what is larger is not zero
 
 
 class DiffuseTables(NamedTuple):
@@ -40,112 +39,114 @@ class DiffuseTables(NamedTuple):
 
 
 @kernel
-def determine(z: Floats, A: Floats, E: Floats, q: int) -> float:
+def determine(z: Floats, A: Floats, N: Floats, q: int) -> float:
     """Rotate the rows A[:q] so that the last alone meets z, and return what it meets; 0.0 where none does.
 
-    A : (m, m), loadings as rows, E their bounds of rounding; both are changed.
+    A : (m, m), loadings as rows, N the covariance of rounding in a row of them; both are changed.
     """
     m = A.shape[1]
-    norm = 0.0
-    pivot = -1
-    largest = 0.0
     b = np.zeros(q)
+    norm, fresh, largest, pivot = 0.0, 0.0, 0.0, 0
+    for i in range(m):
+        if z[i] != 0.0:
+            for j in range(q):
+                b[j] += z[i] * A[j, i]
+                fresh += (z[i] * A[j, i]) ** 2
     for j in range(q):
-        total, doubt = 0.0, 0.0
-        for i in range(m):
-            total += z[i] * A[j, i]
-            doubt += abs(z[i]) * (E[j, i] + _EPS * abs(A[j, i]))
-        if abs(total) > _SURE * doubt:
-            b[j] = total
-            norm += total * total
-            if abs(total) > largest:
-                largest, pivot = abs(total), j
-    if pivot < 0:
+        norm += b[j] * b[j]
+        if abs(b[j]) > largest:
+            largest, pivot = abs(b[j]), j
+    if not norm > SURE * SURE * (met_rounding(N, z) + EPS * EPS * fresh):
         return 0.0
     # The pivot takes the last place
     last = q - 1
     if pivot != last:
         for i in range(m):
             A[pivot, i], A[last, i] = A[last, i], A[pivot, i]
-            E[pivot, i], E[last, i] = E[last, i], E[pivot, i]
         b[pivot], b[last] = b[last], b[pivot]
     norm = math.sqrt(norm)
     met = -norm if b[last] > 0 else norm
     b[last] -= met
-    squared = 0.0
-    for j in range(q):
-        squared += b[j] * b[j]
-    if squared > 0.0:
-        for i in range(m):
-            total, doubt = 0.0, 0.0
-            for j in range(q):
-                total += b[j] * A[j, i]
-                doubt += abs(b[j]) * (E[j, i] + _EPS * abs(A[j, i]))
-            total *= 2.0 / squared
-            doubt *= 2.0 / squared
-            for j in range(q):
-                if b[j] != 0.0:
-                    A[j, i] -= b[j] * total
-                    E[j, i] += abs(b[j]) * doubt + _EPS * abs(A[j, i])
+    _reflect(A, N, b, 0, q)
     return met
 
 
 @kernel
-def forget_directions(A: Floats, E: Floats, q: int) -> int:
+def _reflect(A: Floats, N: Floats, u: Floats, first: int, last: int) -> None:
+    """Reflect the rows first..last-1 of A in the plane that u is normal to."""
+    squared = 0.0
+    for j in range(first, last):
+        squared += u[j] * u[j]
+    if squared == 0.0:
+        return
+    for i in range(A.shape[1]):
+        total, size = 0.0, 0.0
+        for j in range(first, last):
+            total += u[j] * A[j, i]
+            size += A[j, i] * A[j, i]
+        if total != 0.0:
+            total *= 2.0 / squared
+            for j in range(first, last):
+                A[j, i] -= u[j] * total
+            N[i, i] += EPS * EPS * size
+
+
+@kernel
+def forget_directions(A: Floats, N: Floats, q: int) -> int:
     """Rotate the rows A[:q] until no more of them are other than zero than there must be; how many are left."""
     m = A.shape[1]
     w = np.empty(q)
     for j in range(q):
-        best, pivot = 1.0, -1
+        best, pivot = SURE * SURE, -1
         for i in range(m):
-            size, doubt = 0.0, 0.0
-            for k in range(j, q):
-                size += abs(A[k, i])
-                doubt += E[k, i] + _EPS * abs(A[k, i])
-            if size > _SURE * best * doubt:
-                best, pivot = size / (_SURE * doubt), i
+            size, whole = 0.0, 0.0
+            for k in range(q):
+                whole += A[k, i] * A[k, i]
+                if k >= j:
+                    size += A[k, i] * A[k, i]
+            doubt = N[i, i] + EPS * EPS * whole
+            if size > best * doubt:
+                best, pivot = size / doubt, i
         if pivot < 0:
             return j
         norm = 0.0
         for k in range(j, q):
             w[k] = A[k, pivot]
             norm += w[k] * w[k]
-        norm = math.sqrt(norm)
-        w[j] += norm if w[j] > 0 else -norm
-        squared = 0.0
-        for k in range(j, q):
-            squared += w[k] * w[k]
+        w[j] += math.sqrt(norm) if w[j] > 0 else -math.sqrt(norm)
         if q - j > 1:
-            for i in range(m):
-                total, doubt = 0.0, 0.0
-                for k in range(j, q):
-                    total += w[k] * A[k, i]
-                    doubt += abs(w[k]) * (E[k, i] + _EPS * abs(A[k, i]))
-                total *= 2.0 / squared
-                doubt *= 2.0 / squared
-                for k in range(j, q):
-                    A[k, i] -= w[k] * total
-                    E[k, i] += abs(w[k]) * doubt + _EPS * abs(A[k, i])
+            _reflect(A, N, w, j, q)
             for k in range(j + 1, q):
                 A[k, pivot] = 0.0
     return q
 
 
 @kernel
-def move_loadings(t: int, d: Dynamics, A: Floats, E: Floats, q: int, work: Floats) -> int:
-    """A <- A T^T in rows, with its bounds; how many directions are left."""
+def move_loadings(t: int, d: Dynamics, A: Floats, N: Floats, q: int, work: Floats) -> int:
+    """A <- A T^T in rows, with its rounding; how many directions are left. work : (m + 2, m)."""
     value = d.value[t if d.value.shape[0] > 1 else 0]
     m = A.shape[1]
+    move_rounding(t, d, N, work[:m])
+    sizes, moved = work[m], work[m + 1]
+    for i in range(m):
+        sizes[i] = 0.0
+        for j in range(q):
+            sizes[i] += A[j, i] * A[j, i]
+    for i in range(m):
+        fresh = 0.0
+        for e in range(d.row_start[i], d.row_start[i + 1]):
+            fresh += value[e] * value[e] * sizes[d.column[e]]
+        if d.row_start[i + 1] - d.row_start[i] > 1 or (fresh > 0.0 and abs(value[d.row_start[i]]) != 1.0):
+            N[i, i] += EPS * EPS * fresh
     for j in range(q):
         for i in range(m):
-            total, doubt = 0.0, 0.0
+            total = 0.0
             for e in range(d.row_start[i], d.row_start[i + 1]):
                 total += value[e] * A[j, d.column[e]]
-                doubt += abs(value[e]) * (E[j, d.column[e]] + _EPS * abs(A[j, d.column[e]]))
-            work[0, i], work[1, i] = total, doubt
+            moved[i] = total
         for i in range(m):
-            A[j, i], E[j, i] = work[0, i], work[1, i]
-    return forget_directions(A, E, q)
+            A[j, i] = moved[i]
+    return forget_directions(A, N, q)
 
 
 @kernel
@@ -194,9 +195,9 @@ def diffuse_steps(
 ) -> tuple[float, int, int, int]:
     """Filter the steps from `first` on while there are diffuse directions, at most to `last`.
 
-    A, E : (m, m), loadings as rows and their bounds, of which q are left. work : (m + 4, m). tables.P[first] (the last
-    two rows with `keep` 0) is what begins. Returns the log-likelihood, the next step, how many directions are left, and
-    how many numbers determined one.
+    A, E : (m, m), loadings as rows, of which q are left, and the covariance of their rounding. work : (m + 4, m).
+    tables.P[first] (the last two rows with `keep` 0) is what begins. Returns the log-likelihood, the next step, how
+    many directions are left, and how many numbers determined one.
     """
     m, p = A.shape[1], rows.variances.shape[1]
     reach, meets, product = work[m], work[m + 1], work[:m]
@@ -225,6 +226,7 @@ def diffuse_steps(
             if met != 0.0:
                 q -= 1
                 v, F, _, gained = take_diffuse_number(x, z, h, af, Pf, A[q], met, tables.k[now, i], meets)
+                project_rounding(E, tables.k[now, i], z, meets)
                 kind = DIFFUSE
                 determined += 1
                 for j in range(m):
@@ -243,6 +245,6 @@ def diffuse_steps(
         move_mean(t, d, af, tables.a[after])
         move_cov(t, d, Pf, product, tables.P[after])
         if q:
-            q = move_loadings(t, d, A, E, q, work[m + 2 : m + 4])
+            q = move_loadings(t, d, A, E, q, work)
         t += 1
     return total, t, q, determined

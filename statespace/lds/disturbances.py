@@ -14,13 +14,65 @@ Koopman (1993); Durbin and Koopman (2012), section 4.5.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from statespace.lds.dynamics import Dynamics
 from statespace.lds.filtering import Filtered
-from statespace.lds.frames import Frames
+from statespace.lds.frames import Frames, steps_of_frames
+from statespace.lds.results import Disturbances
 from statespace.lds.smoother import Backward
+from statespace.lds.smoothing import pass_backwards
 from statespace.lds.system import System
-from statespace.protocols import Array, Floats
+from statespace.protocols import Floats
+
+
+@dataclass(frozen=True, eq=False)
+class OfCovariance:
+    """Disturbances that the backward pass of the covariance form gives."""
+
+    system: System
+    dynamics: Dynamics
+    frames: Frames
+    filtered: Filtered
+
+    def __call__(self, cov: Floats) -> Disturbances:
+        """From smoothed covariances (n, m, m)."""
+        backward = pass_backwards(self.dynamics, self.frames, self.filtered)
+        obs = obs_disturbances(self.system, self.frames, backward.u, cov)
+        return Disturbances(*obs, *state_disturbances(self.system, backward))
+
+
+@dataclass(frozen=True, eq=False)
+class OfSquareRoot:
+    """Disturbances where those of the states have been smoothed in square-root form."""
+
+    system: System
+    dynamics: Dynamics
+    frames: Frames
+    filtered: Filtered
+    state: Floats
+    state_cov: Floats
+
+    def __call__(self, cov: Floats) -> Disturbances:
+        """From smoothed covariances (n, m, m)."""
+        backward = pass_backwards(self.dynamics, self.frames, self.filtered)
+        obs = obs_disturbances(self.system, self.frames, backward.u, cov)
+        return Disturbances(*obs, self.state, self.state_cov)
+
+
+@dataclass(frozen=True, eq=False)
+class Innovations:
+    """Innovations of a filter, when they are asked for."""
+
+    system: System
+    values: Floats
+    filtered: Filtered
+
+    def __call__(self) -> tuple[Floats, Floats]:
+        """Innovations and their covariances."""
+        return innovations(self.system, self.values, self.filtered)
 
 
 def obs_disturbances(system: System, frames: Frames, u: Floats, cov: Floats) -> tuple[Floats, Floats]:
@@ -62,16 +114,6 @@ def state_disturbances(system: System, backward: Backward) -> tuple[Floats, Floa
     else:
         cov = Q - back.transpose(0, 2, 1) @ backward.N[backward.place[1:]] @ back
     return np.ascontiguousarray(mean), np.asarray(0.5 * (cov + cov.transpose(0, 2, 1)))
-
-
-def steps_of_frames(frames: Frames) -> list[Array | slice]:
-    """The steps of each frame."""
-    F = len(frames.design)
-    if F == 1:
-        return [slice(None)]
-    order = np.argsort(frames.frame, kind="stable")
-    bounds = np.searchsorted(frames.frame[order], np.arange(F + 1))
-    return [order[bounds[f] : bounds[f + 1]] for f in range(F)]
 
 
 def innovations(system: System, values: Floats, filtered: Filtered) -> tuple[Floats, Floats]:

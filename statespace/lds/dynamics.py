@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from statespace.foundations.kernel import kernel, kernel_part
+from statespace.foundations.kernel import kernel
 from statespace.lds.system import System
 from statespace.protocols import Floats, Ints
 
@@ -75,7 +75,7 @@ def multiply(A: Floats, B: Floats, out: Floats) -> None:
                 row[j] += factor * other[j]
 
 
-@kernel_part
+@kernel
 def move_mean(t: int, d: Dynamics, mean: Floats, moved: Floats) -> None:
     """Moved = c_t + T_t mean."""
     value = d.value[t if d.value.shape[0] > 1 else 0]
@@ -87,7 +87,7 @@ def move_mean(t: int, d: Dynamics, mean: Floats, moved: Floats) -> None:
         moved[i] = total
 
 
-@kernel_part
+@kernel
 def left_product(t: int, d: Dynamics, A: Floats, out: Floats) -> None:
     """Out = T_t A; `out` is not A."""
     value = d.value[t if d.value.shape[0] > 1 else 0]
@@ -119,7 +119,7 @@ def left_product_transposed(t: int, d: Dynamics, A: Floats, out: Floats) -> None
                 row[j] += factor * other[j]
 
 
-@kernel_part
+@kernel
 def transpose(A: Floats) -> None:
     """In place, of a square matrix."""
     for i in range(A.shape[0]):
@@ -129,7 +129,7 @@ def transpose(A: Floats) -> None:
             A[j, i] = kept
 
 
-@kernel_part
+@kernel
 def move_cov(t: int, d: Dynamics, P: Floats, work: Floats, moved: Floats) -> None:
     """Moved = T_t P T_t^T + V_t of a symmetric P, one triangle computed and mirrored."""
     left_product(t, d, P, work)

@@ -67,6 +67,19 @@ class Filtered(NamedTuple):
         return int((self.kind[self.place[: self.n_diffuse_steps]] == 2).sum())
 
 
+def last_step(found: Filtered) -> Filtered:
+    """What the last step found, alone."""
+    open_ = found.loadings[-1:] if found.n_diffuse_steps == len(found.af) else []
+    return found._replace(
+        a=found.a[-2:].copy(),
+        af=found.af[-1:].copy(),
+        v=found.v[-1:].copy(),
+        steps=found.steps[-1:].copy(),
+        place=found.place[-2:].copy(),
+        loadings=open_,
+    )
+
+
 def initial_state(system: System) -> State:
     """The law of the first state."""
     return State(system.initial_state, system.initial_state_cov, system.diffuse_loadings)

@@ -103,6 +103,16 @@ def _settle(x: Floats, frame: Ints, transform: Floats, design: Floats, variances
         x[empty[frame] & (np.abs(x) <= _AGREES * size)] = 0.0
 
 
+def steps_of_frames(frames: Frames) -> list[Array | slice]:
+    """The steps of each frame."""
+    F = len(frames.design)
+    if F == 1:
+        return [slice(None)]
+    order = np.argsort(frames.frame, kind="stable")
+    bounds = np.searchsorted(frames.frame[order], np.arange(F + 1))
+    return [order[bounds[f] : bounds[f + 1]] for f in range(F)]
+
+
 def _patterns(seen: Array) -> tuple[Ints, Ints, Array]:
     """The distinct rows of a mask in the order in which they come: the number of each row, a row of each, the rows."""
     packed = np.packbits(seen, axis=1)
@@ -133,7 +143,7 @@ def _transforms(H: Floats, seen: Array) -> tuple[Floats, Floats]:
         q = len(rows)
         block = H[f if len(H) > 1 else 0][np.ix_(rows, rows)]
         if off_diagonal and q > 1:
-            B, h = _decorrelate(block)
+            B, h = decorrelate(block)
         else:
             B, h = np.eye(q), np.diagonal(block)
         transform[f][np.ix_(np.arange(q), rows)] = B
@@ -141,7 +151,7 @@ def _transforms(H: Floats, seen: Array) -> tuple[Floats, Floats]:
     return transform, variances
 
 
-def _decorrelate(block: Floats) -> tuple[Floats, Floats]:
+def decorrelate(block: Floats) -> tuple[Floats, Floats]:
     """B = L^{-1} and h of H = L diag(h) L^T; where nothing is left of a variance, h is 0 and its column of L empty."""
     q = len(block)
     L, h = np.eye(q), np.zeros(q)

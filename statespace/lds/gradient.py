@@ -16,9 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from statespace.lds.disturbances import steps_of_frames
 from statespace.lds.filtering import Filtered
-from statespace.lds.frames import Frames
+from statespace.lds.frames import Frames, steps_of_frames
 from statespace.lds.initialization import stationary_pullback
 from statespace.lds.results import Gradient
 from statespace.lds.smoother import Backward

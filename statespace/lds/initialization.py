@@ -179,18 +179,14 @@ def stationary_pullback(
         a1, and dL/da1; without them a1 is 0 whatever the matrices are.
 
     """
-    S, power = d_initial_state_cov.copy(), transition
     deviations = np.sqrt(np.diag(initial_state_cov))
-    unit = (
-        np.outer(deviations, deviations) if deviations.any() else np.ones_like(S)
-    )  # of the states, against those of S
-    for _ in range(_MOST_DOUBLINGS):
-        added = power.T @ S @ power
-        S = S + added
-        if not (np.abs(added) * unit).max() > 1e-17 * (np.abs(S) * unit).max():
-            break
-        power = power @ power
-    S = 0.5 * (S + S.T)
+    unit = np.where(deviations > 0, deviations, deviations.max(initial=0.0) or 1.0)
+    values, vectors = np.linalg.eigh(d_initial_state_cov * unit[:, None] * unit)
+    S = np.zeros_like(initial_state_cov)
+    for sign in (1.0, -1.0):  # a sum over each, of terms that do not cancel
+        part = np.maximum(sign * values, 0.0)
+        if part.any():
+            S += sign * stationary_cov(transition.T, (vectors * part) @ vectors.T / unit[:, None] / unit)
     d_transition = 2.0 * (S @ (transition @ initial_state_cov))
     w = np.zeros(len(transition))
     if initial_state is not None and d_initial_state is not None:

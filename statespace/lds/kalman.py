@@ -70,7 +70,7 @@ class Rows(NamedTuple):
     n_seen: Ints
 
 
-@kernel_part
+@kernel
 def take_number(
     x: float, z: Floats, h: float, reach: Floats, a: Floats, P: Floats, gain: Floats
 ) -> tuple[int, float, float, float, bool]:
@@ -152,7 +152,7 @@ def filter_steps(
     reach, earlier, a, M, P = work[m], work[m + 1], work[m + 2], work[m + 3], work[:m]
     W, closed, precisions = np.empty((m, m)), np.empty((9, 4)), np.zeros(2)
     timed_T, timed_c, timed_V = int(value.shape[0] > 1), int(intercept.shape[0] > 1), int(noise.shape[0] > 1)
-    total, product, squares, count = 0.0, 1.0, 0.0, 0
+    total, product, squares = 0.0, 1.0, 0.0
     lost, steady, steady_from, top = False, False, n, g
     f_before, change_before, frozen_frame, step_log = -1, np.inf, -1, 0.0
     for j in range(m):
@@ -251,8 +251,8 @@ def filter_steps(
                 F += design[f, i, j] * M[j]
             if keep:
                 all_v[t, i] = v
-            lost = lost or F < _LOST * before
-            if F <= _ROUNDING * before:
+            lost = lost or _LOST * before > F
+            if _ROUNDING * before >= F:
                 kinds[g, i], all_F[g, i] = SKIPPED, 0.0
                 for j in range(m):
                     gains[g, i, j] = 0.0

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from statespace.protocols import Floats
+import numpy as np
+
+from statespace.protocols import Floats, Ints
 
 
 class State(NamedTuple):
@@ -22,27 +24,31 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class Repeated:
+    """Matrices of which steps share some: the matrix of step t is table[place[t]]."""
+
+    table: Floats
+    """Shape (n_distinct, ...)."""
+    place: Ints
+    """Shape (n,)."""
+
+    def expanded(self) -> Floats:
+        """One for each step, shape (n, ...)."""
+        return np.asarray(self.table.take(self.place, axis=0))
+
+
+@dataclass(frozen=True, eq=False)
 class FilterResult:
-    """What the past and the present say of the states."""
+    """What the past and the present say of the states; covariances are spread out when they are asked for."""
 
     predicted_mean: Floats
     """E(a_t | y_1..y_{t-1}), shape (n + 1, m): the last row is of the step after the data."""
-    predicted_cov: Floats
-    """Cov(a_t | y_1..y_{t-1}), shape (n + 1, m, m); in a diffuse start its finite part."""
-    predicted_diffuse_cov: Floats
-    """The part of it that k multiplies, shape (n_diffuse_steps + 1, m, m); zero from there on."""
     filtered_mean: Floats
     """E(a_t | y_1..y_t), shape (n, m)."""
-    filtered_cov: Floats
-    """Cov(a_t | y_1..y_t), shape (n, m, m); in a diffuse start its finite part."""
     log_likelihood: float
     """log p(y_1..y_n) in nats."""
     log_likelihood_steps: Floats
     """log p(y_t | y_1..y_{t-1}), shape (n,); 0 where all is missing."""
-    innovations: Floats
-    """y_t - E(y_t | y_1..y_{t-1}), shape (n, p); NaN where missing."""
-    innovation_cov: Floats
-    """Cov(y_t | y_1..y_{t-1}), shape (n, p, p); of missing entries too; inf on the diagonal where still diffuse."""
     state: State
     """The law of the next state, to go on from: `filter(more, state=...)`."""
     form_used: str
@@ -53,32 +59,70 @@ class FilterResult:
     """Steps until the data had determined all diffuse states."""
     treatment: str
     """How observations were taken: "univariate", or "collapsed" to the part of them that bears on the states."""
-    index: Any = None
+    index: Any
     """The times of the data, where they came with an index."""
+    predicted_diffuse_cov: Floats
+    """What k multiplies in predicted covariances, shape (n_diffuse_steps + 1, m, m); zero from there on."""
+    shared_predicted_cov: Repeated = field(repr=False)
+    shared_filtered_cov: Repeated = field(repr=False)
+    moved: Callable[[], tuple[Floats, Floats]] = field(repr=False)
+    """Computes innovations and their covariances."""
+
+    @cached_property
+    def predicted_cov(self) -> Floats:
+        """Cov(a_t | y_1..y_{t-1}), shape (n + 1, m, m); in a diffuse start its finite part."""
+        return self.shared_predicted_cov.expanded()
+
+    @cached_property
+    def filtered_cov(self) -> Floats:
+        """Cov(a_t | y_1..y_t), shape (n, m, m); in a diffuse start its finite part."""
+        return self.shared_filtered_cov.expanded()
+
+    @cached_property
+    def _innovations(self) -> tuple[Floats, Floats]:
+        return self.moved()
+
+    @property
+    def innovations(self) -> Floats:
+        """y_t - E(y_t | y_1..y_{t-1}), shape (n, p); NaN where missing."""
+        return self._innovations[0]
+
+    @property
+    def innovation_cov(self) -> Floats:
+        """Cov(y_t | y_1..y_{t-1}), shape (n, p, p), of missing entries too; inf on the diagonal where diffuse."""
+        return self._innovations[1]
 
 
 @dataclass(frozen=True, eq=False)
 class SmoothResult:
-    """What all the data say of the states and the disturbances; disturbances are computed when they are asked for."""
+    """What all the data say of the states and the disturbances; what is large is computed when it is asked for."""
 
     mean: Floats
     """E(a_t | y_1..y_n), shape (n, m)."""
-    cov: Floats
-    """Cov(a_t | y_1..y_n), shape (n, m, m); inf where the data do not determine a diffuse state."""
-    lag_one_cov: Floats
-    """Cov(a_{t+1}, a_t | y_1..y_n), shape (n - 1, m, m)."""
     log_likelihood: float
     """log p(y_1..y_n) in nats."""
     form_used: str
     """"covariance" or "square_root"."""
     index: Any
     """The times of the data, where they came with an index."""
-    disturbances: Callable[[], Disturbances] = field(repr=False)
-    """Computes those of observations and states."""
+    shared_cov: Repeated = field(repr=False)
+    shared_lag_one_cov: Repeated = field(repr=False)
+    disturbances: Callable[[Floats], Disturbances] = field(repr=False)
+    """Computes those of observations and states from smoothed covariances."""
+
+    @cached_property
+    def cov(self) -> Floats:
+        """Cov(a_t | y_1..y_n), shape (n, m, m); inf where the data do not determine a diffuse state."""
+        return self.shared_cov.expanded()
+
+    @cached_property
+    def lag_one_cov(self) -> Floats:
+        """Cov(a_{t+1}, a_t | y_1..y_n), shape (n - 1, m, m)."""
+        return self.shared_lag_one_cov.expanded()
 
     @cached_property
     def _disturbances(self) -> Disturbances:
-        return self.disturbances()
+        return self.disturbances(self.cov)
 
     @property
     def obs_disturbance(self) -> Floats:

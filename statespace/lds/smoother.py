@@ -24,8 +24,15 @@ from typing import NamedTuple
 import numpy as np
 
 from statespace.foundations.kernel import kernel
-from statespace.lds.dynamics import Dynamics, left_product, multiply, pull_back
+from statespace.lds.dynamics import Dynamics, left_product, multiply
 from statespace.lds.kalman import SKIPPED, Rows, Tables
+from statespace.lds.steady import (
+    SMALL_NUMBERS,
+    SMALL_STATES,
+    closed_form,
+    steady_small_back,
+    steady_smoothing_errors,
+)
 from statespace.protocols import Floats, Ints
 
 _STILL = 4e-15  # a change of N, relative to the deviations that belong to it, that is rounding
@@ -150,118 +157,211 @@ def smooth_steps(
     moments: int,
     derivatives: int,
     by_transition: int,
+    errors: int,
     out: Backward,
 ) -> int:
     """Pass backwards over the steps n-1..first, from out.r[n] and out.N[g].
 
     moments : whether covariances are wanted; derivatives : whether Z and the diagonal of D are, 2 for all of D;
-    by_transition : whether W is. Returns the row of N that leads into step `first`; rows are filled downwards from g.
+    by_transition : whether W is; errors : whether u is. Returns the row of N that leads into step `first`; rows are
+    filled downwards from g.
     """
+    frame, design, n_seen = rows.frame, rows.design, rows.n_seen
+    column_start, row, entry, value = d.column_start, d.row, d.entry, d.value
+    all_a, all_v, place = tables.a, tables.v, tables.place
+    all_P, all_Pf, gains, all_F, kinds = tables.P, tables.Pf, tables.k, tables.F, tables.kind
+    all_r, all_u, all_mean, out_place, all_N = out.r, out.u, out.mean, out.place, out.N
     n, m = tables.af.shape
     p = rows.variances.shape[1]
-    w, s, c = np.empty(m), np.empty(m), np.zeros((p, m))
-    moved, X, Pj = np.empty((m, m)), np.zeros((m, m)), np.empty((m, m))
+    timed = int(value.shape[0] > 1)
+    r, w, s, c = np.empty(m), np.empty(m), np.empty(m), np.zeros((p, m))
+    moved, X, Pj, N, before = np.empty((m, m)), np.zeros((m, m)), np.empty((m, m)), np.empty((m, m)), np.empty((m, m))
     D, Z, W = np.zeros((p, p)), np.zeros((p, m)), np.zeros((m, m))
+    closed, precisions = np.empty((9, 4)), np.zeros(2)
     steady, place_before, frame_before, repeated = False, -1, -1, 0.0
-    out.place[n] = g
-    for t in range(n - 1, first - 1, -1):
-        here, f = tables.place[t], rows.frame[t]
-        q = rows.n_seen[f]
+    out_place[n] = g
+    t = n - 1
+    while t >= first:
+        here, f = place[t], frame[t]
+        q = n_seen[f]
         same = here == place_before and f == frame_before
-        # r
-        value = d.value[t if d.value.shape[0] > 1 else 0]
-        r, after = out.r[t], out.r[t + 1]
+        if steady and same and m <= SMALL_STATES and q <= SMALL_NUMBERS:
+            # A run of steps that differ in their means alone
+            begin = t
+            while begin > first and place[begin - 1] == here and frame[begin - 1] == f:
+                begin -= 1
+            closed_form(design[f], gains[here], kinds[here], q, d.row_start, d.column, value[0], closed)
+            for i in range(q):
+                precisions[i] = 1.0 / all_F[here, i] if kinds[here, i] != SKIPPED else 0.0
+            steady_small_back(begin, t + 1, q, closed, all_v, precisions, all_P[here], all_a, all_r, all_mean)
+            if errors:
+                steady_smoothing_errors(
+                    begin,
+                    t + 1,
+                    q,
+                    design[f],
+                    gains[here],
+                    all_F[here],
+                    kinds[here],
+                    column_start,
+                    row,
+                    entry,
+                    value[0],
+                    all_v,
+                    all_r,
+                    all_u,
+                )
+            for b in range(begin, t + 1):
+                out_place[b] = g
+            repeated += t + 1.0 - begin
+            t = begin - 1
+            continue
+        T = timed * t
         for j in range(m):
             total = 0.0
-            for e in range(d.column_start[j], d.column_start[j + 1]):
-                total += value[d.entry[e]] * after[d.row[e]]
+            for e in range(column_start[j], column_start[j + 1]):
+                total += value[T, entry[e]] * all_r[t + 1, row[e]]
             r[j] = total
         for i in range(q - 1, -1, -1):
             u = 0.0
-            if tables.kind[here, i] != SKIPPED:
-                z, k = rows.design[f, i], tables.k[here, i]
-                u = tables.v[t, i] / tables.F[here, i]
+            if kinds[here, i] != SKIPPED:
+                u = all_v[t, i] / all_F[here, i]
                 for j in range(m):
-                    u -= k[j] * r[j]
+                    u -= gains[here, i, j] * r[j]
                 for j in range(m):
-                    r[j] += z[j] * u
-            out.u[t, i] = u
-        P = tables.P[here]
+                    r[j] += design[f, i, j] * u
+            all_u[t, i] = u
         for i in range(m):
-            total = tables.a[t, i]
+            all_r[t, i] = r[i]
+            total = all_a[t, i]
             for j in range(m):
-                total += P[i, j] * r[j]
-            out.mean[t, i] = total
-        # N, where it still changes
+                total += all_P[here, i, j] * r[j]
+            all_mean[t, i] = total
         if steady and same:
-            out.place[t] = g
+            out_place[t] = g
             repeated += 1.0
+            t -= 1
             continue
         if repeated > 0.0:
             add_repeated(repeated, frame_before, D, Z, W, derivatives, by_transition, out)
             repeated = 0.0
         place_before, frame_before = here, f
-        N_after, N = out.N[g], out.N[g - 1]
-        N[:, :] = N_after
+        for i in range(m):
+            for j in range(m):
+                before[i, j] = all_N[g, i, j]
+                N[i, j] = before[i, j]
         if moments or by_transition:
-            left_product(t, d, tables.Pf[here], moved)
+            left_product(t, d, all_Pf[here], moved)
         if moments and t < n - 1:
             cross_cov(X, moved, out.lag[g - 1])
         if by_transition:
-            multiply(N_after, moved, W)
-            out.W[t if out.W.shape[0] > 1 else 0, :, :] += W
-        pull_back(t, d, N, Pj)
+            multiply(before, moved, W)
+            for i in range(m):
+                for j in range(m):
+                    out.W[t if out.W.shape[0] > 1 else 0, i, j] += W[i, j]
+        # N between the steps: T^T N T, one triangle and its mirror
+        for i in range(m):
+            for j in range(m):
+                Pj[i, j] = 0.0
+            for e in range(column_start[i], column_start[i + 1]):
+                factor, other = value[T, entry[e]], row[e]
+                for j in range(m):
+                    Pj[i, j] += factor * N[other, j]
+        for i in range(m):
+            for j in range(i):
+                Pj[i, j], Pj[j, i] = Pj[j, i], Pj[i, j]
+        for i in range(m):
+            for j in range(i + 1):
+                N[i, j] = 0.0
+            for e in range(column_start[i], column_start[i + 1]):
+                factor, other = value[T, entry[e]], row[e]
+                for j in range(i + 1):
+                    N[i, j] += factor * Pj[other, j]
+        for i in range(m):
+            for j in range(i):
+                N[j, i] = N[i, j]
         if derivatives:
-            Pj[:, :] = tables.Pf[here]
+            for i in range(m):
+                for j in range(m):
+                    Pj[i, j] = all_Pf[here, i, j]
             D[:, :] = 0.0
             Z[:, :] = 0.0
             c[:, :] = 0.0
         for i in range(q - 1, -1, -1):
-            if tables.kind[here, i] == SKIPPED:
+            if kinds[here, i] == SKIPPED:
                 continue
-            z, k, F = rows.design[f, i], tables.k[here, i], tables.F[here, i]
+            F = all_F[here, i]
             between = 1.0 / F
             for a in range(m):
                 total = 0.0
                 for b in range(m):
-                    total += N[a, b] * k[b]
+                    total += N[a, b] * gains[here, i, b]
                 w[a] = total
-                between += k[a] * total
+                between += gains[here, i, a] * total
             if derivatives:
                 D[i, i] = between
                 for a in range(m):
-                    total = k[a]
+                    total = gains[here, i, a]
                     for b in range(m):
                         total -= Pj[a, b] * w[b]
                     Z[i, a] = total
                 for a in range(m):
-                    factor = F * k[a]
+                    factor = F * gains[here, i, a]
                     for b in range(m):
-                        Pj[a, b] += factor * k[b]
+                        Pj[a, b] += factor * gains[here, i, b]
                 if derivatives == 2:
-                    correlate(i, z, k, w, c[:q], D)
-            retreat(z, k, w, 1.0 / F, N, s)
-        symmetrize(N)
+                    correlate(i, design[f, i], gains[here, i], w, c[:q], D)
+            # One factor after the other, as in `retreat`
+            precision = 1.0 / F
+            for a in range(m):
+                factor = w[a]
+                for b in range(m):
+                    N[a, b] -= factor * design[f, i, b]
+            for b in range(m):
+                s[b] = -precision * design[f, i, b]
+            for a in range(m):
+                factor = gains[here, i, a]
+                for b in range(m):
+                    s[b] += factor * N[a, b]
+            for a in range(m):
+                factor = design[f, i, a]
+                if factor != 0.0:
+                    for b in range(m):
+                        N[a, b] -= factor * s[b]
+        for i in range(m):
+            for j in range(i):
+                N[i, j] = N[j, i] = 0.5 * (N[i, j] + N[j, i])
         if derivatives:
-            out.D[f, :, :] += D
-            out.Z[f, :, :] += Z
+            for i in range(q):
+                for j in range(q):
+                    out.D[f, i, j] += D[i, j]
+                for j in range(m):
+                    out.Z[f, i, j] += Z[i, j]
         if moments:
-            multiply(P, N, X)
-            cov = out.cov[g - 1]
-            multiply(X, P, cov)
-            for i in range(m):
-                for j in range(i + 1):
-                    cov[i, j] = P[i, j] - 0.5 * (cov[i, j] + cov[j, i])
-                    cov[j, i] = cov[i, j]
-            spread = reach_of(P, N)
-            for i in range(m):
-                out.size[i] = max(out.size[i], P[i, i] * (1.0 + spread * spread))
+            subtract_products(all_P[here], N, X, moved, out.cov[g - 1], out.size)
         g -= 1
-        out.place[t] = g
-        steady = same and unmoved(N, N_after)
+        for i in range(m):
+            for j in range(m):
+                all_N[g, i, j] = N[i, j]
+        out_place[t] = g
+        steady = same and unmoved(N, before)
+        t -= 1
     if repeated > 0.0:
         add_repeated(repeated, frame_before, D, Z, W, derivatives, by_transition, out)
     return g
+
+
+@kernel
+def subtract_products(P: Floats, N: Floats, X: Floats, work: Floats, cov: Floats, size: Floats) -> None:
+    """Cov = P - P N P, X = P N, and the largest bounds so far of what is subtracted."""
+    m = P.shape[0]
+    multiply(P, N, X)
+    multiply(X, P, work)
+    spread = reach_of(P, N)
+    for i in range(m):
+        for j in range(i + 1):
+            cov[i, j] = cov[j, i] = P[i, j] - 0.5 * (work[i, j] + work[j, i])
+        size[i] = max(size[i], P[i, i] * (1.0 + spread * spread))
 
 
 @kernel

@@ -21,6 +21,7 @@ def pass_backwards(
     moments: bool = False,
     derivatives: int = 0,
     by_transition: bool = False,
+    errors: bool = True,
 ) -> Backward:
     """What the observations after each step say of it.
 
@@ -34,6 +35,8 @@ def pass_backwards(
         Whether the sums Z and D are, of D only the diagonal with 1.
     by_transition : bool
         Whether the sum W is.
+    errors : bool
+        Whether u is.
 
     """
     n, m = filtered.af.shape
@@ -61,7 +64,7 @@ def pass_backwards(
     first = filtered.n_diffuse_steps
     flags = int(moments), derivatives, int(by_transition)
     if first < n:
-        smooth_steps(first, rows, dynamics, tables, n, *flags, out)
+        smooth_steps(first, rows, dynamics, tables, n, *flags, int(errors), out)
     if first:
         loadings = np.zeros((first + 1, m, m))
         left = [*filtered.loadings, filtered.state.loadings if first == n else np.empty((m, 0))]
@@ -74,7 +77,6 @@ def pass_backwards(
 
 def is_lost(filtered: Filtered, backward: Backward) -> bool:
     """Whether smoothed covariances are so small a rest of what they were taken from that too few digits are left."""
-    n = len(filtered.af)
-    used = np.unique(backward.place[:n])
-    largest = np.abs(np.diagonal(backward.cov[used], axis1=1, axis2=2)).max(axis=0)
+    used = backward.cov[int(backward.place[0]) : len(filtered.af)]
+    largest = np.abs(np.diagonal(used, axis1=1, axis2=2)).max(axis=0)
     return filtered.lost or bool((backward.size > _LOST * largest).any())

@@ -61,6 +61,7 @@ def gather(B: Floats, first: int, last: int, left: int, right: int, u: Floats, w
         What row `first` then meets, and the pivot and scale of the reflection: see `Turns`.
 
     """
+    n = right - left
     pivot, largest = first, abs(u[first])
     for i in range(first + 1, last):
         if abs(u[i]) > largest:
@@ -69,8 +70,9 @@ def gather(B: Floats, first: int, last: int, left: int, right: int, u: Floats, w
         return 0.0, first, 0.0
     if pivot != first:
         u[pivot], u[first] = u[first], u[pivot]
-        for j in range(left, right):
-            B[first, j], B[pivot, j] = B[pivot, j], B[first, j]
+        top, other = B[first, left:right], B[pivot, left:right]
+        for j in range(n):
+            top[j], other[j] = other[j], top[j]
     head = u[first]
     squared = 0.0
     for i in range(first + 1, last):
@@ -80,20 +82,21 @@ def gather(B: Floats, first: int, last: int, left: int, right: int, u: Floats, w
         return head, pivot, 0.0
     norm = math.sqrt(1.0 + squared)
     u[first] = 1.0 + norm
-    for j in range(left, right):
-        w[j] = 0.0
-    for i in range(first, last):
+    top = B[first, left:right]
+    for j in range(n):
+        w[j] = u[first] * top[j]
+    for i in range(first + 1, last):
         factor = u[i]
         if factor != 0.0:
-            row = B[i]
-            for j in range(left, right):
+            row = B[i, left:right]
+            for j in range(n):
                 w[j] += factor * row[j]
     scale = 1.0 / (norm * (1.0 + norm))
     for i in range(first, last):
         factor = scale * u[i]
         if factor != 0.0:
-            row = B[i]
-            for j in range(left, right):
+            row = B[i, left:right]
+            for j in range(n):
                 row[j] -= factor * w[j]
     return -norm * head, pivot, scale
 
@@ -101,40 +104,45 @@ def gather(B: Floats, first: int, last: int, left: int, right: int, u: Floats, w
 @kernel
 def undo(C: Floats, n_rows: int, offset: int, first: int, last: int, u: Floats, pivot: int, scale: float) -> None:
     """Turn the columns of C back: rows that were gathered from first..last-1 are its columns offset + first, ..."""
+    n, other, vector = last - first, pivot - first, u[first:last]
     for k in range(n_rows):
-        row = C[k]
+        row = C[k, offset + first : offset + last]
         if scale != 0.0:
             total = 0.0
-            for i in range(first, last):
-                total += u[i] * row[offset + i]
+            for i in range(n):
+                total += vector[i] * row[i]
             if total != 0.0:
                 total *= scale
-                for i in range(first, last):
-                    row[offset + i] -= total * u[i]
-        if pivot != first:
-            row[offset + first], row[offset + pivot] = row[offset + pivot], row[offset + first]
+                for i in range(n):
+                    row[i] -= total * vector[i]
+        if other:
+            row[0], row[other] = row[other], row[0]
 
 
 @kernel
-def triangularise(B: Floats, n_rows: int, n_columns: int, t: int, turns: Turns, w: Floats) -> None:
-    """Rotate the first n_rows rows of B into an upper triangle above zeros; the turns are noted as the t-th."""
-    for j in range(min(n_rows - 1, n_columns)):
+def triangularise(B: Floats, n_full: int, n_more: int, n_columns: int, t: int, turns: Turns, w: Floats) -> None:
+    """Rotate rows of B into an upper triangle above zeros: n_full rows, and n_more that are a triangle already.
+
+    The triangle has n_columns; columns beyond are turned with them. The turns are noted as the t-th.
+    """
+    for j in range(min(n_full + n_more - 1, n_columns)):
+        last = n_full + min(n_more, j + 1)
         u = turns.vectors[t, j]
-        for i in range(j, n_rows):
+        for i in range(j, last):
             u[i] = B[i, j]
-        met, pivot, scale = gather(B, j, n_rows, j + 1, n_columns, u, w)
+        met, pivot, scale = gather(B, j, last, j + 1, B.shape[1], u, w)
         turns.pivots[t, j] = pivot
         turns.scales[t, j] = scale
         B[j, j] = met
-        for i in range(j + 1, n_rows):
+        for i in range(j + 1, last):
             B[i, j] = 0.0
 
 
 @kernel
-def undo_triangle(C: Floats, n_rows: int, n_turned: int, n_columns: int, t: int, turns: Turns) -> None:
-    """Turn the first n_turned columns of C back to the rows from which `triangularise` started."""
-    for j in range(min(n_turned - 1, n_columns) - 1, -1, -1):
-        undo(C, n_rows, 0, j, n_turned, turns.vectors[t, j], turns.pivots[t, j], turns.scales[t, j])
+def undo_triangle(C: Floats, n_rows: int, n_full: int, n_more: int, n_columns: int, t: int, turns: Turns) -> None:
+    """Turn the first n_full + n_more columns of C back to the rows from which `triangularise` started."""
+    for j in range(min(n_full + n_more - 1, n_columns) - 1, -1, -1):
+        undo(C, n_rows, 0, j, n_full + min(n_more, j + 1), turns.vectors[t, j], turns.pivots[t, j], turns.scales[t, j])
 
 
 @kernel
@@ -144,13 +152,13 @@ def gram(U: Floats, n_rows: int, left: int, right: int, P: Floats) -> None:
         for j in range(i + 1):
             P[i, j] = 0.0
     for k in range(n_rows):
-        row = U[k]
+        row = U[k, left:right]
         for i in range(right - left):
-            factor = row[left + i]
+            factor = row[i]
             if factor != 0.0:
                 out = P[i]
                 for j in range(i + 1):
-                    out[j] += factor * row[left + j]
+                    out[j] += factor * row[j]
     for i in range(right - left):
         for j in range(i):
             P[j, i] = P[i, j]

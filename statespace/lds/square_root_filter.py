@@ -239,7 +239,7 @@ def _take_diffuse(
         factor = u[k]
         for j in range(m):
             row[j] -= factor * gain[j]
-    triangularise(s.U, m + 1, m, at, done.turns, w)
+    triangularise(s.U, m + 1, 0, m, at, done.turns, w)
     if s.counts[2]:
         column_squares(s.U, 0, m, m, squares)
         clear_rounding(s.U, m, s.rounding[0], squares)
@@ -266,7 +266,7 @@ def _move_factors(t: int, d: Dynamics, noise: Floats, s: _Factors, turns: Turns)
         column_squares(s.U, m, m + r, m, squares)
         for j in range(m):
             s.rounding[0, j, j] += EPS * EPS * (sizes[j] * sizes[j] + squares[j])
-    triangularise(s.U, m + r, m, t if turns.scales.shape[0] > 1 else 0, turns, w)
+    triangularise(s.U, m, r, m, t if turns.scales.shape[0] > 1 else 0, turns, w)
     if careful:
         column_squares(s.U, 0, m, m, squares)
         clear_rounding(s.U, m, s.rounding[0], squares)
@@ -394,9 +394,17 @@ def filter_square_root(system: System, dynamics: Dynamics, frames: Frames, start
 
 
 def noise_roots(system: System) -> tuple[Floats, Floats]:
-    """Rows U with U^T U = Q, shape (1 or n, r, r), and U R^T, shape (1 or n, r, m)."""
+    """Rows U with U^T U = Q, shape (1 or n, r, r), and the upper triangles U R^T, shape (1 or n, r, m)."""
     roots = semidefinite_rows(system.state_cov)
-    return roots, np.ascontiguousarray(roots @ system.selection.transpose(0, 2, 1))
+    noise = roots @ system.selection.transpose(0, 2, 1)
+    if np.tril(noise, -1).any():
+        r, m = noise.shape[1:]
+        both = np.concatenate([noise, np.broadcast_to(roots, (len(noise), r, r))], axis=2)
+        turns, w = make_turns(1, m, r), np.empty(m + r)
+        for rows in both:
+            triangularise(rows, r, 0, m, 0, turns, w)
+        noise, roots = both[:, :, :m], both[:, :, m:]
+    return np.ascontiguousarray(roots), np.ascontiguousarray(noise)
 
 
 def semidefinite_rows(V: Floats) -> Floats:

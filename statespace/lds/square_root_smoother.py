@@ -100,16 +100,16 @@ def _apply(C: Floats, n_rows: int, left: int, n_pieces: int, U: Floats, add: boo
     """C[:, left : left + n_pieces] U, put or added into the columns of `out` from `to` on."""
     n = U.shape[1]
     for i in range(n_rows):
-        row, made = C[i], out[i]
+        row, made = C[i], out[i, to : to + n]
         if not add:
             for j in range(n):
-                made[to + j] = 0.0
+                made[j] = 0.0
         for k in range(n_pieces):
             factor = row[left + k]
             if factor != 0.0:
                 other = U[k]
                 for j in range(n):
-                    made[to + j] += factor * other[j]
+                    made[j] += factor * other[j]
 
 
 @kernel
@@ -159,8 +159,8 @@ def _undo_diffuse(at: int, v: float, q: int, done: DiffuseNumbers, b: _Work) -> 
     e = b.D.shape[0] - b.C.shape[1]
     n_rows = m + q + 1
     _widen(b, m + q, q, 1)
-    undo_triangle(b.D, n_rows, m + 1, m, at, done.turns)
-    undo_triangle(b.nu, 1, m + 1, m, at, done.turns)
+    undo_triangle(b.D, n_rows, m + 1, 0, m, at, done.turns)
+    undo_triangle(b.nu, 1, m + 1, 0, m, at, done.turns)
     beta, u, delta = done.met[at], done.u[at], m + e
     for i in range(n_rows + 1):
         row = b.D[i] if i < n_rows else b.nu[0]
@@ -217,8 +217,8 @@ def _smooth_steps(
         U = moves.roots[t]
         if t < n - 1:
             _widen(b, n_rows, q, r)
-            undo_triangle(b.D, n_rows + r, m + r, m, t, moves.turns)
-            undo_triangle(b.nu, 1, m + r, m, t, moves.turns)
+            undo_triangle(b.D, n_rows + r, m, r, m, t, moves.turns)
+            undo_triangle(b.nu, 1, m, r, m, t, moves.turns)
             _apply(b.D, n_rows + r, 0, m, U, False, b.Y, 0)
             if q:
                 _apply(b.D, n_rows + r, m + e, q, diffuse.filtered[s], True, b.Y, 0)
@@ -240,7 +240,7 @@ def _smooth_steps(
                     total += Qr[k, j] * b.nu[0, m + k]
                 out.state_disturbance[t, j] = total
             _narrow(b, n_rows + r, q)
-            triangularise(b.C, n_rows + r, n_rows, 0, b.turns, b.w)
+            triangularise(b.C, n_rows + r, 0, n_rows, 0, b.turns, b.w)
         else:
             for i in range(n_rows):
                 b.mu[0, i] = 0.0
@@ -340,21 +340,23 @@ def _add_undetermined(dynamics: Dynamics, start: Floats, free: Floats, smoothed:
     B = np.ascontiguousarray((start @ free).T)
     rounding = np.diag(EPS * EPS * (start**2).sum(axis=1))
     work, squares, sizes = np.empty((m, m)), np.empty(m), np.empty(m)
-    before = B
+    before, doubt_before = B, squares
     for t in range(n):
         column_squares(B, 0, len(B), m, squares)
         clear_rounding(B, len(B), rounding, squares)
-        _raise_to_infinity(smoothed.cov[t], B, B)
+        doubt = SURE * np.sqrt(np.diagonal(rounding))
+        _raise_to_infinity(smoothed.cov[t], B, doubt, B, doubt)
         if t:
-            _raise_to_infinity(smoothed.lag_one_cov[t - 1], B, before)
-        before = B.copy()
+            _raise_to_infinity(smoothed.lag_one_cov[t - 1], B, doubt, before, doubt_before)
+        before, doubt_before = B.copy(), doubt
         move_sizes(t, dynamics, squares, sizes)
         move_rounding(t, dynamics, rounding, work)
         rounding[np.diag_indices(m)] += EPS * EPS * sizes * sizes
         move_rows(t, dynamics, B, len(B), work[0])
 
 
-def _raise_to_infinity(cov: Floats, left: Floats, right: Floats) -> None:
-    product, size = left.T @ right, np.abs(left).T @ np.abs(right)
-    moved = np.abs(product) > SURE * EPS * size
+def _raise_to_infinity(cov: Floats, left: Floats, left_doubt: Floats, right: Floats, right_doubt: Floats) -> None:
+    product = left.T @ right
+    left_size, right_size = np.sqrt((left**2).sum(axis=0)), np.sqrt((right**2).sum(axis=0))
+    moved = np.abs(product) > np.outer(left_doubt, right_size) + np.outer(left_size, right_doubt)
     cov[moved] = np.copysign(np.inf, product[moved])

@@ -100,7 +100,8 @@ def steady_small(
         c2 = c[2]
     if m > 3:
         c3 = c[3]
-    squares_0, squares_1 = 0.0, 0.0
+    squares_0: float = 0.0
+    squares_1: float = 0.0
     for t in range(first, last):
         if keep:
             means[t, 0] = a0
@@ -153,7 +154,7 @@ def steady_small(
         a[2] = a2
     if m > 3:
         a[3] = a3
-    return squares_0 * weight_0 + squares_1 * weight_1
+    return float(squares_0 * weight_0 + squares_1 * weight_1)
 
 
 @kernel
@@ -188,3 +189,106 @@ def steady_numbers(
                 innovations[t, i] = v
                 square += v * v / F[i]
         steps[t] = step_log - 0.5 * square
+
+
+@kernel
+def steady_small_back(
+    first: int,
+    last: int,
+    q: int,
+    closed: Floats,
+    v: Floats,
+    precisions: Floats,
+    P: Floats,
+    means: Floats,
+    r: Floats,
+    smoothed: Floats,
+) -> None:
+    """The backward recursion r <- L^T r + sum_i U_i^T v_i / F_i over steps last-1..first, and means a + P r.
+
+    Of at most four states and two numbers; r (n + 1, m) is read at `last` and written before it; v (n, p) are
+    innovations, P (m, m) the steady covariance, means (n + 1, m) predicted ones.
+    """
+    m = P.shape[0]
+    L, U, C = np.zeros((4, 4)), np.zeros((2, 4)), np.zeros((4, 4))
+    for i in range(m):
+        for j in range(m):
+            L[j, i] = closed[i, j]
+            C[i, j] = P[i, j]
+        for i_number in range(q):
+            U[i_number, i] = closed[6 + i_number, i] * precisions[i_number]
+    L00, L01, L02, L03 = L[0, 0], L[0, 1], L[0, 2], L[0, 3]
+    L10, L11, L12, L13 = L[1, 0], L[1, 1], L[1, 2], L[1, 3]
+    L20, L21, L22, L23 = L[2, 0], L[2, 1], L[2, 2], L[2, 3]
+    L30, L31, L32, L33 = L[3, 0], L[3, 1], L[3, 2], L[3, 3]
+    U0, U1, U2, U3 = U[0, 0], U[0, 1], U[0, 2], U[0, 3]
+    V0, V1, V2, V3 = U[1, 0], U[1, 1], U[1, 2], U[1, 3]
+    r0, r1, r2, r3 = r[last, 0], 0.0, 0.0, 0.0
+    if m > 1:
+        r1 = r[last, 1]
+    if m > 2:
+        r2 = r[last, 2]
+    if m > 3:
+        r3 = r[last, 3]
+    for t in range(last - 1, first - 1, -1):
+        x0, x1 = (v[t, 0] if q > 0 else 0.0), (v[t, 1] if q > 1 else 0.0)
+        if m == 1:
+            r0 = L00 * r0 + (U0 * x0 + V0 * x1)
+            r[t, 0] = r0
+            smoothed[t, 0] = means[t, 0] + C[0, 0] * r0
+        elif m == 2:
+            b0 = L00 * r0 + (L01 * r1 + (U0 * x0 + V0 * x1))
+            r1 = L10 * r0 + (L11 * r1 + (U1 * x0 + V1 * x1))
+            r0 = b0
+            r[t, 0], r[t, 1] = r0, r1
+            smoothed[t, 0] = means[t, 0] + (C[0, 0] * r0 + C[0, 1] * r1)
+            smoothed[t, 1] = means[t, 1] + (C[1, 0] * r0 + C[1, 1] * r1)
+        else:
+            b0 = (L00 * r0 + L01 * r1) + (L02 * r2 + L03 * r3) + (U0 * x0 + V0 * x1)
+            b1 = (L10 * r0 + L11 * r1) + (L12 * r2 + L13 * r3) + (U1 * x0 + V1 * x1)
+            b2 = (L20 * r0 + L21 * r1) + (L22 * r2 + L23 * r3) + (U2 * x0 + V2 * x1)
+            r3 = (L30 * r0 + L31 * r1) + (L32 * r2 + L33 * r3) + (U3 * x0 + V3 * x1)
+            r0, r1, r2 = b0, b1, b2
+            r[t, 0], r[t, 1], r[t, 2] = r0, r1, r2
+            for i in range(3):
+                smoothed[t, i] = means[t, i] + (C[i, 0] * r0 + C[i, 1] * r1) + (C[i, 2] * r2 + C[i, 3] * r3)
+            if m > 3:
+                r[t, 3] = r3
+                smoothed[t, 3] = means[t, 3] + (C[3, 0] * r0 + C[3, 1] * r1) + (C[3, 2] * r2 + C[3, 3] * r3)
+
+
+@kernel
+def steady_smoothing_errors(
+    first: int,
+    last: int,
+    q: int,
+    design: Floats,
+    gains: Floats,
+    F: Floats,
+    kind: Ints,
+    column_start: Ints,
+    row: Ints,
+    entry: Ints,
+    value: Floats,
+    v: Floats,
+    r: Floats,
+    u: Floats,
+) -> None:
+    """U = v / F - k r of each number of steady steps whose r are known."""
+    m = r.shape[1]
+    back = np.empty(m)
+    for t in range(first, last):
+        for j in range(m):
+            total = 0.0
+            for e in range(column_start[j], column_start[j + 1]):
+                total += value[entry[e]] * r[t + 1, row[e]]
+            back[j] = total
+        for i in range(q - 1, -1, -1):
+            error = 0.0
+            if kind[i] != 0:
+                error = v[t, i] / F[i]
+                for j in range(m):
+                    error -= gains[i, j] * back[j]
+                for j in range(m):
+                    back[j] += design[i, j] * error
+            u[t, i] = error

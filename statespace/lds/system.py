@@ -84,6 +84,13 @@ TIMED = ("design", "obs_intercept", "obs_cov", "transition", "state_intercept", 
 """The matrices that may change with time."""
 
 
+def last_matrices(system: System, n: int) -> System:
+    """The system at the last of n steps."""
+    return system._replace(
+        **{name: matrix[n - 1 : n] for name in TIMED for matrix in [getattr(system, name)] if len(matrix) > 1}
+    )
+
+
 def checked_matrices(
     design: Any,
     obs_cov: Any,

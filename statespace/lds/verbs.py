@@ -15,19 +15,19 @@ from statespace.foundations.probability import generator
 from statespace.foundations.sequence_model import SequenceModel
 from statespace.foundations.sequences import by_step
 from statespace.foundations.validation import check_choice, check_integer
-from statespace.lds.disturbances import innovations, obs_disturbances, state_disturbances
+from statespace.lds.disturbances import Innovations, OfCovariance, OfSquareRoot
 from statespace.lds.dynamics import Dynamics, make_dynamics
-from statespace.lds.filtering import Filtered
+from statespace.lds.filtering import Filtered, last_step
 from statespace.lds.forecasting import laws_ahead, predictive_laws, responses
 from statespace.lds.frames import Frames, make_frames
 from statespace.lds.gradient import through_stationary_start
 from statespace.lds.likelihood import CONVENTIONS, FORMS, HALF_LOG_2PI, filtered_in, gradient_of, log_likelihoods
 from statespace.lds.panel import cut_frames, panel_log_likelihoods
-from statespace.lds.results import Disturbances, FilterResult, Gradient, SmoothResult, State
+from statespace.lds.results import Disturbances, FilterResult, Gradient, Repeated, SmoothResult, State
 from statespace.lds.simulation import draw_states, log_joint_density, simulate
 from statespace.lds.smoothing import is_lost, pass_backwards
 from statespace.lds.square_root_smoother import smooth_square_root
-from statespace.lds.system import System
+from statespace.lds.system import System, last_matrices
 from statespace.protocols import Array, Floats
 
 MEMORIES = ("full", "last")
@@ -323,25 +323,24 @@ class SystemVerbs(SequenceModel):
     @staticmethod
     def _filter_result(one: Series, filtered: Filtered, memory: str) -> FilterResult:
         n, m = filtered.af.shape
-        moved, spread = innovations(one.system, one.values, filtered)
         diffuse = [A @ A.T for A in [*filtered.loadings, filtered.state.loadings]]
-        keep = slice(None) if memory == "full" else slice(-1, None)
+        last = filtered if memory == "full" else last_step(filtered)
+        own, values = (one.system, one.values) if memory == "full" else (last_matrices(one.system, n), one.values[-1:])
         return FilterResult(
-            filtered.a[keep],
-            filtered.P[filtered.place[keep]],
-            np.array(diffuse).reshape(-1, m, m),
-            filtered.af[keep],
-            filtered.Pf[filtered.place[:n][keep]],
+            last.a,
+            last.af,
             float(filtered.steps.sum()),
-            filtered.steps[keep],
-            moved[keep],
-            spread[keep],
+            last.steps,
             filtered.state,
             filtered.form,
             filtered.steady_from,
             filtered.n_diffuse_steps,
             "univariate",
             one.index,
+            np.array(diffuse).reshape(-1, m, m),
+            Repeated(filtered.P, last.place),
+            Repeated(filtered.Pf, last.place[:-1]),
+            Innovations(own, values, last),
         )
 
     def smooth(
@@ -374,34 +373,36 @@ class SystemVerbs(SequenceModel):
         n = len(one.values)
         filtered = filtered_in(form, one.system, one.dynamics, one.frames)
         if filtered.form == "covariance":
-            backward = pass_backwards(one.dynamics, one.frames, filtered, moments=True)
+            backward = pass_backwards(one.dynamics, one.frames, filtered, moments=True, errors=False)
             if form == "covariance" or not is_lost(filtered, backward):
-                cov = backward.cov[backward.place[:n]]
-
-                def disturbances() -> Disturbances:
-                    return Disturbances(
-                        *obs_disturbances(one.system, one.frames, backward.u, cov),
-                        *state_disturbances(one.system, backward),
-                    )
-
-                lagged = backward.lag[backward.place[: n - 1]]
-                total = float(filtered.steps.sum())
-                return SmoothResult(backward.mean, cov, lagged, total, "covariance", one.index, disturbances)
+                lowest = int(backward.place[0])
+                places = backward.place[:n] - lowest
+                return SmoothResult(
+                    backward.mean,
+                    float(filtered.steps.sum()),
+                    "covariance",
+                    one.index,
+                    Repeated(backward.cov[lowest:n], places),
+                    Repeated(backward.lag[lowest:n], places[:-1]),
+                    OfCovariance(one.system, one.dynamics, one.frames, filtered),
+                )
         smoothed, filtered = smooth_square_root(one.system, one.dynamics, one.frames)
-
-        def of_square_root() -> Disturbances:
-            back = pass_backwards(one.dynamics, one.frames, filtered)
-            obs = obs_disturbances(one.system, one.frames, back.u, smoothed.cov)
-            return Disturbances(*obs, smoothed.state_disturbance, smoothed.state_disturbance_cov)
-
+        every = np.arange(n)
         return SmoothResult(
             smoothed.mean,
-            smoothed.cov,
-            smoothed.lag_one_cov,
             float(filtered.steps.sum()),
             "square_root",
             one.index,
-            of_square_root,
+            Repeated(smoothed.cov, every),
+            Repeated(smoothed.lag_one_cov, every[:-1]),
+            OfSquareRoot(
+                one.system,
+                one.dynamics,
+                one.frames,
+                filtered,
+                smoothed.state_disturbance,
+                smoothed.state_disturbance_cov,
+            ),
         )
 
     def _fixed_lag(self, one: Series, lag: int, form: str) -> SmoothResult:
@@ -426,8 +427,16 @@ class SystemVerbs(SequenceModel):
             mean[t], cov[t] = found.mean[here], found.cov[here]
             if t < n - 1:
                 lagged[t] = found.lag_one_cov[here] if len(found.lag_one_cov) > here else np.nan
-        total = float(filtered.steps.sum())
-        return SmoothResult(mean, cov, lagged, total, filtered.form, one.index, _no_disturbances)
+        every = np.arange(n)
+        return SmoothResult(
+            mean,
+            float(filtered.steps.sum()),
+            filtered.form,
+            one.index,
+            Repeated(cov, every),
+            Repeated(lagged, every[:-1]),
+            _no_disturbances,
+        )
 
     def log_joint(self, X: Any, states: Any, lengths: Any = None, *, exog: Any = None) -> float:
         """Log density of the data and of given states together, in nats.
@@ -636,5 +645,5 @@ def _determined(filtered: Filtered) -> Array:
     return np.asarray((filtered.kind[places] == 2).sum(axis=1), dtype=np.float64)
 
 
-def _no_disturbances() -> Disturbances:
+def _no_disturbances(cov: Floats) -> Disturbances:  # noqa: ARG001
     raise ValueError("fixed-lag smoothing has no disturbances: smooth(X) without lag has them")

@@ -1,4 +1,4 @@
-"""Pictures of models and data: each function takes `ax=None` and returns the Axes.
+"""Pictures of models and data: each function takes `ax=None` and returns the Axes, or `figure=None` for several panels.
 
 Nothing here calls `show`, changes matplotlib's settings, or touches pyplot when an Axes is given; without one, a new
 figure is made. matplotlib is imported by the first picture, not by this module; `pip install "statespace-models[plot]"`
@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from statespace.plotting.calendar import rain_calendar
     from statespace.plotting.comparison import growth_of_parameters, held_out_loss, information_criteria
+    from statespace.plotting.components import components
+    from statespace.plotting.diagnostics import innovations_diagnostics
     from statespace.plotting.diagrams import graphical_model
     from statespace.plotting.emissions import emission_densities
     from statespace.plotting.fits import likelihood_history
     from statespace.plotting.forecasts import forecast_fan
     from statespace.plotting.graph import transition_graph
     from statespace.plotting.markov import transition_matrix
+    from statespace.plotting.plane import smoothed_path
     from statespace.plotting.rain import rain_forecast, rain_report
+    from statespace.plotting.smoothed import smoothed_states
     from statespace.plotting.states import decoded_states, state_ribbon
 
 _HOME = {
+    "components": "components",
     "decoded_states": "states",
     "emission_densities": "emissions",
     "forecast_fan": "forecasts",
@@ -28,16 +33,20 @@ _HOME = {
     "growth_of_parameters": "comparison",
     "held_out_loss": "comparison",
     "information_criteria": "comparison",
+    "innovations_diagnostics": "diagnostics",
     "likelihood_history": "fits",
     "rain_calendar": "calendar",
     "rain_forecast": "rain",
     "rain_report": "rain",
+    "smoothed_path": "plane",
+    "smoothed_states": "smoothed",
     "state_ribbon": "states",
     "transition_graph": "graph",
     "transition_matrix": "markov",
 }
 
 __all__ = [
+    "components",
     "decoded_states",
     "emission_densities",
     "forecast_fan",
@@ -45,10 +54,13 @@ __all__ = [
     "growth_of_parameters",
     "held_out_loss",
     "information_criteria",
+    "innovations_diagnostics",
     "likelihood_history",
     "rain_calendar",
     "rain_forecast",
     "rain_report",
+    "smoothed_path",
+    "smoothed_states",
     "state_ribbon",
     "transition_graph",
     "transition_matrix",

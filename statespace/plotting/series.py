@@ -128,7 +128,16 @@ def draw_series(ax: Axes, series: Series) -> None:
         colour = INK if d == 0 else SOFT
         style: dict[str, Any] = {"linestyle": _LINES[d % len(_LINES)], "linewidth": 1.1, **marked}
         label = None if n_features == 1 else series.features[d]
-        ax.plot(series.times, series.values[:, d], color=colour, zorder=4, gid="observations", label=label, **style)
+        values = series.values[:, d]
+        if not marked and _alone(values).any():  # a line does not show a step between two that are missing
+            style |= {"marker": "o", "markersize": 2.0, "markevery": _alone(values)}
+        ax.plot(series.times, values, color=colour, zorder=4, gid="observations", label=label, **style)
+
+
+def _alone(values: Floats) -> Array:
+    """Whether a step is known, and neither the one before nor the one after."""
+    missing = np.concatenate([[True], np.isnan(values), [True]])
+    return np.asarray(~missing[1:-1] & missing[:-2] & missing[2:])
 
 
 def name_symbols(ax: Axes, symbols: list[str]) -> None:

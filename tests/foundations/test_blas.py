@@ -24,6 +24,14 @@ def test_blas_has_one_thread_inside_and_its_own_number_outside():
         assert threads() == before
 
 
+def test_blas_is_left_alone_where_products_are_small():
+    with threadpool_limits(2, user_api="blas"):
+        with blas_on_one_thread(1000):
+            assert set(threads()) == {2}
+        with blas_on_one_thread(10**6):
+            assert set(threads()) == {1}
+
+
 def test_the_number_comes_back_after_an_error_and_after_calls_that_overlap():
     with threadpool_limits(2, user_api="blas"):
         try:

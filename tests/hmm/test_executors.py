@@ -71,6 +71,21 @@ def test_pieces_on_any_number_of_threads_have_the_same_bits(in_pieces, monkeypat
     assert all(other == made[0] for other in made[1:])
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_one_long_sequence_is_shared_out_with_the_same_bits_and_the_same_sums(monkeypatch, family):
+    x, made = data(family), []
+    model = HMM(2, FAMILIES[family], n_iter=3, tol=0.05, random_state=0)
+    whole = model.fit(x)
+    monkeypatch.setattr(evidence, "SHARE", 64)
+    for n_processors in (1, 3):
+        monkeypatch.setattr(executors, "_n_processors", lambda n=n_processors: n)
+        shared = HMM(2, FAMILIES[family], n_iter=3, tol=0.05, random_state=0).fit(x)
+        made.append(bits(shared))
+    assert made[0] == made[1]
+    np.testing.assert_allclose(shared.transmat_, whole.transmat_, rtol=1e-9)
+    np.testing.assert_allclose(shared.score(x), whole.score(x), rtol=1e-12)
+
+
 @pytest.mark.parametrize("method", ["em", "lbfgs"])
 def test_restarts_on_any_number_of_threads_have_the_same_bits(in_pieces, monkeypatch, method):
     x, made = data("diag"), []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.linalg import block_diag
 
-from statespace.lds.initialization import initial_law, make_system, stationary_cov, stationary_mean
+from statespace.lds.initialization import initial_law, make_system, stationary_cov, stationary_mean, stationary_pullback
 from statespace.lds.system import checked_matrices
 from tests import naive_lds
 from tests.lds.systems import systems
@@ -301,3 +301,52 @@ def test_powers_that_grow_before_they_fall_have_their_law():
 
 def test_no_noise_leaves_the_stationary_state_certain():
     assert not stationary_cov(np.diag([0.5, 0.25]), np.zeros((2, 2))).any()
+
+
+# Its derivatives
+
+
+@settings(max_examples=40)
+@given(systems(starts=("stationary",), max_states=3, max_steps=1, octaves=10), st.data())
+def test_derivatives_go_through_the_stationary_law(case, data):
+    """L = g . a1 + sum_ij G_ij P1_ij, by differences in many digits."""
+    system, _ = case
+    m = system.n_states
+    units = np.sqrt(np.diag(system.initial_state_cov)) + (np.diag(system.initial_state_cov) == 0)
+    g = data.draw(arrays(np.int64, m, elements=st.integers(-4, 4))) / units
+    G = data.draw(arrays(np.int64, (m, m), elements=st.integers(-4, 4))) * 1.0
+    G = (G + G.T) / units[:, None] / units
+    T, P1, a1 = system.transition[0], system.initial_state_cov, system.initial_state
+    found = stationary_pullback(T, P1, G, a1, g)
+    right = naive_lds.stationary_derivatives(system, g, G)
+    np.testing.assert_array_equal(found.disturbance_cov, found.disturbance_cov.T)
+    with_units = ((found.transition, right[0], 1 / units[:, None] * units),)
+    with_units += (
+        (found.disturbance_cov, right[1], 1 / np.outer(units, units)),
+        (found.state_intercept, right[2], 1 / units),
+    )
+    for value, exact, unit in with_units:
+        assert (np.abs(value - exact) <= 1e-12 * np.abs(exact / unit).max() * unit).all()
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-9, 1e-12])
+def test_derivatives_lose_nothing_close_to_a_unit_root(gap):
+    """P1 = V / (1 - T^2): dP1/dT = 2 T P1 / (1 - T^2), dP1/dV = 1 / (1 - T^2)."""
+    root = 1.0 - gap
+    rest = (1 - root) * (1 + root)
+    for sign in (1.0, -1.0):
+        found = stationary_pullback(np.array([[sign * root]]), np.array([[3 / rest]]), np.array([[sign * 5.0]]))
+        assert found.transition[0, 0] == pytest.approx(5.0 * 2 * root * 3 / rest**2, rel=1e-14)
+        assert found.disturbance_cov[0, 0] == pytest.approx(sign * 5.0 / rest, rel=1e-14)
+
+
+def test_derivatives_do_not_blow_up_where_roots_are_equal():
+    T = np.eye(3, k=-1)
+    T[0] = -np.poly(np.full(3, 1.0 - 1e-2))[1:]
+    V = np.diag([1.0, 0.0, 0.0])
+    system = make_system(checked_matrices(np.ones((1, 3)), 1.0, T, V), initialization="stationary")
+    G = np.diag([1.0, -0.5, 0.25]) / system.initial_state_cov[0, 0]
+    found = stationary_pullback(T, system.initial_state_cov, G)
+    right = naive_lds.stationary_derivatives(system, np.zeros(3), G)
+    assert relative_error(found.transition, right[0]) < 1e-6
+    assert relative_error(found.disturbance_cov, right[1]) < 1e-6

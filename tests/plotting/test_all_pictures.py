@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -25,6 +26,7 @@ P = np.array([[0.8, 0.2, 0.0], [0.1, 0.6, 0.3], [0.25, 0.25, 0.5]])
 VALUES = np.where(np.arange(40) // 8 % 2, 3.0, 0.0) + np.sin(np.arange(40))
 FITTED = HMM(2, GaussianEmission(), n_iter=1, random_state=0).fit(VALUES)
 FAN = PredictiveLaw(mean=np.linspace(2, 1, 8)[:, None], cov=np.linspace(1, 3, 8)[:, None, None])
+RESULT = SimpleNamespace(mean=np.column_stack([VALUES, -VALUES]), cov=np.stack([np.diag([0.3, 1.0])] * 40))
 CHAIN = MarkovChain().fit(["dry", "wet", "wet", "dry", "dry", "wet"])
 
 PICTURES: dict[str, Callable[..., Axes]] = {
@@ -52,6 +54,9 @@ PICTURES: dict[str, Callable[..., Axes]] = {
     "emission_densities": lambda **k: pictures.emission_densities(FITTED, VALUES, **k),
     "likelihood_history": lambda **k: pictures.likelihood_history({"a": [-9.0, -4.0], "b": [-5.0, -3.5]}, **k),
     "likelihood_history of gains": lambda **k: pictures.likelihood_history([-9.0, -4.0, -3.9], gains=True, **k),
+    "smoothed_states": lambda **k: pictures.smoothed_states(RESULT, VALUES, times=DATES[:40], **k),
+    "smoothed_states of two": lambda **k: pictures.smoothed_states(RESULT, states=[0, 1], **k),
+    "smoothed_path": lambda **k: pictures.smoothed_path(RESULT, np.column_stack([VALUES, VALUES]), **k),
     "forecast_fan": lambda **k: pictures.forecast_fan(FAN, VALUES, **k),
     "forecast_fan of symbols": lambda **k: pictures.forecast_fan(CHAIN, ["dry", "wet"], 4, **k),
 }

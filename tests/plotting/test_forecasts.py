@@ -87,6 +87,24 @@ def test_one_of_several_features_is_drawn() -> None:
         forecast_fan(law, feature=2)
 
 
+def test_a_gap_breaks_the_line_and_a_step_alone_in_one_is_marked() -> None:
+    x = np.arange(200.0)
+    x[[20, 22, 50, 198]] = np.nan
+    (line,) = of(forecast_fan(LAW, x, ax=axes()), "observations")
+    np.testing.assert_array_equal(line.get_ydata(), x)
+    assert line.get_marker() == "o"
+    np.testing.assert_array_equal(np.flatnonzero(line.get_markevery()), [21, 199])
+    (line,) = of(forecast_fan(LAW, np.arange(200.0), ax=axes()), "observations")
+    assert line.get_marker() == "None"
+
+
+def test_months_go_on_by_months() -> None:
+    months = np.arange("2001-01", "2002-01", dtype="datetime64[M]")
+    ax = forecast_fan(LAW, np.arange(12.0), ax=axes(), times=months)
+    ahead = np.arange("2002-01", "2002-06", dtype="datetime64[M]")
+    np.testing.assert_array_equal(of(ax, "mean")[0].get_xdata(), ahead)
+
+
 def test_what_makes_no_forecast_is_refused_in_words() -> None:
     chain = MarkovChain().fit([0, 1, 1, 0, 1])
     with pytest.raises(TypeError, match="goes on from what was observed: give X"):

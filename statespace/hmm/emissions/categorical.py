@@ -12,7 +12,7 @@ import numpy as np
 from statespace.foundations.observations import Observations
 from statespace.foundations.predictive import PredictiveLaw
 from statespace.foundations.sequences import Layout, read_symbols
-from statespace.foundations.validation import check_integer
+from statespace.foundations.validation import check_integer, check_lengths
 from statespace.hmm.emissions.probability_table import ProbabilityTable
 from statespace.protocols import Array, Floats, Ints
 
@@ -61,16 +61,18 @@ class CategoricalEmission(ProbabilityTable):
 
         A list of symbols in lists of their own, [[0], [1], [2]], is one sequence as a column.
         """
-        symbols = self.symbols
+        symbols, counted = self.symbols, self.symbols is None
         X = _flattened(X)
         if symbols is None and self.n_features is not None:
             symbols = np.arange(check_integer("n_features", self.n_features, 1))
         elif symbols is None and self.emissionprob is not None:
             symbols = np.arange(np.shape(self.emissionprob)[1])
-        if lengths is None and symbols is not None and _are_codes(X, np.asarray(symbols)):
+        if symbols is not None and _are_codes(X, np.asarray(symbols), counted):
             self.symbols = np.asarray(symbols)
             codes = X if X.itemsize < 8 and X.size > _MANY else X.astype(np.int64, copy=False)
-            return Observations(codes.reshape(-1, 1), np.array([0, X.size]), Layout("single", (None,)))
+            offsets = np.array([0, X.size]) if lengths is None else check_lengths(lengths, X.size)
+            layout = Layout("single" if lengths is None else "flat", (None,))
+            return Observations(codes.reshape(-1, 1), offsets, layout)
         found = read_symbols(X, lengths, symbols)
         codes = found.codes
         if symbols is None and found.symbols.dtype.kind in "iu":  # whole numbers count from 0, also those not seen
@@ -129,14 +131,14 @@ class CategoricalEmission(ProbabilityTable):
         return PredictiveLaw(weights @ self.emissionprob, symbols, index=index)
 
 
-def _are_codes(X: Any, symbols: Array) -> bool:
-    """Whether `X` is one sequence of whole numbers, each its own place among the symbols."""
+def _are_codes(X: Any, symbols: Array, counted: bool) -> bool:
+    """Whether `X` is one array of whole numbers, each its own place among the symbols (0, 1, ... if `counted`)."""
     if not isinstance(X, np.ndarray) or isinstance(X, np.ma.MaskedArray) or X.dtype.kind not in "iu" or not X.size:
         return False
     if X.ndim > 2 or X.size != len(X) or (X.dtype.kind == "u" and X.itemsize == 8):
         return False
     n = len(symbols)
-    if symbols.dtype.kind not in "iu" or symbols[-1] != n - 1 or not np.array_equal(symbols, np.arange(n)):
+    if not counted and (symbols.dtype.kind not in "iu" or symbols[-1] != n - 1 or (symbols != np.arange(n)).any()):
         return False
     return bool(np.minimum.reduce(X, axis=None) >= 0 and np.maximum.reduce(X, axis=None) < n)
 

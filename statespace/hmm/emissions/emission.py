@@ -10,6 +10,7 @@ a model can make use of is looked up by name, and a verb that needs what an emis
 | `rivals(X, offsets, n_components, rng, weights)` | other starts, of which a fit takes the most promising |
 | `read(X, lengths)` | reads data that are not real numbers |
 | `marginalises = True` | `log_likelihood` and `m_step` take rows that are partly NaN |
+| `draws_no_start` | True where `initialize` and `rivals` would make no use of `rng` |
 | `statistics(X, posteriors)`, `maximize(statistics)` | `m_step` in two halves: sums over the data, and the rest |
 | `check(n_components)` | refuses parameters that do not fit together |
 | `fixed` | parameters held by `fixed=`: name -> True or a mask |
@@ -70,12 +71,16 @@ class ByValue:
         self, memo: Any
     ) -> Any:  # every fit and every iteration makes one: several times as fast as copy's
         made = type(self).__new__(type(self))
+        values = vars(made)
         for name, value in vars(self).items():
-            if isinstance(value, np.ndarray) and value.dtype != object:
-                value = value.copy()
-            elif not (value is None or isinstance(value, str | int | float)):
-                value = copy.deepcopy(value, memo)
-            setattr(made, name, value)
+            if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+                values[name] = value.copy()
+            elif value is None or isinstance(value, str | int | float):
+                values[name] = value
+            elif type(value) is dict and not value:
+                values[name] = {}
+            else:
+                values[name] = copy.deepcopy(value, memo)
         return made
 
 

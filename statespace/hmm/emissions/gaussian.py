@@ -94,7 +94,8 @@ class GaussianEmission(GaussianFamily):
     def _prior(self) -> ConjugatePrior | None:
         options = (self.means_weight, self.covars_prior, self.covars_weight)
         if all(
-            np.ndim(option) == 0 and option in (None, plain) for option, plain in zip(options, (0, 0, 1), strict=True)
+            option is None or (isinstance(option, int | float) and option == plain)
+            for option, plain in zip(options, (0, 0, 1), strict=True)
         ):
             return None
         K, D = self.means.shape
@@ -113,12 +114,18 @@ class GaussianEmission(GaussianFamily):
         )
 
     @property
+    def draws_no_start(self) -> bool:
+        """Whether there is nothing to draw for a start."""
+        return self.means is not None and self.covars is not None
+
+    @property
     def n_parameters(self) -> int:
         """Means, and variances and covariances, that are not held."""
         held_means, held_covars = self._held()
         D = self.means.shape[1]
         each = 1 if is_diagonal(self.covariance_type) else D * (D + 1) // 2
-        return int((~held_means).sum() + each * (~held_covars).sum())
+        free = held_means.size - np.count_nonzero(held_means)
+        return int(free + each * (held_covars.size - np.count_nonzero(held_covars)))
 
     @property
     def full_covariances(self) -> Floats:

@@ -19,10 +19,12 @@ Gauvain and Lee (1994), Maximum a posteriori estimation for multivariate Gaussia
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from statespace.foundations.executors import map_pieces, pieces, sum_in_order
 from statespace.foundations.kernel import kernel
 from statespace.foundations.linalg import cholesky_factors, raise_to_floor, relative_eigenvalues
 from statespace.hmm.emissions.gaussian_densities import Moments, plain
@@ -111,13 +113,13 @@ def checked_covariances(covars: Any, kind: str, shape: tuple[int, ...]) -> Float
         If the shape is another, variances are not positive, or matrices not symmetric and positive-definite.
 
     """
-    values = np.require(covars, np.float64, ["C", "W"])
+    values = plain(covars)
     if values.shape != shape:
         raise ValueError(f"'{kind}' covars must have shape {shape}, got {values.shape}")
-    if not np.isfinite(values).all():
+    if not np.logical_and.reduce(np.isfinite(values), axis=None):
         raise ValueError(f"'{kind}' covars must be finite, found {values[~np.isfinite(values)][0]}")
     if is_diagonal(kind):
-        if not (values > 0).all():
+        if not np.logical_and.reduce(values > 0, axis=None):
             raise ValueError(f"'{kind}' covars must be positive, found {values.min():g}")
         return values
     matrices = values.reshape(-1, *shape[-2:])
@@ -185,22 +187,26 @@ def feature_variances(X: Array, weights: Floats | None = None) -> Floats:
     A constant feature has the square of its size instead, and one that is always 0 the mean of the others', so that
     all of them follow a change of units.
     """
-    D = X.shape[1]
     if weights is None:
         weights = np.ones(len(X))
     centre = _first_entries(X, weights)
     for _ in range(2):
-        lanes = np.zeros((D, 3, 16))
-        for start in range(0, len(X), _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            add_feature_sums(plain(X[rows]), plain(weights[rows]), centre, lanes)
-        mass, total, squares = lanes.sum(axis=2).T
-        shift = np.divide(total, mass, out=np.zeros(D), where=mass > 0)
-        variances = np.divide(squares, mass, out=np.zeros(D), where=mass > 0) - shift**2
+        sums = partial(_feature_sums, X, weights, centre)
+        mass, total, squares = sum_in_order(map_pieces(sums, pieces(len(X), _BLOCK) or [slice(0)])).T
+        mass = np.maximum(mass, 5e-324)  # where there is none, the sums are 0
+        shift = total / mass
+        variances = squares / mass - shift**2
         centre = centre + shift
-        if (shift**2 <= _NEAR * variances).all():  # otherwise nearly all of the squares cancels
+        if np.logical_and.reduce(shift**2 <= _NEAR * variances):  # otherwise nearly all of the squares cancels
             break
     return positive_variances(variances, np.abs(centre))
+
+
+def _feature_sums(X: Array, weights: Floats, centre: Floats, rows: slice) -> Floats:
+    """Mass, sums and squares of some rows, (n_features, 3)."""
+    lanes = np.zeros((X.shape[1], 3, 16))
+    add_feature_sums(plain(X[rows]), plain(weights[rows]), centre, lanes)
+    return np.asarray(np.add.reduce(lanes, axis=2))
 
 
 def _first_entries(X: Array, weights: Floats) -> Floats:
@@ -208,7 +214,7 @@ def _first_entries(X: Array, weights: Floats) -> Floats:
     if not len(X):
         return np.zeros(X.shape[1])
     first = np.asarray(X[0], dtype=np.float64)
-    if weights[0] > 0 and not np.isnan(first).any():
+    if weights[0] > 0 and np.logical_and.reduce(first == first):
         return first
     there = ~np.isnan(X) & (weights > 0)[:, None]
     return np.where(there.any(axis=0), X[there.argmax(axis=0), np.arange(X.shape[1])], 0.0)
@@ -217,7 +223,7 @@ def _first_entries(X: Array, weights: Floats) -> Floats:
 def positive_variances(variances: Floats, size: Floats) -> Floats:
     """Variances that are 0, or rounding, replaced as `feature_variances` says; `size` is how large values are."""
     distinct = variances > (_EPSILON * size) ** 2
-    if distinct.all() and np.isfinite(variances).all():
+    if np.logical_and.reduce(distinct & (variances < np.inf)):
         return variances
     found = np.where(distinct, variances, size**2)
     positive = (found > 0) & np.isfinite(found)
@@ -291,17 +297,20 @@ def maximum(
 
     """
     mass, first, second = moments
-    weight = mass + prior.mean_weight
-    pull = first + _by_feature(prior.mean_weight) * (prior.location - means)
-    alive = (mass > _EMPTY * mass.sum(axis=0)) & (weight > 0)
+    weight, pull, alive = mass, first, mass > _EMPTY * np.add.reduce(mass, axis=0)
+    if prior is not NO_PRIOR:
+        weight = mass + prior.mean_weight
+        pull = first + _by_feature(prior.mean_weight) * (prior.location - means)
+        alive = alive & (weight > 0)
     shift = _by_feature(alive) * pull / _by_feature(np.where(alive, weight, 1.0))
-    if held_means.any():
+    if np.logical_or.reduce(held_means, axis=None):
         shift = _without_held(shift, held_means, None if is_diagonal(kind) else expand(covars, kind, *means.shape))
     away = means + shift - prior.location
     if is_diagonal(kind):
-        scatter = np.maximum(second - 2 * shift * first + mass * shift**2, 0.0)
-        scatter += prior.scatter + prior.mean_weight * away**2
-        counts = mass + prior.counts
+        scatter, counts = np.maximum(second - 2 * shift * first + mass * shift**2, 0.0), mass
+        if prior is not NO_PRIOR:
+            scatter += prior.scatter + prior.mean_weight * away**2
+            counts = mass + prior.counts
         if kind == "spherical":
             scatter, counts, alive = scatter.sum(axis=1), counts.sum(axis=1), alive.any(axis=1)
     else:

@@ -197,7 +197,7 @@ def _complete_log_densities(X: Floats, means: Floats, covariances: Floats) -> Fl
     X, means = np.ascontiguousarray(X), np.ascontiguousarray(means)
     if covariances.ndim == 2:
         variances = np.ascontiguousarray(covariances)
-        constants = constant - 0.5 * np.log(variances).sum(axis=1)
+        constants = constant - 0.5 * np.add.reduce(np.log(variances), axis=1)
         diagonal_log_densities(X, means, np.sqrt(variances), constants, out)
     else:
         roots = cholesky_factors(covariances)
@@ -223,7 +223,7 @@ def moments(X: Array, weights: Array, means: Floats, covariances: Floats) -> Mom
     pairs = covariances.ndim == 3
     if is_complete(X):
         mass, first, second = _complete_moments(X, weights, means, pairs)
-        return Moments(mass if pairs else np.repeat(mass[:, None], X.shape[1], axis=1), first, second)
+        return Moments(mass if pairs else mass[:, None] * np.ones(X.shape[1]), first, second)
     C, D = means.shape
     if not pairs:
         found = Moments(np.zeros((C, D)), np.zeros((C, D)), np.zeros((C, D)))
@@ -250,7 +250,7 @@ def _complete_moments(X: Floats, weights: Floats, means: Floats, pairs: bool) ->
     C, D = means.shape
     lanes = [np.zeros((C, 16)), np.zeros((C, D, 16)), np.zeros((C, D * (D + 1) // 2 if pairs else D, 16))]
     add_moments(X, weights, means, pairs, *lanes)
-    mass, first, second = (part.sum(axis=-1) for part in lanes)
+    mass, first, second = (np.add.reduce(part, axis=-1) for part in lanes)
     if pairs:
         row, column = np.tril_indices(D)
         matrices = np.empty((C, D, D))

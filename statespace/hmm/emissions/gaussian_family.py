@@ -15,7 +15,7 @@ from statespace.hmm.emissions import gaussian_coordinates as coordinates
 from statespace.hmm.emissions import gaussian_covariances as gaussians
 from statespace.hmm.emissions.emission import ByValue
 from statespace.hmm.emissions.gaussian_covariances import COVARIANCE_TYPES, NO_PRIOR, ConjugatePrior, is_diagonal
-from statespace.hmm.emissions.gaussian_densities import Moments, log_densities, moments
+from statespace.hmm.emissions.gaussian_densities import Moments, log_densities, moments, plain
 from statespace.hmm.emissions.start_values import Clusters, rival_clusters
 from statespace.protocols import Array, Floats, Ints
 
@@ -86,6 +86,10 @@ class GaussianFamily(ByValue):
     def _held(self) -> tuple[Array, Array]:
         """Masks of held means (C, n_features), and of held covariances as stored, whole matrices each."""
         C, D = self._flat_means().shape
+        if not self.fixed:
+            stored = self._flat_covars().shape
+            each = stored if is_diagonal(self.covariance_type) else stored[:1]
+            return np.zeros((C, D), np.bool_), np.zeros(each, np.bool_)
         held_means = self._mask("means", self.means.shape).reshape(C, D)
         if is_diagonal(self.covariance_type):
             return held_means, self._mask("covars", self.covars.shape).reshape(self._flat_covars().shape)
@@ -125,7 +129,8 @@ class GaussianFamily(ByValue):
     def _measure(self, X: Floats, weights: Floats | None) -> None:
         """Learn the scale of the data, and, where means have a prior, their place."""
         self.data_variance = gaussians.feature_variances(X, weights)
-        if np.any(self.means_weight):
+        weight = self.means_weight
+        if weight if isinstance(weight, int | float) else np.any(weight):
             rows = X if weights is None else X[weights > 0]
             seen = ~np.isnan(rows)
             self.data_mean = np.where(seen, rows, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
@@ -183,7 +188,9 @@ class GaussianFamily(ByValue):
         check_choice("covariance_type", self.covariance_type, COVARIANCE_TYPES)
         if self.min_covar is not None and not (isinstance(self.min_covar, Real) and 0 <= self.min_covar < np.inf):
             raise ValueError(f"min_covar is {self.min_covar!r}, expected a number of at least 0, or None")
-        if self.means_weight is not None and not (np.asarray(self.means_weight, np.float64) >= 0).all():
+        weight = self.means_weight
+        usual = weight is None or (isinstance(weight, int | float) and weight >= 0)
+        if not usual and not (np.asarray(weight, np.float64) >= 0).all():
             raise ValueError(f"means_weight is {self.means_weight!r:.60}, expected numbers of at least 0")
 
     def _check_gaussians(self, leading: tuple[int, ...], spelt: str) -> None:
@@ -192,10 +199,10 @@ class GaussianFamily(ByValue):
         for name in ("means", "covars"):
             if getattr(self, name) is None:
                 raise ValueError(f"{name} is not known yet: fit the model, or assign {name} before it is used")
-        means = np.require(self.means, np.float64, ["C", "W"])
+        means = plain(self.means)
         if means.ndim != len(leading) + 1 or means.shape[:-1] != leading or not means.shape[-1]:
             raise ValueError(f"means must have shape {spelt}, {leading} and the number of features; got {means.shape}")
-        if not np.isfinite(means).all():
+        if not np.logical_and.reduce(np.isfinite(means), axis=None):
             raise ValueError(f"means must be finite, found {means[~np.isfinite(means)][0]}")
         D = means.shape[-1]
         tails: dict[str, tuple[int, ...]] = {"spherical": (), "diag": (D,), "full": (D, D), "tied": (D, D)}

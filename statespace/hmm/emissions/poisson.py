@@ -57,6 +57,11 @@ class PoissonEmission(ByValue):
         return len(self.lambdas)
 
     @property
+    def draws_no_start(self) -> bool:
+        """Whether there is nothing to draw for a start."""
+        return self.lambdas is not None
+
+    @property
     def n_parameters(self) -> int:
         """Rates that are not held."""
         return int((~self._held()).sum())

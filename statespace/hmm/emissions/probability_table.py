@@ -39,8 +39,15 @@ class ProbabilityTable(ByValue):
         return len(self.emissionprob)
 
     @property
+    def draws_no_start(self) -> bool:
+        """Whether there is nothing to draw for a start."""
+        return self.emissionprob is not None
+
+    @property
     def n_parameters(self) -> int:
         """Probabilities that are free: neither zero nor held, less one a state."""
+        if not self.fixed and np.minimum.reduce(self.emissionprob, axis=None) > 0:
+            return int(self.emissionprob.size - len(self.emissionprob))
         return int(np.maximum(self._space().free.sum(axis=1) - 1, 0).sum())
 
     def _space(self) -> FreeRows:

@@ -1,0 +1,193 @@
+r"""Numbers without bounds, in which an optimiser can step, for parameters that have bounds.
+
+    variance        exp(x)
+    between         low + (high - low) / (1 + e^-x)
+    relative        x times the standard deviation of the model's noise, over that of the input it multiplies
+    stationary      coefficients of 1 - phi_1 L - ... - phi_p L^p whose roots lie outside the unit circle
+    invertible      the same for 1 + theta_1 L + ... + theta_q L^q
+
+The last two by partial autocorrelations x / sqrt(1 + x^2), each in (-1, 1), and Levinson's recursion (Monahan 1984,
+Biometrika 71). A change of units moves these numbers by constants, or not at all: no step depends on the units.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from statespace.protocols import Floats
+
+_LARGEST_PARTIAL = 0.97  # of starting values: further out the coordinates hardly move
+
+
+@dataclass(frozen=True)
+class Variance:
+    """A variance of the noise; all of them together are the model's scale."""
+
+
+@dataclass(frozen=True)
+class Between:
+    """A number in (low, high)."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Relative:
+    """A number of any sign, in units of the observations divided by `unit`."""
+
+    unit: float = 1.0
+
+
+@dataclass(frozen=True)
+class Stationary:
+    """Coefficients with the roots of 1 - sign (phi_1 L + ... + phi_p L^p) outside the unit circle."""
+
+    sign: int = 1
+
+
+Kind = Variance | Between | Relative | Stationary
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter, or several that are bounded together."""
+
+    names: tuple[str, ...]
+    kind: Kind
+
+
+class BoundedParameters:
+    """The map between parameters, as they are printed, and numbers without bounds.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        In the order of their values.
+
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self.names = [name for parameter in parameters for name in parameter.names]
+        variances: list[int] = []
+        between: list[tuple[int, float, float]] = []
+        relative: list[tuple[int, float]] = []
+        self._polynomials: list[tuple[slice, float]] = []
+        at = 0
+        for parameter in parameters:
+            kind, size = parameter.kind, len(parameter.names)
+            if isinstance(kind, Variance):
+                variances.extend(range(at, at + size))
+            elif isinstance(kind, Between):
+                between.extend((k, kind.low, kind.high) for k in range(at, at + size))
+            elif isinstance(kind, Relative):
+                relative.extend((k, kind.unit) for k in range(at, at + size))
+            else:
+                self._polynomials.append((slice(at, at + size), float(kind.sign)))
+            at += size
+        self._variances = np.array(variances, dtype=np.int64)
+        self._between = np.array([k for k, _, _ in between], dtype=np.int64)
+        self._low = np.array([low for _, low, _ in between])
+        self._width = np.array([high - low for _, low, high in between])
+        self._relative = np.array([k for k, _ in relative], dtype=np.int64)
+        self._unit = np.array([unit for _, unit in relative])
+
+    def values(self, theta: Floats) -> Floats:
+        """Parameters at theta, both of shape (n_parameters,)."""
+        values = np.array(theta, dtype=np.float64)
+        values[self._variances] = np.exp(values[self._variances])
+        if self._between.size:
+            values[self._between] = self._low + self._width * _logistic(values[self._between])
+        if self._relative.size:
+            values[self._relative] *= _deviation(values[self._variances]) / self._unit
+        for part, sign in self._polynomials:
+            x = values[part]
+            values[part] = sign * coefficients(x / np.hypot(1.0, x))
+        return values
+
+    def theta(self, values: Floats) -> Floats:
+        """Numbers without bounds for parameters inside theirs; polynomials on the boundary are moved inwards."""
+        theta = np.array(values, dtype=np.float64)
+        scale = _deviation(theta[self._variances])
+        with np.errstate(divide="ignore"):  # a variance of 0 is -inf
+            theta[self._variances] = np.log(theta[self._variances])
+        share = (theta[self._between] - self._low) / self._width
+        theta[self._between] = np.log(share / (1.0 - share))
+        theta[self._relative] *= self._unit / scale
+        for part, sign in self._polynomials:
+            partial = np.clip(partial_autocorrelations(sign * theta[part]), -_LARGEST_PARTIAL, _LARGEST_PARTIAL)
+            theta[part] = partial / np.sqrt(1.0 - partial * partial)
+        return theta
+
+    def pullback(self, theta: Floats, gradient: Floats) -> Floats:
+        """dL/dtheta, shape (n_parameters,), of dL/dparameters."""
+        pulled = np.array(gradient, dtype=np.float64)
+        variances = np.exp(theta[self._variances])
+        pulled[self._variances] *= variances
+        if self._between.size:
+            x = theta[self._between]
+            pulled[self._between] *= self._width * _logistic(x) * _logistic(-x)
+        if self._relative.size:
+            scale = _deviation(variances)
+            pulled[self._relative] *= scale / self._unit
+            pulled[self._variances] += 0.5 * (pulled[self._relative] @ theta[self._relative]) * (variances / scale**2)
+        for part, sign in self._polynomials:
+            x = theta[part]
+            root = np.hypot(1.0, x)
+            pulled[part] = sign * coefficients_pullback(x / root, pulled[part]) / root**3
+        return pulled
+
+    def jacobian(self, theta: Floats) -> Floats:
+        """Derivatives d(parameters) / d(theta), shape (n_parameters, n_parameters)."""
+        return np.array([self.pullback(theta, row) for row in np.eye(len(self.names))]).reshape(2 * (len(theta),))
+
+
+def _deviation(variances: Floats) -> float:
+    """Of all the noise together; 1 in a model without any."""
+    return math.sqrt(variances.sum()) if len(variances) else 1.0
+
+
+def _logistic(x: Floats) -> Floats:
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * x)))
+
+
+def coefficients(partial: Floats) -> Floats:
+    r"""Coefficients of an autoregression with given partial autocorrelations r, shape (p,).
+
+    phi^(k)_j = phi^(k-1)_j - r_k phi^(k-1)_{k-j},  phi^(k)_k = r_k
+    """
+    phi = partial[:1]
+    for r in partial[1:]:
+        phi = np.append(phi - r * phi[::-1], r)
+    return phi
+
+
+def coefficients_pullback(partial: Floats, gradient: Floats) -> Floats:
+    """dL/dr, shape (p,), of dL/dphi: Levinson's recursion backwards."""
+    stages = [partial[:0], partial[:1]]
+    for r in partial[1:]:
+        stages.append(np.append(stages[-1] - r * stages[-1][::-1], r))
+    pulled, g = np.empty(len(partial)), np.asarray(gradient, dtype=np.float64)
+    for k in range(len(partial), 0, -1):
+        last, before = g[-1], g[:-1]
+        pulled[k - 1] = last - before @ stages[k - 1][::-1]
+        g = before - partial[k - 1] * before[::-1]
+    return pulled
+
+
+def partial_autocorrelations(phi: Floats) -> Floats:
+    """Partial autocorrelations of an autoregression, shape (p,); all of them 0 where it is not stationary."""
+    left = np.array(phi, dtype=np.float64)
+    partial = np.zeros(len(left))
+    for k in range(len(left), 0, -1):
+        r = left[-1]
+        if not abs(r) < 1.0:
+            return np.zeros(len(partial))
+        partial[k - 1] = r
+        before = left[:-1]
+        left = (before + r * before[::-1]) / (1.0 - r * r)
+    return partial

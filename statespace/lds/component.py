@@ -1,0 +1,196 @@
+r"""What a part of a model is: a block of states of its own, and the chain rule through it.
+
+The blocks of a model's parts lie along the diagonals of T, R, Q and P1 and side by side in Z: each part is written
+without knowing of the others, and the model is their sum.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from statespace.lds.bounded_parameters import Parameter, Variance
+from statespace.protocols import Floats, Ints
+
+
+class Block(NamedTuple):
+    """A part's share of a system's matrices, or of the derivatives in them: views that can be written to."""
+
+    design: Floats
+    """(1 or n, m)."""
+    transition: Floats
+    """(m, m)."""
+    selection: Floats
+    """(m, r)."""
+    state_cov: Floats
+    """(r, r)."""
+    state_intercept: Floats
+    """(m,)."""
+    initial_state: Floats
+    """(m,), zero where not written."""
+    initial_state_cov: Floats
+    """(m, m), the part that is finite; zero where not written."""
+    loadings: Floats
+    """(m, n_diffuse), of what nothing is known at the start; empty in a block of derivatives."""
+    obs_cov: Floats
+    """(1, 1), shared by all parts: add to it."""
+    obs_intercept: Floats
+    """(1 or n,), shared by all parts: add to it."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What starting values are taken from: nothing of it has a scale of its own."""
+
+    series: list[Floats]
+    """Observations of each sequence, shape (n,), NaN where missing."""
+    noise: float
+    """Variance that white noise would have, were it all that differences of the series leave."""
+
+
+class Component(ABC):
+    """A part of a structural model; parts compose with `+`.
+
+    A user's own part is a subclass with these attributes and methods.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def label(self) -> str:
+        """What tells it from others of its name."""
+        return ""
+
+    @property
+    @abstractmethod
+    def n_states(self) -> int:
+        """m, the states it brings."""
+
+    @property
+    @abstractmethod
+    def n_disturbances(self) -> int:
+        """r, the disturbances of these states."""
+
+    @property
+    def n_diffuse(self) -> int:
+        """Directions of the first states of which nothing is known."""
+        return 0
+
+    @property
+    def differences(self) -> tuple[int, ...]:
+        """Lags at which differences have to be taken of the series to remove it."""
+        return ()
+
+    @property
+    def takes_exog(self) -> bool:
+        """Whether it is a function of known inputs."""
+        return False
+
+    @property
+    def further(self) -> dict[str, tuple[float, ...]]:
+        """Paths that describe it and are not what it adds to an observation: by name, the weights of its states."""
+        return {}
+
+    @abstractmethod
+    def parameters(self, name: str) -> list[Parameter]:
+        """Names and bounds of what is estimated; `name` is the part's name in the model."""
+
+    @abstractmethod
+    def start(self, facts: Facts) -> list[float]:
+        """Values of the parameters to start from."""
+
+    @abstractmethod
+    def write(self, block: Block, values: Floats) -> None:
+        """Fill a block of zeros."""
+
+    @abstractmethod
+    def pullback(self, gradient: Block, block: Block, values: Floats) -> Any:
+        """dL/d(values), shape (n_parameters,), of dL/d(block)."""
+
+    def with_exog(self, exog: Floats | None, names: tuple[str, ...] = ()) -> Component:
+        """The part with known inputs (n, n_inputs), where it takes any."""
+        del exog, names
+        return self
+
+    @property
+    def moves_transition(self) -> bool:
+        """Whether T depends on its parameters."""
+        return True
+
+    def settings(self) -> dict[str, Any]:
+        """Arguments that make it again."""
+        if not is_dataclass(self):
+            return {}
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.init and one.compare}
+
+    def __add__(self, other: Any) -> Any:
+        from statespace.lds.structural import StructuralModel  # the sum is a model, which knows its parts
+
+        return StructuralModel.of(self) + other
+
+
+class NoisyComponent(Component):
+    """A part whose Z, T and R are known and whose variances are to be estimated, each shared by some disturbances."""
+
+    @abstractmethod
+    def matrices(self) -> tuple[Any, Any, Any]:
+        """Z, T and R."""
+
+    @property
+    @abstractmethod
+    def variances(self) -> list[tuple[str, float, int]]:
+        """Of each variance the parameter's word, the start relative to the noise, and how many disturbances have it."""
+
+    @property
+    def n_states(self) -> int:
+        """m, the states it brings."""
+        return len(np.atleast_1d(self.matrices()[0]))
+
+    @property
+    def n_diffuse(self) -> int:
+        """All states."""
+        return self.n_states
+
+    @property
+    def n_disturbances(self) -> int:
+        """r, the disturbances of these states."""
+        return sum(count for _, _, count in self.variances)
+
+    def parameters(self, name: str) -> list[Parameter]:
+        """One variance each."""
+        words = [word or name for word, _, _ in self.variances]
+        return [Parameter((f"sigma2.{word}",), Variance()) for word in words]
+
+    def start(self, facts: Facts) -> list[float]:
+        """Shares of the noise."""
+        return [share * facts.noise for _, share, _ in self.variances]
+
+    @property
+    def moves_transition(self) -> bool:
+        """T is known."""
+        return False
+
+    @cached_property
+    def _known(self) -> tuple[Floats, Floats, Floats, Ints]:
+        """Z, T, R, and of each disturbance the number of its variance."""
+        design, transition, selection = (np.asarray(matrix, dtype=np.float64) for matrix in self.matrices())
+        owner = np.repeat(np.arange(len(self.variances)), [count for _, _, count in self.variances])
+        return design, transition, selection, owner.astype(np.int64)
+
+    def write(self, block: Block, values: Floats) -> None:
+        """Z, T, R, and the variances on Q's diagonal."""
+        design, transition, selection, owner = self._known
+        block.design[:] = design
+        block.transition[:] = transition
+        block.selection[:] = selection
+        np.fill_diagonal(block.loadings, 1.0)
+        np.fill_diagonal(block.state_cov, values[owner])
+
+    def pullback(self, gradient: Block, block: Block, values: Floats) -> Any:
+        """Sums along the diagonal of dL/dQ."""
+        del block
+        return np.bincount(self._known[3], np.diagonal(gradient.state_cov), len(values))
