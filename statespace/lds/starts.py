@@ -159,11 +159,9 @@ def _basis(start: Start, given: Mapping[str, Any]) -> Floats | None:
 
 def rotated(start: Start) -> Start:
     """The same start, in a basis in which the disturbances of the states are independent."""
-    _, U = np.linalg.eigh(start.state_cov)
-    Q = U.T @ start.state_cov @ U
-    return start._replace(
-        design=start.design @ U, transition=U.T @ start.transition @ U, state_cov=np.diag(np.diagonal(Q))
-    )
+    values, U = np.linalg.eigh(start.state_cov)
+    variances = np.maximum(values, 1e-9 * values[-1])  # the last is positive: no start is singular
+    return start._replace(design=start.design @ U, transition=U.T @ start.transition @ U, state_cov=np.diag(variances))
 
 
 def floors(sequences: Sequence[Floats], system: System) -> dict[str, Floats]:

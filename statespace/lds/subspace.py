@@ -33,6 +33,7 @@ from statespace.protocols import Floats
 
 _MOST_ROWS = 12  # blocks of the past: more add noise
 _LARGEST_RADIUS = 0.995  # of a transition whose covariances are matched
+_FAR_OUT = 1.05
 _LAGS = 5
 _MOST_DOUBLINGS = 60
 _LEAST = 1e-3  # of a variance: no start is closer to singular
@@ -147,7 +148,19 @@ def _subspace(sequences: list[Floats], m: int) -> tuple[Floats, Floats, Floats, 
     matrices = np.linalg.lstsq(X.T, both.T, rcond=None)[0].T
     left = both - matrices @ X
     cov = left @ left.T / n_columns
-    return matrices[m:], matrices[:m], cov[:m, :m], cov[m:, m:]
+    return matrices[m:], _bounded(matrices[:m]), cov[:m, :m], cov[m:, m:]
+
+
+def _bounded(T: Floats) -> Floats:
+    """T with roots far outside of the unit circle, which rounding makes of states that are not there, on the circle."""
+    values, vectors = np.linalg.eig(T)
+    sizes = np.abs(values)
+    if not sizes.max() > _FAR_OUT:
+        return T
+    if np.linalg.cond(vectors) < 1e6:
+        moved = vectors * (values / np.maximum(sizes, 1.0))
+        return np.ascontiguousarray(np.linalg.solve(vectors.T, moved.T).T.real)
+    return np.asarray(T / sizes.max())
 
 
 def _hankel(values: Floats, rows: int) -> Floats:
