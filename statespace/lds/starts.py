@@ -36,6 +36,7 @@ _STABLE_START = 0.98
 
 def suggested_starts(
     sequences: Sequence[Floats],
+    weights: Floats,
     n_states: int,
     given: Mapping[str, Any],
     number: int,
@@ -49,12 +50,11 @@ def suggested_starts(
         known = [np.asarray(given[name]) for name in ("design", "transition") if name in given]
         if [matrix.shape for matrix in known] == [shape, (n_states, n_states)]:
             Z, T = (np.asarray(matrix, dtype=np.float64) for matrix in known)
-            return identify_covariances(sequences, Z, T, centre=centre)
-        return identify(sequences, n_states, centre=centre)
-    stacked = np.concatenate(sequences)
-    with np.errstate(invalid="ignore"):
-        mean = _nan_mean(stacked)
-        size = np.sqrt(_nan_mean((stacked - mean) ** 2)) if centre else np.sqrt(_nan_mean(stacked**2))
+            return identify_covariances(sequences, weights, Z, T, centre=centre)
+        return identify(sequences, weights, n_states, centre=centre)
+    stacked, mass = np.concatenate(sequences), _by_row(sequences, weights)
+    mean = _mean(stacked, mass)
+    size = np.sqrt(_mean((stacked - mean) ** 2 if centre else stacked**2, mass))
     size = np.where(size > 0, size, 1.0)
     p, m = len(size), n_states
     rotation = np.linalg.qr(rng.standard_normal((m, m)))[0]
@@ -164,14 +164,14 @@ def rotated(start: Start) -> Start:
     return start._replace(design=start.design @ U, transition=U.T @ start.transition @ U, state_cov=np.diag(variances))
 
 
-def floors(sequences: Sequence[Floats], system: System) -> dict[str, Floats]:
+def floors(sequences: Sequence[Floats], weights: Floats, system: System) -> dict[str, Floats]:
     """The least variances of the covariances that are estimated."""
-    stacked = np.concatenate(sequences)
-    changes = [values[1:] - values[:-1] for values in sequences if len(values) > 1]
-    variance = np.nan_to_num(_nan_variance(stacked))
-    halved = 0.5 * _nan_mean(np.concatenate(changes) ** 2) if changes else np.full(len(variance), np.nan)
-    least = np.where(halved > 0, np.fmin(variance, halved), variance)
-    size = np.nan_to_num(_nan_mean(stacked**2))
+    stacked, mass = np.concatenate(sequences), _by_row(sequences, weights)
+    changes = [values[1:] - values[:-1] for values in sequences]
+    variance = _mean((stacked - _mean(stacked, mass)) ** 2, mass)
+    halved = 0.5 * _mean(np.concatenate(changes) ** 2, _by_row(changes, weights))
+    least = np.where(halved > 0, np.minimum(variance, halved), variance)
+    size = _mean(stacked**2, mass)
     least = np.where(least > 1e-20 * size, least, 1e-6 * size)  # a feature that does not change at all
     least = np.where(least > 0, least, 1.0)
     return {
@@ -218,10 +218,13 @@ def _sizes(cov: Floats) -> Floats:
     return np.where(variances > 0, variances, positive.mean() if positive.size else 1.0)
 
 
-def _nan_mean(values: Floats) -> Floats:
+def _by_row(sequences: Sequence[Floats], weights: Floats) -> Floats:
+    """The weight of each row, shape (n_rows, 1)."""
+    return np.repeat(weights, [len(values) for values in sequences])[:, None]
+
+
+def _mean(values: Floats, mass: Floats) -> Floats:
+    """Weighted means of what is not missing; 0 where all is."""
     seen = ~np.isnan(values)
-    return np.asarray(np.where(seen, values, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1))
-
-
-def _nan_variance(values: Floats) -> Floats:
-    return _nan_mean((values - _nan_mean(values)) ** 2)
+    count = (mass * seen).sum(axis=0)
+    return np.asarray((mass * np.where(seen, values, 0.0)).sum(axis=0) / np.where(count > 0, count, 1.0))
