@@ -34,7 +34,7 @@ def compare(table: Table, case: str, ours: Call, peers: list[Peer], n_rounds: in
         try:
             calls[peer.name] = peer.prepare()
         except ImportError as error:
-            absent[peer.name] = f"skipped: {error.name or 'a package'} is not installed"
+            absent[peer.name] = f"skipped: {(error.name or 'a package').partition('.')[0]} is not installed"
     timings = take_turns({name: lambda call=call: timed(call, _TURN) for name, call in calls.items()}, n_rounds)
     took = duration(median_seconds(timings["ours"]))
     for peer in peers:

@@ -140,7 +140,10 @@ def _are_codes(X: Any, symbols: Array, counted: bool) -> bool:
     n = len(symbols)
     if not counted and (symbols.dtype.kind not in "iu" or symbols[-1] != n - 1 or (symbols != np.arange(n)).any()):
         return False
-    return bool(np.minimum.reduce(X, axis=None) >= 0 and np.maximum.reduce(X, axis=None) < n)
+    if X.dtype.kind == "i":  # as a number without sign, a negative one is larger than all others: one pass tells
+        n = min(n, 2 ** (8 * X.itemsize - 1))
+        X = X.view(X.dtype.str.replace("i", "u"))
+    return bool(np.maximum.reduce(X, axis=None) < n)
 
 
 def _flattened(X: Any) -> Any:
