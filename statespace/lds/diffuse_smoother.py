@@ -23,7 +23,7 @@ import math
 import numpy as np
 
 from statespace.foundations.kernel import kernel
-from statespace.lds.dynamics import Dynamics, left_product, multiply, pull_back
+from statespace.lds.dynamics import Dynamics, add_to, copy_to, fill, left_product, multiply, pull_back
 from statespace.lds.kalman import DIFFUSE, SKIPPED, Rows, Tables
 from statespace.lds.smoother import Backward, correlate, reach_of, retreat, symmetrize
 from statespace.protocols import Floats, Ints
@@ -132,14 +132,35 @@ def retreat_diffuse(
 
 
 @kernel
+def retreat_all(z: Floats, k: Floats, precision: float, N: Floats, w: Floats, work: Floats) -> None:
+    """`retreat` with w = N k, and the same bits on both sides of the diagonal."""
+    times(N, k, w)
+    retreat(z, k, w, precision, N, work)
+    symmetrize(N)
+
+
+@kernel
+def pull_back_mean(t: int, d: Dynamics, r: Floats, work: Floats) -> None:
+    """R <- T_t^T r."""
+    T = t if d.value.shape[0] > 1 else 0
+    for j in range(r.shape[0]):
+        total = 0.0
+        for e in range(d.column_start[j], d.column_start[j + 1]):
+            total += d.value[T, d.entry[e]] * r[d.row[e]]
+        work[j] = total
+    for j in range(r.shape[0]):
+        r[j] = work[j]
+
+
+@kernel
 def leave_infinite(B: Floats, N1: Floats, X: Floats, Y: Floats, cov: Floats) -> None:
     """Say of which states the data do not determine all: B - B N1 B multiplies k in their covariance."""
     multiply(B, N1, X)
     multiply(X, B, Y)
     for i in range(B.shape[0]):
         if B[i, i] - Y[i, i] > 1e-8 * B[i, i]:
-            cov[i, :] = 0.0
-            cov[:, i] = 0.0
+            for j in range(B.shape[0]):
+                cov[i, j] = cov[j, i] = 0.0
             cov[i, i] = np.inf
 
 
@@ -165,8 +186,11 @@ def smooth_diffuse_steps(
     n, m = tables.af.shape
     n_steps, p = last, rows.variances.shape[1]
     g = out.place[last]
-    N0, N1, N2 = out.N[g].copy(), np.zeros((m, m)), np.zeros((m, m))
-    r0, r1, w = out.r[last].copy(), np.zeros(m), np.empty(m)
+    N0, N1, N2 = np.empty((m, m)), np.zeros((m, m)), np.zeros((m, m))
+    copy_to(out.N[g], N0)
+    r0, r1, w = np.empty(m), np.zeros(m), np.empty(m)
+    for j in range(m):
+        r0[j] = out.r[last, j]
     B, B_after, moved, moved_B = np.empty((m, m)), np.empty((m, m)), np.empty((m, m)), np.empty((m, m))
     X, Y, one, two = np.empty((m, m)), np.empty((m, m)), np.empty((m, m)), np.empty((m, m))
     # After each number of a step, from the first
@@ -179,13 +203,13 @@ def smooth_diffuse_steps(
         q_seen = rows.n_seen[f]
         # Forward over the numbers once more
         q = n_left[t]
-        A[:, :] = loadings[t]
-        Ps[0, :, :] = P
+        copy_to(loadings[t], A)
+        copy_to(P, Ps[0])
         outer_of(A, q, Bs[0])
         for i in range(q_seen):
             z, k = rows.design[f, i], tables.k[here, i]
-            Ps[i + 1, :, :] = Ps[i]
-            Bs[i + 1, :, :] = Bs[i]
+            copy_to(Ps[i], Ps[i + 1])
+            copy_to(Bs[i], Bs[i + 1])
             if tables.kind[here, i] == SKIPPED:
                 continue
             F = tables.F[here, i]
@@ -215,11 +239,11 @@ def smooth_diffuse_steps(
             lag = out.lag[g - 1]
             multiply(P_after, N0, X)
             multiply(B_after, N1, Y)
-            X += Y
+            add_to(Y, 1.0, X)
             multiply(X, moved, one)
             multiply(P_after, N1, X)
             multiply(B_after, N2, Y)
-            X += Y
+            add_to(Y, 1.0, X)
             multiply(X, moved_B, two)
             for i in range(m):
                 for j in range(m):
@@ -233,17 +257,11 @@ def smooth_diffuse_steps(
         pull_back(t, d, N0, X)
         pull_back(t, d, N1, X)
         pull_back(t, d, N2, X)
-        value = d.value[t if d.value.shape[0] > 1 else 0]
-        for r in (r0, r1):
-            for j in range(m):
-                total = 0.0
-                for e in range(d.column_start[j], d.column_start[j + 1]):
-                    total += value[d.entry[e]] * r[d.row[e]]
-                w[j] = total
-            r[:] = w
+        pull_back_mean(t, d, r0, w)
+        pull_back_mean(t, d, r1, w)
         # Back over the numbers
-        D[:, :] = 0.0
-        c[:, :] = 0.0
+        fill(D, 0.0)
+        fill(c, 0.0)
         for i in range(q_seen - 1, -1, -1):
             out.u[t, i] = 0.0
             if tables.kind[here, i] == SKIPPED:
@@ -263,7 +281,7 @@ def smooth_diffuse_steps(
             if derivatives:
                 D[i, i] = between
                 if derivatives == 2:
-                    correlate(i, z, k, w, c[:q_seen], D)
+                    correlate(i, z, k, w, c, D)
                 for a in range(m):
                     total = k[a]
                     for b in range(m):
@@ -281,14 +299,13 @@ def smooth_diffuse_steps(
             if diffuse:
                 retreat_diffuse(z, k, K1[i], F, F_0[i], N0, N1, N2, L)
             else:
-                for M, precision in ((N0, 1.0 / F), (N1, 0.0), (N2, 0.0)):
-                    times(M, k, w)
-                    retreat(z, k, w, precision, M, meets)
-                    symmetrize(M)
+                retreat_all(z, k, 1.0 / F, N0, w, meets)
+                retreat_all(z, k, 0.0, N1, w, meets)
+                retreat_all(z, k, 0.0, N2, w, meets)
         if derivatives:
-            out.D[f, :, :] += D
+            add_to(D, 1.0, out.D[f])
         # The state
-        B[:, :] = Bs[0]
+        copy_to(Bs[0], B)
         out.r[t, :] = r0
         for i in range(m):
             total = tables.a[t, i]
@@ -296,7 +313,7 @@ def smooth_diffuse_steps(
                 total += P[i, j] * r0[j] + B[i, j] * r1[j]
             out.mean[t, i] = total
         g -= 1
-        out.N[g, :, :] = N0
+        copy_to(N0, out.N[g])
         out.place[t] = g
         if moments:
             # P - P N0 P - (B N1 P + .') - B N2 B

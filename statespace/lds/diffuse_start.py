@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from statespace.foundations.kernel import kernel
-from statespace.lds.dynamics import Dynamics, move_cov, move_mean
+from statespace.lds.dynamics import Dynamics, copy_to, move_cov, move_mean
 from statespace.lds.kalman import DIFFUSE, LOG_2PI, SKIPPED, Rows, Tables, take_number
 from statespace.lds.square_root_arrays import EPS, SURE, met_rounding, move_rounding, project_rounding
 from statespace.protocols import Floats, Ints
@@ -210,7 +210,7 @@ def diffuse_steps(
         P, Pf = tables.P[now], tables.Pf[now]
         if keep:
             diffuse.n_left[t - first] = q
-            diffuse.loadings[t - first, :, :] = A
+            copy_to(A, diffuse.loadings[t - first])
         for i in range(m):
             af[i] = a[i]
             reach[i] = P[i, i]

@@ -177,7 +177,8 @@ def filter_steps(
                     steady_numbers(
                         t, until, x, q, design[f], gains[g], all_F[g], kinds[g], step_log, all_a, all_af, all_v, steps
                     )
-                    place[t:until] = g
+                    for at in range(t, until):
+                        place[at] = g
                 t = until
                 continue
             c = timed_c * t

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from statespace.foundations.kernel import kernel
-from statespace.lds.dynamics import Dynamics, left_product, multiply
+from statespace.lds.dynamics import Dynamics, add_to, fill, left_product, multiply
 from statespace.lds.kalman import SKIPPED, Rows, Tables
 from statespace.lds.steady import (
     SMALL_NUMBERS,
@@ -94,7 +94,7 @@ def retreat(z: Floats, k: Floats, w: Floats, precision: float, N: Floats, work: 
 @kernel
 def correlate(i: int, z: Floats, k: Floats, w: Floats, c: Floats, D: Floats) -> None:
     """Row and column i of D from number i on; c[j] (m,) becomes Cov(r, u_j) before it, for j >= i."""
-    m, q = z.shape[0], c.shape[0]
+    m, q = z.shape[0], c.shape[0]  # rows of c beyond the numbers of the step are 0
     for j in range(i + 1, q):
         total = 0.0
         for a in range(m):
@@ -284,9 +284,9 @@ def smooth_steps(
             for i in range(m):
                 for j in range(m):
                     Pj[i, j] = all_Pf[here, i, j]
-            D[:, :] = 0.0
-            Z[:, :] = 0.0
-            c[:, :] = 0.0
+            fill(D, 0.0)
+            fill(Z, 0.0)
+            fill(c, 0.0)
         for i in range(q - 1, -1, -1):
             if kinds[here, i] == SKIPPED:
                 continue
@@ -310,7 +310,7 @@ def smooth_steps(
                     for b in range(m):
                         Pj[a, b] += factor * gains[here, i, b]
                 if derivatives == 2:
-                    correlate(i, design[f, i], gains[here, i], w, c[:q], D)
+                    correlate(i, design[f, i], gains[here, i], w, c, D)
             # One factor after the other, as in `retreat`
             precision = 1.0 / F
             for a in range(m):
@@ -370,7 +370,7 @@ def add_repeated(
 ) -> None:
     """Add what each of some steady steps adds."""
     if derivatives:
-        out.D[f, :, :] += times * D
-        out.Z[f, :, :] += times * Z
+        add_to(D, times, out.D[f])
+        add_to(Z, times, out.Z[f])
     if by_transition:
-        out.W[0, :, :] += times * W
+        add_to(W, times, out.W[0])

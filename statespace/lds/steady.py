@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from statespace.foundations.kernel import kernel
+from statespace.lds.dynamics import fill
 from statespace.protocols import Floats, Ints
 
 SMALL_STATES = 4
@@ -28,7 +29,7 @@ def closed_form(
     """
     m = row_start.shape[0] - 1
     G, kappa, T = np.zeros((4, 4)), np.zeros((2, 4)), np.zeros((4, 4))
-    out[:, :] = 0.0
+    fill(out, 0.0)
     for i in range(m):
         G[i, i] = 1.0
         for e in range(row_start[i], row_start[i + 1]):
