@@ -315,6 +315,21 @@ def test_filterpy_transition_of_a_step_leads_to_it() -> None:
     np.testing.assert_allclose(theirs[-1], a, rtol=1e-10)
 
 
+def test_filterpy_input_of_a_prediction_is_ours_of_the_step_before() -> None:
+    pytest.importorskip("filterpy.kalman")
+    B = np.array([[1.0], [-0.5]])
+    u = np.random.default_rng(1).normal(size=(6, 1))
+    model = LinearDynamicalSystem.from_matrices(
+        design=Z, obs_cov=H, transition=T, state_cov=Q, initial_state=A1, initial_state_cov=P1, state_exog=B
+    )
+    theirs = filterpy()
+    theirs.update(Y[0])
+    for t in range(1, 6):
+        theirs.predict(u=u[t - 1], B=B)
+        theirs.update(Y[t])
+    np.testing.assert_allclose(model.filter(Y, exog=u).filtered_mean[-1], theirs.x, rtol=1e-10)
+
+
 def test_filterpy_takes_none_for_missing_and_makes_nan_of_nan() -> None:
     missing, *_ = filterpy().batch_filter([None if t == 2 else y for t, y in enumerate(Y)], update_first=True)
     np.testing.assert_allclose(missing[-1], dense(with_gap(2))[1][-1], rtol=1e-10)
