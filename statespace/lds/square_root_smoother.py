@@ -76,6 +76,8 @@ class Smoothed(NamedTuple):
     """E(n_t | all), shape (n, r)."""
     state_disturbance_cov: Floats
     """Cov(n_t | all), shape (n, r, r)."""
+    finite_cov: Floats
+    """The part of cov that is finite, shape (n, m, m)."""
 
 
 class _Work(NamedTuple):
@@ -287,8 +289,9 @@ def smooth_square_root(
         make_turns(1, m + q, rows),
         np.empty(m + e + q),
     )
+    cov = np.empty((n, m, m))
     smoothed = Smoothed(
-        np.empty((n, m)), np.empty((n, m, m)), np.empty((max(n - 1, 0), m, m)), np.empty((n, r)), np.empty((n, r, r))
+        np.empty((n, m)), cov, np.empty((max(n - 1, 0), m, m)), np.empty((n, r)), np.empty((n, r, r)), cov
     )
     tables = passed.filtered.tables
     nothing = DiffuseMoves(
@@ -302,6 +305,7 @@ def smooth_square_root(
     for first, last, block in reversed(list(parts)):
         _smooth_steps(first, last, Q_roots, tables, passed.moves, block, work, smoothed)
     if q < len(kept):
+        smoothed = smoothed._replace(finite_cov=cov.copy())
         _add_undetermined(dynamics, begun.loadings, _complement(kept.T), smoothed)
     return smoothed, filtered
 
