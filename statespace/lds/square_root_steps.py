@@ -116,10 +116,9 @@ def _meet(B: Floats, n_rows: int, z: Floats, u: Floats) -> tuple[float, float]:
     """B z into u; returns |u|^2 and the sum of squares of all that was added up."""
     total, size = 0.0, 0.0
     for k in range(n_rows):
-        row = B[k]
         met = 0.0
         for j in range(z.shape[0]):
-            part = row[j] * z[j]
+            part = B[k, j] * z[j]
             met += part
             size += part * part
         u[k] = met
