@@ -118,7 +118,9 @@ def observations(drawn: Any) -> np.ndarray:
 
 
 def rows(found: Any) -> np.ndarray:
-    """The numbers of a predictive law, a row a step."""
+    """The numbers of a predictive law, a row a step, or of those of several sequences."""
+    if isinstance(found, list):
+        return np.concatenate([rows(one) for one in found])
     if found.probabilities is not None:
         return found.probabilities
     if hasattr(found, "weights"):
@@ -504,7 +506,7 @@ def _begins_again(kind: type) -> dict[str, Any]:
     return {"filter": filter_}
 
 
-@law(_begins_again, of="filter")
+@law(_begins_again, of="predict_proba")
 def a_stream_goes_on_from_its_state(case: Case, folder: Any) -> None:
     model = case.fitted()
     for x in (case.sequences()[0], with_gap(case.sequences()[0], 4)):
@@ -524,7 +526,7 @@ def _shifted_proba(kind: type) -> dict[str, Any]:
     return {"predict_proba": lambda self, X, lengths=None: 0.9 * kind.predict_proba(self, X, lengths)}
 
 
-@law(_shifted_proba, of="smooth")
+@law(_shifted_proba, of="predict_proba")
 def smoothing_ends_where_filtering_does(case: Case, folder: Any) -> None:
     model = case.fitted()
     for x in (*case.sequences(), with_gap(case.sequences()[0], 3)):
@@ -570,7 +572,7 @@ def _learns_from_gaps(kind: type) -> dict[str, Any]:
     return {"filter": filter_}
 
 
-@law(_learns_from_gaps, of="filter")
+@law(_learns_from_gaps, of="predict_proba")
 def a_missing_observation_says_nothing_of_the_state(case: Case, folder: Any) -> None:
     model, x = case.fitted(), case.sequences()[0]
     for place in (0, 4, len(x) - 1):

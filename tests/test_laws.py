@@ -10,6 +10,7 @@ import pytest
 
 from statespace import HMM, MarkovChain, hmm
 from statespace.hmm import CategoricalEmission, GaussianEmission, GaussianMixtureEmission, PoissonEmission
+from statespace.lds.model import LinearDynamicalSystem
 from tests.laws import LAWS, Case
 
 WORDS = np.array(["dry", "drizzle", "wet"])
@@ -140,6 +141,24 @@ def named(n_parameters, name, n_components, *args, data, **options):
     )
 
 
+def linear(n_parameters, n_states, n_features, **options):
+    """Starting values are given, so that repeated data start from where weighted data do."""
+    init = {
+        "design": (np.eye(n_features, n_states) + 0.1).tolist(),
+        "transition": (0.5 * np.eye(n_states)).tolist(),
+        "state_cov": np.eye(n_states).tolist(),
+        "obs_cov": np.eye(n_features).tolist(),
+    }
+    return Case(
+        f"LinearDynamicalSystem({n_states}{''.join(f', {name}={value!r}' for name, value in options.items())}), "
+        f"{n_features} features",
+        functools.partial(LinearDynamicalSystem, n_states, init=init, random_state=0, tol=0.1, **options),
+        functools.partial(reals, n_features),
+        n_parameters,
+        rtol=1e-8,
+    )
+
+
 TWO = [[-0.5, -0.5], [3.0, 3.0]]
 CASES = [
     hidden(1, 1, CategoricalEmission()),
@@ -203,6 +222,9 @@ CASES = [
     ),
     named(5, "VariationalGaussianHMM", 1, "full", data=functools.partial(reals, 2)),
     named(2, "VariationalGaussianHMM", 1, "tied", data=functools.partial(reals, 1)),
+    linear(1 + 1 + 1 + 1 + 1 + 1 - 1, 1, 1),
+    linear(4 + 4 + 2 + 2 + 2 + 2 - 3 - 2, 2, 2, covariances="diag", initialization="stationary", intercepts=True),
+    linear(4 + 4 + 3 + 3 - 4, 2, 2, method="lbfgs", initialization="stationary"),
     chain(1, 0),
     chain(2, 0, K=3, smoothing="laplace"),
     chain(2, 1),

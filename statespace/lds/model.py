@@ -289,13 +289,14 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         rng = generator(self.random_state)
         seeds = rng.integers(2**63, size=n_init)
         sequences = sequences_of(observations)
+        positive = np.ones(len(sequences)) if weights is None else weights[weights > 0]
         of_weight = sequences if weights is None else [v for v, w in zip(sequences, weights, strict=True) if w > 0]
         found = []
         for number, seed in enumerate(seeds):
             drawn = np.random.default_rng(seed)
             candidates = []
-            for start in suggested_starts(of_weight, m, number, drawn, centre=bool(self.intercepts)):
-                begun = rotated(start) if self.covariances == "diag" else start
+            for start in suggested_starts(of_weight, positive, m, given, number, drawn, centre=bool(self.intercepts)):
+                begun = rotated(start) if self.covariances == "diag" and "design" not in given else start
                 system = starting_system(begun, given, kind, diagonal=self.covariances == "diag")
                 free = free_entries(
                     system,
@@ -304,7 +305,7 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
                     fixed=self.fixed,
                     intercepts=bool(self.intercepts),
                     stable=bool(self.stable),
-                    floors=floors(of_weight, system),
+                    floors=floors(of_weight, positive, system),
                 )
                 candidates.append(_From(fitted_in(system, free), free))
             if len(candidates) > 1:
@@ -346,7 +347,7 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         """The present parameters, checked: they may have been assigned by hand."""
         names = [f"{name}_" for name in (*TIMED, "initial_state", "initial_state_cov", "diffuse", "stationary")]
         if not all(hasattr(self, name) for name in names):
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X) or from_matrices(...)")
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X) first, or from_matrices")
         present = [getattr(self, name) for name in names]
         if self._checked is not None:
             before, known = self._checked

@@ -72,6 +72,7 @@ class MatrixParametrisation:
         self._sizes = [
             self._covariances[name].size if name in COVARIANCES else int(free.masks[name].sum()) for name in ESTIMATED
         ]
+        self.varies = {name for name in ESTIMATED if free.any(name)}
         self._last: tuple[Floats, System] = np.empty(0), system
         self._places = [(name, place) for name in ESTIMATED for place in self._named(name)]
         self.names = [f"{name}[{', '.join(map(str, place))}]" for name, place in self._places]

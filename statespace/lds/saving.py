@@ -48,14 +48,20 @@ def _as_json(value: Any) -> Any:
         return {"dict": {name: _as_json(inner) for name, inner in value.items()}}
     if isinstance(value, np.random.Generator | np.random.RandomState):
         return None
-    if isinstance(value, list | tuple):
-        return _as_json(np.asarray(value))
+    if isinstance(value, list):
+        return [_as_json(inner) for inner in value]
+    if isinstance(value, tuple):
+        return {"tuple": [_as_json(inner) for inner in value]}
     return value.item() if isinstance(value, np.generic) else value
 
 
 def _from_json(value: Any) -> Any:
     if isinstance(value, dict) and "array" in value:
         return np.array(value["array"], dtype=value["dtype"])
+    if isinstance(value, dict) and "tuple" in value:
+        return tuple(_from_json(inner) for inner in value["tuple"])
     if isinstance(value, dict):
         return {name: _from_json(inner) for name, inner in value["dict"].items()}
+    if isinstance(value, list):
+        return [_from_json(inner) for inner in value]
     return value

@@ -11,7 +11,7 @@ from statespace.foundations.linalg import raise_to_floor
 from statespace.lds.free_entries import COVARIANCES, FreeEntries
 from statespace.lds.initialization import make_system
 from statespace.lds.parametrisations import at_stationary_start
-from statespace.lds.subspace import Start, identify
+from statespace.lds.subspace import Start, identify, identify_covariances
 from statespace.lds.system import System, checked_matrices
 from statespace.protocols import Floats
 
@@ -35,15 +35,26 @@ _STABLE_START = 0.98
 
 
 def suggested_starts(
-    sequences: Sequence[Floats], n_states: int, number: int, rng: np.random.Generator, *, centre: bool
+    sequences: Sequence[Floats],
+    weights: Floats,
+    n_states: int,
+    given: Mapping[str, Any],
+    number: int,
+    rng: np.random.Generator,
+    *,
+    centre: bool,
 ) -> list[Start]:
     """Candidates for the start with this number: 0 is identified from the data, the others are drawn."""
     if number == 0:
-        return identify(sequences, n_states, centre=centre)
-    stacked = np.concatenate(sequences)
-    with np.errstate(invalid="ignore"):
-        mean = _nan_mean(stacked)
-        size = np.sqrt(_nan_mean((stacked - mean) ** 2)) if centre else np.sqrt(_nan_mean(stacked**2))
+        shape = (sequences[0].shape[1], n_states)
+        known = [np.asarray(given[name]) for name in ("design", "transition") if name in given]
+        if [matrix.shape for matrix in known] == [shape, (n_states, n_states)]:
+            Z, T = (np.asarray(matrix, dtype=np.float64) for matrix in known)
+            return identify_covariances(sequences, weights, Z, T, centre=centre)
+        return identify(sequences, weights, n_states, centre=centre)
+    stacked, mass = np.concatenate(sequences), _by_row(sequences, weights)
+    mean = _mean(stacked, mass)
+    size = np.sqrt(_mean((stacked - mean) ** 2 if centre else stacked**2, mass))
     size = np.where(size > 0, size, 1.0)
     p, m = len(size), n_states
     rotation = np.linalg.qr(rng.standard_normal((m, m)))[0]
@@ -148,21 +159,19 @@ def _basis(start: Start, given: Mapping[str, Any]) -> Floats | None:
 
 def rotated(start: Start) -> Start:
     """The same start, in a basis in which the disturbances of the states are independent."""
-    _, U = np.linalg.eigh(start.state_cov)
-    Q = U.T @ start.state_cov @ U
-    return start._replace(
-        design=start.design @ U, transition=U.T @ start.transition @ U, state_cov=np.diag(np.diagonal(Q))
-    )
+    values, U = np.linalg.eigh(start.state_cov)
+    variances = np.maximum(values, 1e-9 * values[-1])  # the last is positive: no start is singular
+    return start._replace(design=start.design @ U, transition=U.T @ start.transition @ U, state_cov=np.diag(variances))
 
 
-def floors(sequences: Sequence[Floats], system: System) -> dict[str, Floats]:
+def floors(sequences: Sequence[Floats], weights: Floats, system: System) -> dict[str, Floats]:
     """The least variances of the covariances that are estimated."""
-    stacked = np.concatenate(sequences)
-    changes = [values[1:] - values[:-1] for values in sequences if len(values) > 1]
-    variance = np.nan_to_num(_nan_variance(stacked))
-    halved = 0.5 * _nan_mean(np.concatenate(changes) ** 2) if changes else np.full(len(variance), np.nan)
-    least = np.where(halved > 0, np.fmin(variance, halved), variance)
-    size = np.nan_to_num(_nan_mean(stacked**2))
+    stacked, mass = np.concatenate(sequences), _by_row(sequences, weights)
+    changes = [values[1:] - values[:-1] for values in sequences]
+    variance = _mean((stacked - _mean(stacked, mass)) ** 2, mass)
+    halved = 0.5 * _mean(np.concatenate(changes) ** 2, _by_row(changes, weights))
+    least = np.where(halved > 0, np.minimum(variance, halved), variance)
+    size = _mean(stacked**2, mass)
     least = np.where(least > 1e-20 * size, least, 1e-6 * size)  # a feature that does not change at all
     least = np.where(least > 0, least, 1.0)
     return {
@@ -209,10 +218,13 @@ def _sizes(cov: Floats) -> Floats:
     return np.where(variances > 0, variances, positive.mean() if positive.size else 1.0)
 
 
-def _nan_mean(values: Floats) -> Floats:
+def _by_row(sequences: Sequence[Floats], weights: Floats) -> Floats:
+    """The weight of each row, shape (n_rows, 1)."""
+    return np.repeat(weights, [len(values) for values in sequences])[:, None]
+
+
+def _mean(values: Floats, mass: Floats) -> Floats:
+    """Weighted means of what is not missing; 0 where all is."""
     seen = ~np.isnan(values)
-    return np.asarray(np.where(seen, values, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1))
-
-
-def _nan_variance(values: Floats) -> Floats:
-    return _nan_mean((values - _nan_mean(values)) ** 2)
+    count = (mass * seen).sum(axis=0)
+    return np.asarray((mass * np.where(seen, values, 0.0)).sum(axis=0) / np.where(count > 0, count, 1.0))

@@ -33,6 +33,7 @@ from statespace.protocols import Floats
 
 _MOST_ROWS = 12  # blocks of the past: more add noise
 _LARGEST_RADIUS = 0.995  # of a transition whose covariances are matched
+_FAR_OUT = 1.05
 _LAGS = 5
 _MOST_DOUBLINGS = 60
 _LEAST = 1e-3  # of a variance: no start is closer to singular
@@ -54,23 +55,25 @@ class Start(NamedTuple):
     """d, shape (n_features,): the means if they were taken off, else zeros."""
 
 
-def identify(sequences: Sequence[Floats], n_states: int, *, centre: bool) -> list[Start]:
+def identify(sequences: Sequence[Floats], weights: Floats, n_states: int, *, centre: bool) -> list[Start]:
     """Starting values, at least one, with states of unit size.
 
     Parameters
     ----------
     sequences : list of (n_samples, n_features)
         Observations, NaN where missing.
+    weights : (n_sequences,)
+        Positive; 2 is as if a sequence were there twice.
     n_states : int
     centre : bool
         Whether the means are taken off, for a model with intercepts.
 
     """
-    filled, mean, unit = _prepare(sequences, centre)
-    found = _subspace(filled, n_states)
-    Z, T, Q, H = _principal_components(filled, n_states) if found is None else found
+    filled, mean, unit = _prepare(sequences, weights, centre)
+    found = _subspace(filled, weights, n_states)
+    Z, T, Q, H = _principal_components(filled, weights, n_states) if found is None else found
     starts = [_rescaled(Z, T, Q, H)]
-    matched = _matched_covariances(filled, Z, T)
+    matched = _matched_covariances(filled, weights, Z, T)
     if matched is not None:
         starts.append(_rescaled(Z, T, *matched))
     return [
@@ -79,14 +82,38 @@ def identify(sequences: Sequence[Floats], n_states: int, *, centre: bool) -> lis
     ]
 
 
-def _prepare(sequences: Sequence[Floats], centre: bool) -> tuple[list[Floats], Floats, Floats]:
+def identify_covariances(
+    sequences: Sequence[Floats], weights: Floats, Z: Floats, T: Floats, *, centre: bool
+) -> list[Start]:
+    """Starting values for a design and a transition that are given; arguments as in `identify`."""
+    filled, mean, unit = _prepare(sequences, weights, centre)
+    scaled = Z / unit[:, None]
+    p, m = scaled.shape
+    changes = sum(w * ((v[1:] - v[:-1]) ** 2).sum(axis=0) for v, w in zip(filled, weights, strict=True))
+    n_changes = sum(w * (len(v) - 1) for v, w in zip(filled, weights, strict=True))
+    changed = changes / n_changes if n_changes else np.ones(p)
+    spread = np.maximum(np.minimum(0.5 * changed, 1.0), _LEAST)
+    size = (scaled**2).sum(axis=1)  # what states of unit variance add to a feature
+    Q = np.eye(m) * (0.3 * float(spread.mean()) / max(float(size.mean()), 1e-300))
+    found = [(Q, np.diag(0.7 * spread))]
+    matched = _matched_covariances(filled, weights, scaled, T)
+    if matched is not None:
+        total = np.trace(matched[0]) / m
+        if total > 0:
+            found.append((_positive(matched[0], np.full(m, total)), _positive(matched[1], spread)))
+    return [Start(Z, T, Q, H * np.outer(unit, unit), mean if centre else np.zeros(p)) for Q, H in found]
+
+
+def _prepare(sequences: Sequence[Floats], weights: Floats, centre: bool) -> tuple[list[Floats], Floats, Floats]:
     """Sequences without gaps, of unit variance (mean square where not centred), their means and units."""
     stacked = np.concatenate(sequences)
     seen = ~np.isnan(stacked)
-    count = np.maximum(seen.sum(axis=0), 1)
-    mean = np.where(seen, stacked, 0.0).sum(axis=0) / count
+    mass = np.repeat(weights, [len(values) for values in sequences])[:, None] * seen
+    count = mass.sum(axis=0)
+    count = np.where(count > 0, count, 1.0)
+    mean = (mass * np.where(seen, stacked, 0.0)).sum(axis=0) / count
     deviations = np.where(seen, stacked - mean, 0.0)
-    spread = np.sqrt((deviations**2).sum(axis=0) / count)
+    spread = np.sqrt((mass * deviations**2).sum(axis=0) / count)
     size = np.abs(mean)
     unit = np.where(spread > 1e-12 * size, spread, np.where(size > 0, size, 1.0))
     unit = unit if centre else np.hypot(unit, mean)
@@ -101,18 +128,19 @@ def _prepare(sequences: Sequence[Floats], centre: bool) -> tuple[list[Floats], F
     return filled, mean, unit
 
 
-def _subspace(sequences: list[Floats], m: int) -> tuple[Floats, Floats, Floats, Floats] | None:
+def _subspace(sequences: list[Floats], weights: Floats, m: int) -> tuple[Floats, Floats, Floats, Floats] | None:
     """Z, T and the covariances of what they leave; None where there are too few rows."""
     p = sequences[0].shape[1]
     fewest = -(-m // p) + 1
     for i in range(max(min(_MOST_ROWS, 2 * fewest + 2), fewest), fewest - 1, -1):
-        blocks = [_hankel(values, 2 * i) for values in sequences if len(values) >= 2 * i]
+        used = [(v, float(w)) for v, w in zip(sequences, weights, strict=True) if len(v) >= 2 * i]
+        blocks = [np.sqrt(w) * _hankel(v, 2 * i) for v, w in used]
         if blocks and sum(block.shape[1] for block in blocks) >= 2 * (2 * i * p):
             break
     else:
         return None
     hankel = np.concatenate(blocks, axis=1)
-    n_columns = hankel.shape[1]
+    n_columns = sum(w * (len(v) - 2 * i + 1) for v, w in used)
     hankel = np.asarray(np.linalg.qr(hankel.T, mode="r")).T  # what follows needs products of rows only
     past, future = hankel[: i * p], hankel[i * p :]
     projected = _projection(future, past)
@@ -128,7 +156,19 @@ def _subspace(sequences: list[Floats], m: int) -> tuple[Floats, Floats, Floats, 
     matrices = np.linalg.lstsq(X.T, both.T, rcond=None)[0].T
     left = both - matrices @ X
     cov = left @ left.T / n_columns
-    return matrices[m:], matrices[:m], cov[:m, :m], cov[m:, m:]
+    return matrices[m:], _bounded(matrices[:m]), cov[:m, :m], cov[m:, m:]
+
+
+def _bounded(T: Floats) -> Floats:
+    """T with roots far outside of the unit circle, which rounding makes of states that are not there, on the circle."""
+    values, vectors = np.linalg.eig(T)
+    sizes = np.abs(values)
+    if not sizes.max() > _FAR_OUT:
+        return T
+    if np.linalg.cond(vectors) < 1e6:
+        moved = vectors * (values / np.maximum(sizes, 1.0))
+        return np.ascontiguousarray(np.linalg.solve(vectors.T, moved.T).T.real)
+    return np.asarray(T / sizes.max())
 
 
 def _hankel(values: Floats, rows: int) -> Floats:
@@ -142,19 +182,20 @@ def _projection(A: Floats, B: Floats) -> Floats:
     return np.asarray(np.linalg.lstsq(B.T, A.T, rcond=None)[0].T @ B)
 
 
-def _principal_components(sequences: list[Floats], m: int) -> tuple[Floats, Floats, Floats, Floats]:
+def _principal_components(sequences: list[Floats], weights: Floats, m: int) -> tuple[Floats, Floats, Floats, Floats]:
     """States that are principal components of the observations and of as much of their past as is needed."""
     p = sequences[0].shape[1]
     delays = -(-m // p)
     parts = [np.concatenate([values[:1].repeat(delays - 1, axis=0), values]) for values in sequences]
     parts = [_hankel(part, delays)[::-1].T for part in parts]  # the present last in time is first in the row
-    stacked = np.concatenate(parts)
+    roots = np.sqrt(np.repeat(weights, [len(part) for part in parts]))[:, None]
+    stacked = roots * np.concatenate(parts)
     U, s, _ = np.linalg.svd(stacked, full_matrices=False)
-    n = len(stacked)
+    n, mass = len(stacked), float((roots**2).sum())
     X = np.zeros((n, m))
     rank = min(m, int((s > _RANK * s.max(initial=0.0)).sum()))
-    X[:, :rank] = U[:, :rank] * np.sqrt(n)
-    y = np.concatenate(sequences)
+    X[:, :rank] = U[:, :rank] * np.sqrt(mass)
+    y = roots * np.concatenate(sequences)
     Z = np.linalg.lstsq(X, y, rcond=None)[0].T
     Z[:, rank:] = 0.1
     ends = np.cumsum([len(part) for part in parts])
@@ -162,14 +203,16 @@ def _principal_components(sequences: list[Floats], m: int) -> tuple[Floats, Floa
     T = 0.5 * np.eye(m)
     if before.size > 2 * m:
         A, B = X[before], X[before + 1]
-        T = np.linalg.solve(A.T @ A + 0.1 * len(A) * np.eye(m), A.T @ B).T
+        T = np.linalg.solve(A.T @ A + 0.1 * float((roots[before] ** 2).sum()) * np.eye(m), A.T @ B).T
     radius = float(np.abs(np.linalg.eigvals(T)).max())
     T = np.asarray(T * min(1.0, 0.95 / max(radius, 1e-300)))
     left = y - X @ Z.T
-    return np.asarray(Z), T, np.eye(m) - T @ T.T * 0.5, left.T @ left / n
+    return np.asarray(Z), T, np.eye(m) - T @ T.T * 0.5, left.T @ left / mass
 
 
-def _matched_covariances(sequences: list[Floats], Z: Floats, T: Floats) -> tuple[Floats, Floats] | None:
+def _matched_covariances(
+    sequences: list[Floats], weights: Floats, Z: Floats, T: Floats
+) -> tuple[Floats, Floats] | None:
     """Q and H that give the autocovariances of the data, as far as covariances can."""
     p, m = Z.shape
     radius = float(np.abs(np.linalg.eigvals(T)).max())
@@ -179,8 +222,11 @@ def _matched_covariances(sequences: list[Floats], Z: Floats, T: Floats) -> tuple
     lags = min(_LAGS, min(len(values) for values in sequences) - 1)
     if lags < 1:
         return None
-    n = sum(len(values) for values in sequences)
-    observed = [sum((v[k:].T @ v[: len(v) - k] for v in sequences), np.zeros((p, p))) / n for k in range(lags + 1)]
+    weighted = list(zip(sequences, weights, strict=True))
+    n = sum(w * len(v) for v, w in weighted)
+    observed = [
+        sum((w * v[k:].T @ v[: len(v) - k] for v, w in weighted), np.zeros((p, p))) / n for k in range(lags + 1)
+    ]
     columns, of_state = [], [(i, j) for i in range(m) for j in range(i + 1)]
     for i, j in of_state:
         V = np.zeros((m, m))

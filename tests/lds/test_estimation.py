@@ -34,18 +34,14 @@ def local_level_in_variances(theta):
     return local_level(np.zeros(2)) | {"obs_cov": theta[0][None, None], "state_cov": theta[1][None, None]}
 
 
-def slopes_by_differences(objective, theta, units=None, step=1e-5):
-    units = np.ones(len(theta)) if units is None else units
-    slopes = []
-    for k in range(len(theta)):
-        values = []
-        for factor in (1, 2):
-            above, below = theta.copy(), theta.copy()
-            above[k] += factor * step * units[k]
-            below[k] -= factor * step * units[k]
-            values.append((objective.value(above) - objective.value(below)) / (2 * factor * step * units[k]))
-        slopes.append((4 * values[0] - values[1]) / 3)
-    return np.array(slopes)
+def slope_along(objective, theta, way, step=1e-5):
+    """dL/ds at theta + s way, by central differences and one extrapolation."""
+    slopes = [(objective.value(theta + h * way) - objective.value(theta - h * way)) / (2 * h) for h in (step, 2 * step)]
+    return (4 * slopes[0] - slopes[1]) / 3
+
+
+def slopes_by_differences(objective, theta):
+    return np.array([slope_along(objective, theta, way) for way in np.eye(len(theta))])
 
 
 # Nile
@@ -80,56 +76,10 @@ def test_held_matrices_make_a_local_level_of_the_general_model(method):
     assert model.n_parameters == 2
 
 
-def _information_of_differences(theta):
-    """Exact: the local level's diffuse likelihood is that of the differences of the series, whose law is Gaussian."""
-    v, n = np.diff(NILE), len(NILE) - 1
-    by = [2 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1), np.eye(n)]
-    F = theta[0] * by[0] + theta[1] * by[1]
-    u, W = np.linalg.solve(F, v), [np.linalg.solve(F, one) for one in by]
-    return np.array([[u @ A @ W[j] @ u - 0.5 * np.trace(W[i] @ W[j]) for j in range(2)] for i, A in enumerate(by)])
-
-
-def _scores_by_complex_steps(theta):
-    scores = []
-    for k in range(2):
-        moved = theta.astype(complex)
-        moved[k] += 1e-20j
-        H, Q = moved
-        a, P, steps = NILE[0] + 0j, H + Q, [0.0]
-        for y in NILE[1:]:
-            v, F = y - a, P + H
-            steps.append((-0.5 * (np.log(2 * np.pi * F) + v**2 / F)).imag / 1e-20)
-            a, P = a + P / F * v, P - P**2 / F + Q
-        scores.append(steps)
-    return np.array(scores).T
-
-
-def test_standard_errors_and_criteria_of_the_nile():
-    model = LinearDynamicalSystem.from_function(local_level_in_variances, [15000.0, 1500.0], ["irregular", "level"])
-    model.fit(NILE)
-    J, scores = _information_of_differences(model.params_), _scores_by_complex_steps(model.params_)
-    S, C = scores.T @ scores, np.linalg.inv(J)
-    for kind, wanted in (("observed", C), ("opg", np.linalg.inv(S)), ("robust", C @ S @ C)):
-        assert model.covariance(kind) == pytest.approx(wanted, rel=1e-5)
-    by_logs = LinearDynamicalSystem.from_function(local_level, [9.5, 7.0]).fit(NILE)
-    assert by_logs.standard_errors() * np.exp(by_logs.params_) == pytest.approx(model.standard_errors(), rel=1e-4)
-    table = model.summary()
-    assert table.n_steps == 99
-    assert table.log_likelihood == pytest.approx(-633.4646, abs=1e-4)
-    assert table.aic == pytest.approx(2 * 2 + 2 * 633.4646, abs=1e-3)
-    assert table.bic == pytest.approx(np.log(99) * 2 + 2 * 633.4646, abs=1e-3)
-    assert table.bic == pytest.approx(model.bic(NILE))
-    assert table.z == pytest.approx(table.estimates / table.standard_errors)
-    assert table.intervals[:, 1] - table.intervals[:, 0] == pytest.approx(2 * 1.959964 * table.standard_errors)
-    assert table.converged
-    for word in ("irregular", "level", "converged", "bic"):
-        assert word in str(table)
-
-
 # Gradients
 
 
-@settings(max_examples=30)
+@settings(max_examples=25)
 @given(seeds, st.sampled_from(["free", "stationary", "known"]), st.booleans(), st.booleans())
 def test_the_slope_in_free_entries_is_the_likelihoods(seed, initialization, stable, whole):
     rng = np.random.default_rng(seed)
@@ -162,8 +112,9 @@ def test_the_slope_in_free_entries_is_the_likelihoods(seed, initialization, stab
         for w, Y in zip(weights, objective.sequences, strict=True)
     )
     assert value == pytest.approx(dense, rel=1e-8)
-    wanted = slopes_by_differences(objective, theta)
-    assert np.abs(slope - wanted).max() <= 1e-6 * max(np.abs(wanted).max(), 1.0)
+    for way in rng.standard_normal((3, len(theta))):
+        along = slope_along(objective, theta, way)
+        assert abs(slope @ way - along) <= 1e-6 * max(np.abs(slope).max(), 1.0)
     assert len(parametrisation.names) == len(theta) == len(parametrisation.natural(theta))
     moved = theta + 1e-5
     change = parametrisation.natural(moved) - parametrisation.natural(theta)
@@ -269,17 +220,6 @@ def test_a_fit_that_is_stopped_says_so():
         model.fit(NILE)
     assert not model.summary().converged
     assert "not converged" in str(model.summary())
-
-
-def test_a_parameter_that_the_data_say_nothing_of_has_no_standard_error():
-    def function(theta):
-        return local_level(theta[:2] + 0.0 * theta[2])
-
-    model = LinearDynamicalSystem.from_function(function, [9.0, 7.0, 1.0]).fit(NILE)
-    errors = model.standard_errors()
-    assert np.isnan(errors[2])
-    assert np.isfinite(errors[:2]).all()
-    assert "nan" in str(model.summary())
 
 
 def test_what_cannot_be_fitted_is_refused_in_words():

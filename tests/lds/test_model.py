@@ -278,6 +278,55 @@ def test_the_shortest_data_are_survived(seed, n, p, m, method):
         assert np.linalg.eigvalsh(cov / np.outer(unit, unit))[0] > 0
 
 
+@settings(max_examples=20)
+@given(st.data())
+@ignore_unconverged
+def test_no_fit_of_whatever_data_falls(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**9)))
+    p, kind = data.draw(st.integers(1, 3)), data.draw(st.sampled_from(["noise", "walk", "trend", "ties"]))
+    sequences = []
+    for n in data.draw(st.lists(st.integers(1, 40), min_size=1, max_size=3)):
+        Y = rng.standard_normal((n, p))
+        if kind == "walk":
+            Y = Y.cumsum(axis=0)
+        if kind == "trend":
+            Y = np.arange(n)[:, None] + 1e-3 * Y
+        if kind == "ties":
+            Y = Y.round()
+        Y *= 10.0 ** rng.uniform(-8, 8, p)
+        Y[rng.random(Y.shape) < data.draw(st.sampled_from([0.0, 0.1, 0.5]))] = np.nan
+        Y[0, 0] = 1.0
+        sequences.append(Y)
+    model = LinearDynamicalSystem(
+        data.draw(st.integers(1, 3)),
+        method=data.draw(st.sampled_from(["em", "lbfgs"])),
+        covariances=data.draw(st.sampled_from(["full", "diag"])),
+        initialization=data.draw(st.sampled_from(["free", "stationary"])),
+        intercepts=data.draw(st.booleans()),
+        stable=data.draw(st.booleans()),
+        n_iter=15,
+    ).fit(sequences)
+    history = np.array(model.monitor_.history)
+    assert np.isfinite(history).all()
+    assert (np.diff(history) >= -1e-9 * np.maximum(1.0, np.abs(history[1:]))).all()
+    for name in ("obs_cov_", "state_cov_", "initial_state_cov_"):
+        cov = getattr(model, name)
+        unit = np.sqrt(np.diagonal(cov))
+        assert np.linalg.eigvalsh(cov / np.outer(unit, unit))[0] > 0
+
+
+@ignore_unconverged
+@pytest.mark.parametrize("initialization", ["free", "stationary"])
+def test_em_does_not_see_the_units(initialization):
+    Y, unit = data(11, 2, 2, 60), np.array([1e12, 1e-12])
+    kw = {"initialization": initialization, "n_iter": 8, "intercepts": True}
+    plain, scaled = LinearDynamicalSystem(2, **kw).fit(Y), LinearDynamicalSystem(2, **kw).fit(Y * unit)
+    assert scaled.obs_cov_ / np.outer(unit, unit) == pytest.approx(plain.obs_cov_, rel=1e-5)
+    assert scaled.design_ / unit[:, None] == pytest.approx(plain.design_, rel=1e-5)
+    assert scaled.obs_intercept_ / unit == pytest.approx(plain.obs_intercept_, rel=1e-5)
+    assert scaled.transition_ == pytest.approx(plain.transition_, rel=1e-5)
+
+
 def test_a_fit_that_fails_leaves_the_model_as_it_was():
     model, M = given_model()
     with pytest.raises(ValueError, match="every value is missing"):
@@ -333,5 +382,5 @@ def test_single_entries_of_a_covariance_are_held_by_em_alone():
     model = LinearDynamicalSystem(1, **kw).fit(Y)
     assert model.obs_cov_[0, 0] == 3.0
     assert model.obs_cov_[0, 1] != 0
-    with pytest.raises(ValueError, match="method='em' holds any entry"):
+    with pytest.raises(ValueError, match="method='em' holds any"):
         LinearDynamicalSystem(1, method="lbfgs", **kw).fit(Y)

@@ -26,7 +26,7 @@ def test_poles_and_autocovariances_of_a_system_are_found_to_sampling_error(m, p)
     M = centred(rng, m, p)
     errors = []
     for n in (1000, 16000):
-        start = identify([draw_data(rng, M, n, missing=0.0)], m, centre=False)[-1]
+        start = identify([draw_data(rng, M, n, missing=0.0)], np.ones(1), m, centre=False)[-1]
         wanted = autocovariances(M["design"], M["transition"], M["state_cov"], 5)
         found = autocovariances(start.design, start.transition, start.state_cov, 5)
         errors.append(np.abs(found - wanted).max() / np.abs(wanted).max())
@@ -72,7 +72,7 @@ def test_any_data_have_a_start(seed, n, p, m):
     if seed % 4 == 0:
         for Y in sequences:
             Y[:, 0] = seed % 5
-    for start in identify(sequences, m, centre=bool(seed % 2)):
+    for start in identify(sequences, rng.uniform(0.1, 2, len(sequences)), m, centre=bool(seed % 2)):
         assert start.design.shape == (p, m)
         assert all(np.isfinite(value).all() for value in start)
         for cov in (start.state_cov, start.obs_cov):
@@ -84,7 +84,18 @@ def test_any_data_have_a_start(seed, n, p, m):
 def test_units_of_the_features_change_nothing_but_the_units():
     rng = np.random.default_rng(2)
     Y, unit = draw_data(rng, centred(rng, 2, 3), 200, missing=0.0), np.array([1e12, 1.0, 1e-12])
-    plain, scaled = identify([Y], 2, centre=True)[0], identify([Y * unit], 2, centre=True)[0]
+    plain, scaled = identify([Y], np.ones(1), 2, centre=True)[0], identify([Y * unit], np.ones(1), 2, centre=True)[0]
     assert scaled.transition == pytest.approx(plain.transition, rel=1e-6)
     assert scaled.design / unit[:, None] == pytest.approx(plain.design, rel=1e-6)
     assert scaled.obs_cov / np.outer(unit, unit) == pytest.approx(plain.obs_cov, rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [4, 80])
+def test_a_weight_of_two_is_a_sequence_twice(n):
+    rng = np.random.default_rng(5)
+    a, b = (draw_data(rng, centred(np.random.default_rng(1), 2, 2), n, missing=0.0) for _ in range(2))
+    weighted = identify([a, b], np.array([2.0, 1.0]), 2, centre=True)
+    twice = identify([a, a, b], np.ones(3), 2, centre=True)
+    for one, other in zip(weighted, twice, strict=True):
+        assert np.linalg.eigvals(one.transition) == pytest.approx(np.linalg.eigvals(other.transition), rel=1e-6)
+        assert one.obs_cov == pytest.approx(other.obs_cov, rel=1e-6, abs=1e-9)
