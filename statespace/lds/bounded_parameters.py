@@ -1,13 +1,13 @@
 r"""Numbers without bounds, in which an optimiser can step, for parameters that have bounds.
 
-    variance        exp(x)
+    variance        x^2: where it is 0 at the maximum, as slopes' and seasons' often are, x gets there
     between         low + (high - low) / (1 + e^-x)
     relative        x times the standard deviation of the model's noise, over that of the input it multiplies
     stationary      coefficients of 1 - phi_1 L - ... - phi_p L^p whose roots lie outside the unit circle
     invertible      the same for 1 + theta_1 L + ... + theta_q L^q
 
 The last two by partial autocorrelations x / sqrt(1 + x^2), each in (-1, 1), and Levinson's recursion (Monahan 1984,
-Biometrika 71). A change of units moves these numbers by constants, or not at all: no step depends on the units.
+Biometrika 71). `units` are the sizes of steps of each number, so that no step depends on the units of the data.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 
 from statespace.protocols import Floats
 
+_SMALLEST_STEP = 1e-8  # of the deviation of all noise together
 _LARGEST_PARTIAL = 0.97  # of starting values: further out the coordinates hardly move
 
 
@@ -99,7 +100,7 @@ class BoundedParameters:
     def values(self, theta: Floats) -> Floats:
         """Parameters at theta, both of shape (n_parameters,)."""
         values = np.array(theta, dtype=np.float64)
-        values[self._variances] = np.exp(values[self._variances])
+        values[self._variances] **= 2
         if self._between.size:
             values[self._between] = self._low + self._width * _logistic(values[self._between])
         if self._relative.size:
@@ -113,8 +114,7 @@ class BoundedParameters:
         """Numbers without bounds for parameters inside theirs; polynomials on the boundary are moved inwards."""
         theta = np.array(values, dtype=np.float64)
         scale = _deviation(theta[self._variances])
-        with np.errstate(divide="ignore"):  # a variance of 0 is -inf
-            theta[self._variances] = np.log(theta[self._variances])
+        theta[self._variances] = np.sqrt(theta[self._variances])
         share = (theta[self._between] - self._low) / self._width
         theta[self._between] = np.log(share / (1.0 - share))
         theta[self._relative] *= self._unit / scale
@@ -126,20 +126,27 @@ class BoundedParameters:
     def pullback(self, theta: Floats, gradient: Floats) -> Floats:
         """dL/dtheta, shape (n_parameters,), of dL/dparameters."""
         pulled = np.array(gradient, dtype=np.float64)
-        variances = np.exp(theta[self._variances])
-        pulled[self._variances] *= variances
+        deviations = theta[self._variances]
+        pulled[self._variances] *= 2.0 * deviations
         if self._between.size:
             x = theta[self._between]
             pulled[self._between] *= self._width * _logistic(x) * _logistic(-x)
         if self._relative.size:
-            scale = _deviation(variances)
+            scale = _deviation(deviations**2)
             pulled[self._relative] *= scale / self._unit
-            pulled[self._variances] += 0.5 * (pulled[self._relative] @ theta[self._relative]) * (variances / scale**2)
+            pulled[self._variances] += (pulled[self._relative] @ theta[self._relative]) * (deviations / scale**2)
         for part, sign in self._polynomials:
             x = theta[part]
             root = np.hypot(1.0, x)
             pulled[part] = sign * coefficients_pullback(x / root, pulled[part]) / root**3
         return pulled
+
+    def units(self, theta: Floats) -> Floats:
+        """The size of a sensible step of each number: a deviation's is itself, all others have none."""
+        units = np.ones(len(theta))
+        deviations = np.abs(theta[self._variances])
+        units[self._variances] = np.maximum(deviations, _SMALLEST_STEP * _deviation(deviations**2))
+        return units
 
     def jacobian(self, theta: Floats) -> Floats:
         """Derivatives d(parameters) / d(theta), shape (n_parameters, n_parameters)."""

@@ -73,6 +73,10 @@ class Composition:
         """Derivatives d natural / d theta, shape (n_parameters, n_parameters)."""
         return self.bounds.jacobian(theta)
 
+    def units(self, theta: Floats) -> Floats:
+        """The size of a sensible step of each coordinate."""
+        return self.bounds.units(theta)
+
     def vector(self, values: Floats) -> Floats:
         """Numbers without bounds for parameters."""
         return self.bounds.theta(values)

@@ -153,18 +153,6 @@ def pull_back_mean(t: int, d: Dynamics, r: Floats, work: Floats) -> None:
 
 
 @kernel
-def leave_infinite(B: Floats, N1: Floats, X: Floats, Y: Floats, cov: Floats) -> None:
-    """Say of which states the data do not determine all: B - B N1 B multiplies k in their covariance."""
-    multiply(B, N1, X)
-    multiply(X, B, Y)
-    for i in range(B.shape[0]):
-        if B[i, i] - Y[i, i] > 1e-8 * B[i, i]:
-            for j in range(B.shape[0]):
-                cov[i, j] = cov[j, i] = 0.0
-            cov[i, i] = np.inf
-
-
-@kernel
 def smooth_diffuse_steps(
     last: int,
     rows: Rows,
@@ -180,11 +168,10 @@ def smooth_diffuse_steps(
     """Pass backwards over the diffuse steps last-1..0, from what leads into step `last`.
 
     loadings : (last + 1, m, m), A^T of each step and of the one after; n_left : (last + 1,), how many of its rows
-    count. Flags as in smooth_steps; rows of N below out.place[last] are filled. A variance that the data leave infinite
-    is inf, beside covariances of 0.
+    count. Flags as in smooth_steps; rows of N below out.place[last] are filled.
     """
     n, m = tables.af.shape
-    n_steps, p = last, rows.variances.shape[1]
+    p = rows.variances.shape[1]
     g = out.place[last]
     N0, N1, N2 = np.empty((m, m)), np.zeros((m, m)), np.zeros((m, m))
     copy_to(out.N[g], N0)
@@ -334,5 +321,3 @@ def smooth_diffuse_steps(
                 for a in range(q_seen):
                     size = max(size, Ps[a + 1, i, i])
                 out.size[i] = max(out.size[i], size)
-            if n_left[n_steps]:
-                leave_infinite(B, N1, X, Y, out.cov[g])

@@ -52,13 +52,15 @@ class OfSquareRoot:
     dynamics: Dynamics
     frames: Frames
     filtered: Filtered
+    finite_cov: Floats
     state: Floats
     state_cov: Floats
 
     def __call__(self, cov: Floats) -> Disturbances:
         """From smoothed covariances (n, m, m)."""
         backward = pass_backwards(self.dynamics, self.frames, self.filtered)
-        obs = obs_disturbances(self.system, self.frames, backward.u, cov)
+        del cov  # infinite where a direction stays open, which what was observed does not meet
+        obs = obs_disturbances(self.system, self.frames, backward.u, self.finite_cov)
         return Disturbances(*obs, self.state, self.state_cov)
 
 

@@ -32,6 +32,7 @@ _STEADY = 2e-14  # what is left of the way to the limit of P, relative to P, whe
 _STILL = 2e-15  # a change of P that is rounding
 _ROUNDING = 64 * 2.0**-52  # of what was summed up to F: less than this is nothing
 _LOST = 1e-6  # F, relative to what was subtracted to get it, below which too many digits are gone
+_EXACT = 1e-10  # noise, relative to F, beside which a state can be known to the last digit
 CONTRADICTION = 1e-8  # an innovation where nothing was left to learn, relative to the numbers it was made of
 
 
@@ -112,6 +113,11 @@ def take_number(
     for j in range(m):
         gain[j] *= root
         a[j] += gain[j] * v
+    if h <= _EXACT * F:
+        for i in range(m):
+            if P[i, i] <= _ROUNDING * reach[i]:
+                for j in range(m):
+                    P[i, j] = P[j, i] = 0.0
     return ORDINARY, v, F, -0.5 * (LOG_2PI + math.log(F) + v * v / F), _LOST * before > F
 
 
@@ -233,9 +239,10 @@ def filter_steps(
             for j in range(m):
                 all_a[t, j] = a[j]
         # The numbers of the step
-        step_product, step_logs, square, taken, impossible = 1.0, 0.0, 0.0, 0, False
+        step_product, step_logs, square, taken, impossible, size = 1.0, 0.0, 0.0, 0, False, 0.0
         for i in range(q):
-            v, F, before, used, size = x[t, i], variances[f, i], 0.0, 0.0, abs(x[t, i])
+            v, F, before, used = x[t, i], variances[f, i], 0.0, 0.0
+            size += abs(v)
             for j in range(m):
                 M[j] = 0.0
             for i_state in range(m):
@@ -269,6 +276,12 @@ def filter_steps(
                 factor = M[i_state]
                 for j in range(m):
                     P[i_state, j] -= factor * M[j]
+            if variances[f, i] <= _EXACT * F:
+                # What is known exactly now has no variance, and no rounding of one
+                for i_state in range(m):
+                    if P[i_state, i_state] <= _ROUNDING * reach[i_state]:
+                        for j in range(m):
+                            P[i_state, j] = P[j, i_state] = 0.0
             kinds[g, i], all_F[g, i] = ORDINARY, F
             square += v * v * precision
             taken += 1

@@ -338,7 +338,7 @@ def smooth_steps(
                 for j in range(m):
                     out.Z[f, i, j] += Z[i, j]
         if moments:
-            subtract_products(all_P[here], N, X, moved, out.cov[g - 1], out.size)
+            subtract_products(all_P[here], all_Pf[here], N, X, moved, out.cov[g - 1], out.size)
         g -= 1
         for i in range(m):
             for j in range(m):
@@ -352,8 +352,8 @@ def smooth_steps(
 
 
 @kernel
-def subtract_products(P: Floats, N: Floats, X: Floats, work: Floats, cov: Floats, size: Floats) -> None:
-    """Cov = P - P N P, X = P N, and the largest bounds so far of what is subtracted."""
+def subtract_products(P: Floats, Pf: Floats, N: Floats, X: Floats, work: Floats, cov: Floats, size: Floats) -> None:
+    """Cov = P - P N P, with X = P N, and the largest bounds so far of what is subtracted; Pf as filtered."""
     m = P.shape[0]
     multiply(P, N, X)
     multiply(X, P, work)
@@ -361,7 +361,12 @@ def subtract_products(P: Floats, N: Floats, X: Floats, work: Floats, cov: Floats
     for i in range(m):
         for j in range(i + 1):
             cov[i, j] = cov[j, i] = P[i, j] - 0.5 * (work[i, j] + work[j, i])
-        size[i] = max(size[i], P[i, i] * (1.0 + spread * spread))
+        if Pf[i, i] > 0.0:
+            size[i] = max(size[i], P[i, i] * (1.0 + spread * spread))
+    for i in range(m):
+        if not Pf[i, i] > 0.0:  # known exactly when it was seen
+            for j in range(m):
+                cov[i, j] = cov[j, i] = 0.0
 
 
 @kernel

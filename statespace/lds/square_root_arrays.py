@@ -14,15 +14,16 @@ Golub and Van Loan (2013), sections 5.1 and 5.2; Kailath, Sayed and Hassibi (200
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from statespace.foundations.kernel import kernel
-from statespace.lds.dynamics import Dynamics, left_product, transpose
+from statespace.lds.dynamics import Dynamics
 from statespace.protocols import Floats, Ints
 
 EPS = 2.0**-52
+ZERO, ONE = cast(int, np.int64(0)), cast(int, np.int64(1))  # a literal has its own type, and kernels one more version
 SURE = 64.0  # times the deviation of rounding: what is larger is not zero
 
 
@@ -142,7 +143,9 @@ def triangularise(B: Floats, n_full: int, n_more: int, n_columns: int, t: int, t
 def undo_triangle(C: Floats, n_rows: int, n_full: int, n_more: int, n_columns: int, t: int, turns: Turns) -> None:
     """Turn the first n_full + n_more columns of C back to the rows from which `triangularise` started."""
     for j in range(min(n_full + n_more - 1, n_columns) - 1, -1, -1):
-        undo(C, n_rows, 0, j, n_full + min(n_more, j + 1), turns.vectors[t, j], turns.pivots[t, j], turns.scales[t, j])
+        undo(
+            C, n_rows, ZERO, j, n_full + min(n_more, j + 1), turns.vectors[t, j], turns.pivots[t, j], turns.scales[t, j]
+        )
 
 
 @kernel
@@ -237,10 +240,15 @@ def move_sizes(t: int, d: Dynamics, squares: Floats, moved: Floats) -> None:
 
 @kernel
 def move_rounding(t: int, d: Dynamics, N: Floats, work: Floats) -> None:
-    """N <- T_t N T_t^T."""
-    left_product(t, d, N, work)
-    transpose(work)
-    left_product(t, d, work, N)
+    """N <- T_t N T_t^T. work : a row of m at least."""
+    m, w = N.shape[0], work[0]
+    for _ in range(2):
+        move_rows(t, d, N, m, w)
+        for i in range(m):
+            for j in range(i):
+                kept = N[i, j]
+                N[i, j] = N[j, i]
+                N[j, i] = kept
 
 
 @kernel
@@ -303,7 +311,7 @@ def independent_rows(B: Floats, n_rows: int, N: Floats, u: Floats, w: Floats, sq
             return done
         for i in range(done, n_rows):
             u[i] = B[i, pivot]
-        gather(B, done, n_rows, 0, B.shape[1], u, w)
+        gather(B, done, n_rows, ZERO, B.shape[1], u, w)
         for i in range(done + 1, n_rows):
             B[i, pivot] = 0.0
     return n_rows

@@ -32,6 +32,7 @@ from statespace.lds.results import State
 from statespace.lds.square_root_arrays import (
     EPS,
     SURE,
+    ZERO,
     Turns,
     clear_rounding,
     column_squares,
@@ -138,7 +139,7 @@ def _follow_rounding(s: _Factors, mean: Floats) -> None:
     """From here on the rounding of U and of the mean is followed."""
     m = mean.shape[0]
     squares = s.work[2]
-    column_squares(s.U, 0, m, m, squares)
+    column_squares(s.U, ZERO, m, m, squares)
     for i in range(m):
         for j in range(m):
             s.rounding[0, i, j] = 0.0
@@ -172,10 +173,10 @@ def _take_ordinary(
             if h <= doubt:
                 allowed = max(CONTRADICTION * reach, _FORGIVEN * math.sqrt(met_rounding(s.rounding[2], z)))
                 return SKIPPED, v, 0.0, (0.0 if abs(v) <= allowed else -np.inf)
-        column_squares(s.U, 0, m, m, squares)
+        column_squares(s.U, ZERO, m, m, squares)
     F = h + met
     if met > 0.0:
-        f, pivot, scale = gather(s.U, 0, m, 0, m, done.turns.vectors[at, 0], w)
+        f, pivot, scale = gather(s.U, ZERO, m, ZERO, m, done.turns.vectors[at, 0], w)
         row = s.U[0]
         slope, shrink = f / F, math.sqrt(h / F)
         for j in range(m):
@@ -191,7 +192,7 @@ def _take_ordinary(
             moved = gain[j] * v
             amplified = squares[j] * (doubt / F) * (v * v / F) / (SURE * SURE)
             s.rounding[2, j, j] += EPS * EPS * (a[j] * a[j] + moved * moved) + amplified
-        column_squares(s.U, 0, m, m, squares)
+        column_squares(s.U, ZERO, m, m, squares)
         clear_rounding(s.U, m, s.rounding[0], squares)
     for j in range(m):
         a[j] += gain[j] * v
@@ -204,9 +205,13 @@ def _take_diffuse(
 ) -> tuple[float, float, float]:
     """A number that meets the diffuse directions in done.mixed.vectors[at, 0]. Returns v, F_inf, log-likelihood."""
     m, q = a.shape[0], s.counts[0]
-    u, w, squares = done.u[at], s.work[1], s.work[2]
-    column_squares(s.A, 0, q, m, squares)
-    beta, pivot, scale = gather(s.A, 0, q, 0, s.A.shape[1], done.mixed.vectors[at, 0], w)
+    u, w, squares, mixed = done.u[at], s.work[1], s.work[2], done.mixed.vectors[at, 0]
+    beta, pivot, scale = gather(s.A, ZERO, q, ZERO, s.A.shape[1], mixed, w)
+    spread = 0.0
+    for k in range(1, q):
+        spread += scale * mixed[k] * scale * mixed[k]
+    for j in range(m):
+        squares[j] = spread * w[j] * w[j]  # of what was subtracted from the rows that stay
     done.met[at] = beta
     done.mixed.pivots[at, 0], done.mixed.scales[at, 0] = pivot, scale
     v = x
@@ -219,11 +224,13 @@ def _take_diffuse(
     project_rounding(s.rounding[1], gain, z, w)
     for j in range(m):
         s.rounding[1, j, j] += EPS * EPS * squares[j]
-    column_squares(s.A, 0, q - 1, m, squares)
+    column_squares(s.A, ZERO, q - 1, m, squares)
+    for j in range(m):
+        s.rounding[1, j, j] += EPS * EPS * squares[j]
     clear_rounding(s.A, q - 1, s.rounding[1], squares)
     met, _ = _meet(s.U, m, z, u)
     if s.counts[2]:
-        column_squares(s.U, 0, m, m, squares)
+        column_squares(s.U, ZERO, m, m, squares)
         project_rounding(s.rounding[0], gain, z, w)
         project_rounding(s.rounding[2], gain, z, w)
         for j in range(m):
@@ -239,9 +246,9 @@ def _take_diffuse(
         factor = u[k]
         for j in range(m):
             row[j] -= factor * gain[j]
-    triangularise(s.U, m + 1, 0, m, at, done.turns, w)
+    triangularise(s.U, m + 1, ZERO, m, at, done.turns, w)
     if s.counts[2]:
-        column_squares(s.U, 0, m, m, squares)
+        column_squares(s.U, ZERO, m, m, squares)
         clear_rounding(s.U, m, s.rounding[0], squares)
     return v, beta * beta, -0.5 * (LOG_2PI + math.log(beta * beta))
 
@@ -254,10 +261,10 @@ def _move_factors(t: int, d: Dynamics, noise: Floats, s: _Factors, turns: Turns)
     G = noise[t if noise.shape[0] > 1 else 0]
     careful = s.counts[2]
     if careful:
-        column_squares(s.U, 0, m, m, squares)
+        column_squares(s.U, ZERO, m, m, squares)
         move_sizes(t, d, squares[:m], sizes)
-        move_rounding(t, d, s.rounding[0], s.rounding[3])
-        move_rounding(t, d, s.rounding[2], s.rounding[3])
+        move_rounding(t, d, s.rounding[0], s.work)
+        move_rounding(t, d, s.rounding[2], s.work)
     move_rows(t, d, s.U, m, w)
     for k in range(r):
         for j in range(m):
@@ -266,15 +273,15 @@ def _move_factors(t: int, d: Dynamics, noise: Floats, s: _Factors, turns: Turns)
         column_squares(s.U, m, m + r, m, squares)
         for j in range(m):
             s.rounding[0, j, j] += EPS * EPS * (sizes[j] * sizes[j] + squares[j])
-    triangularise(s.U, m, r, m, t if turns.scales.shape[0] > 1 else 0, turns, w)
+    triangularise(s.U, m, r, m, t if turns.scales.shape[0] > 1 else ZERO, turns, w)
     if careful:
-        column_squares(s.U, 0, m, m, squares)
+        column_squares(s.U, ZERO, m, m, squares)
         clear_rounding(s.U, m, s.rounding[0], squares)
     q = s.counts[0]
     if q:
-        column_squares(s.A, 0, q, m, squares)
+        column_squares(s.A, ZERO, q, m, squares)
         move_sizes(t, d, squares[:m], sizes)
-        move_rounding(t, d, s.rounding[1], s.rounding[3])
+        move_rounding(t, d, s.rounding[1], s.work)
         for j in range(m):
             s.rounding[1, j, j] += EPS * EPS * sizes[j] * sizes[j]
         move_rows(t, d, s.A, q, w)
@@ -285,7 +292,7 @@ def _move_factors(t: int, d: Dynamics, noise: Floats, s: _Factors, turns: Turns)
 def _forget(s: _Factors) -> None:
     """Rows of A that are rounding, or combinations of others, are dropped, and their rotations noted."""
     m, q, q_start = s.U.shape[1], s.counts[0], s.A.shape[0]
-    column_squares(s.A, 0, q, m, s.work[2])
+    column_squares(s.A, ZERO, q, m, s.work[2])
     clear_rounding(s.A, q, s.rounding[1], s.work[2])
     tried = s.A.copy()
     left = independent_rows(tried, q, s.rounding[1], s.work[0], s.work[1], s.work[2])
@@ -346,7 +353,7 @@ def _filter_steps(
             tables.v[t, i], tables.F[t, i], tables.kind[t, i] = v, F, kind
             step += gained
         tables.steps[t] = step
-        gram(s.U, m, 0, m, tables.Pf[t])
+        gram(s.U, m, ZERO, m, tables.Pf[t])
         if keep:
             for k in range(m):
                 for j in range(m):
@@ -358,7 +365,7 @@ def _filter_steps(
                     diffuse.filtered[t - first, k, j] = s.A[k, j]
         move_mean(t, d, af, tables.a[t + 1])
         _move_factors(t, d, noise, s, moves.turns)
-        gram(s.U, m, 0, m, tables.P[t + 1])
+        gram(s.U, m, ZERO, m, tables.P[t + 1])
         t += 1
     return t
 
@@ -402,7 +409,7 @@ def noise_roots(system: System) -> tuple[Floats, Floats]:
         both = np.concatenate([noise, np.broadcast_to(roots, (len(noise), r, r))], axis=2)
         turns, w = make_turns(1, m, r), np.empty(m + r)
         for rows in both:
-            triangularise(rows, r, 0, m, 0, turns, w)
+            triangularise(rows, r, ZERO, m, ZERO, turns, w)
         noise, roots = both[:, :, :m], both[:, :, m:]
     return np.ascontiguousarray(roots), np.ascontiguousarray(noise)
 
@@ -440,7 +447,7 @@ def pass_square_root(
         np.zeros((m + e, m)),
         np.zeros((q, m + q)),
         np.zeros((q, q)),
-        np.zeros((4, m, m)),
+        np.zeros((3, m, m)),
         np.array([q, 0, 0]),
         np.empty((4, m + max(e, m) + q)),
     )

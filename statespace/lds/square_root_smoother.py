@@ -38,7 +38,9 @@ from statespace.lds.kalman import DIFFUSE, ORDINARY, Tables
 from statespace.lds.results import State
 from statespace.lds.square_root_arrays import (
     EPS,
+    ONE,
     SURE,
+    ZERO,
     Turns,
     clear_rounding,
     column_squares,
@@ -73,35 +75,36 @@ class Smoothed(NamedTuple):
     """E(n_t | all), shape (n, r)."""
     state_disturbance_cov: Floats
     """Cov(n_t | all), shape (n, r, r)."""
+    finite_cov: Floats
+    """The part of cov that is finite, shape (n, m, m)."""
 
 
 class _Work(NamedTuple):
-    """What is known of the pieces, and room; e = max(r, 1), q diffuse directions of the start."""
+    """What is known of the pieces, and room; e = max(r, 1), q diffuse directions of the start.
+
+    Below the rows of a factor lies one more row: the means of the pieces.
+    """
 
     C: Floats
-    """Rows of the factor, (m + q + e, m + q): columns are the pieces xi, then delta."""
+    """The factor, (m + q + e + 1, m + q): columns are the pieces xi, then delta."""
     D: Floats
-    """The same with e columns between these for pieces that come and go, (m + q + e, m + e + q)."""
-    mu: Floats
-    """Means, in the columns of C, (1, m + q)."""
-    nu: Floats
-    """Means, in the columns of D, (1, m + e + q)."""
+    """The same with e columns between these for pieces that come and go, (m + q + e + 1, m + e + q)."""
     X: Floats
-    """Rows of the factor of Cov(a_{t+1} | all), (m + q, m)."""
+    """The factor of Cov(a_{t+1} | all), (m + q + 1, m)."""
     Y: Floats
-    """Rows of that of (a_t, n_t), in the same pieces, (m + q + e, m + e)."""
+    """That of (a_t, n_t), from the same rows, (m + q + e + 1, m + e)."""
     turns: Turns
     w: Floats
     """(m + e + q,)."""
 
 
 @kernel
-def _apply(C: Floats, n_rows: int, left: int, n_pieces: int, U: Floats, add: bool, out: Floats, to: int) -> None:
-    """C[:, left : left + n_pieces] U, put or added into the columns of `out` from `to` on."""
+def _apply(C: Floats, n_rows: int, left: int, n_pieces: int, U: Floats, add: int, out: Floats, to: int) -> None:
+    """C[:, left : left + n_pieces] U into the columns of `out` from `to` on; added with `add` 1."""
     n = U.shape[1]
     for i in range(n_rows):
         row, made = C[i], out[i, to : to + n]
-        if not add:
+        if add == 0:
             for j in range(n):
                 made[j] = 0.0
         for k in range(n_pieces):
@@ -114,64 +117,54 @@ def _apply(C: Floats, n_rows: int, left: int, n_pieces: int, U: Floats, add: boo
 
 @kernel
 def _widen(b: _Work, n_rows: int, q: int, extra: int) -> None:
-    """C and its mean into D, with `extra` independent pieces more."""
+    """C into D, with `extra` pieces more that are independent of the others, of mean 0 and variance 1."""
     m = b.X.shape[1]
-    e = b.D.shape[0] - b.C.shape[1]
-    for i in range(n_rows + extra):
+    e = b.D.shape[1] - b.C.shape[1]
+    for i in range(n_rows + extra + 1):
         row = b.D[i]
         for j in range(row.shape[0]):
             row[j] = 0.0
-        if i < n_rows:
-            for j in range(m):
-                row[j] = b.C[i, j]
-            for j in range(q):
-                row[m + e + j] = b.C[i, m + j]
-        else:
+        if n_rows <= i < n_rows + extra:
             row[m + i - n_rows] = 1.0
-    for j in range(m):
-        b.nu[0, j] = b.mu[0, j]
-    for j in range(e):
-        b.nu[0, m + j] = 0.0
-    for j in range(q):
-        b.nu[0, m + e + j] = b.mu[0, m + j]
+            continue
+        source = b.C[i if i < n_rows else n_rows]
+        for j in range(m):
+            row[j] = source[j]
+        for j in range(q):
+            row[m + e + j] = source[m + j]
 
 
 @kernel
 def _narrow(b: _Work, n_rows: int, q: int) -> None:
     """D without the pieces between, into C."""
     m = b.X.shape[1]
-    e = b.D.shape[0] - b.C.shape[1]
-    for i in range(n_rows):
+    e = b.D.shape[1] - b.C.shape[1]
+    for i in range(n_rows + 1):
+        row, source = b.C[i], b.D[i]
         for j in range(m):
-            b.C[i, j] = b.D[i, j]
+            row[j] = source[j]
         for j in range(q):
-            b.C[i, m + j] = b.D[i, m + e + j]
-    for j in range(m):
-        b.mu[0, j] = b.nu[0, j]
-    for j in range(q):
-        b.mu[0, m + j] = b.nu[0, m + e + j]
+            row[m + j] = source[m + e + j]
 
 
 @kernel
 def _undo_diffuse(at: int, v: float, q: int, done: DiffuseNumbers, b: _Work) -> None:
     """Back over a number that determined one of q + 1 diffuse directions; C has m + q rows, then one more."""
     m = b.X.shape[1]
-    e = b.D.shape[0] - b.C.shape[1]
+    e = b.D.shape[1] - b.C.shape[1]
     n_rows = m + q + 1
-    _widen(b, m + q, q, 1)
-    undo_triangle(b.D, n_rows, m + 1, 0, m, at, done.turns)
-    undo_triangle(b.nu, 1, m + 1, 0, m, at, done.turns)
+    _widen(b, m + q, q, ONE)
+    undo_triangle(b.D, n_rows + 1, m + 1, ZERO, m, at, done.turns)
     beta, u, delta = done.met[at], done.u[at], m + e
     for i in range(n_rows + 1):
-        row = b.D[i] if i < n_rows else b.nu[0]
+        row = b.D[i]
         met = 0.0 if i < n_rows else v
         for k in range(m + 1):
             met -= u[k] * row[k]
         row[delta + q] = row[delta]
         row[delta] = met / beta
     pivot, scale = done.mixed.pivots[at, 0], done.mixed.scales[at, 0]
-    undo(b.D, n_rows, delta, 0, q + 1, done.mixed.vectors[at, 0], pivot, scale)
-    undo(b.nu, 1, delta, 0, q + 1, done.mixed.vectors[at, 0], pivot, scale)
+    undo(b.D, n_rows + 1, delta, ZERO, q + 1, done.mixed.vectors[at, 0], pivot, scale)
     _narrow(b, n_rows, q + 1)
 
 
@@ -183,13 +176,10 @@ def _undo_numbers(t: int, q: int, tables: Tables, moves: Moves, s: int, diffuse:
     for i in range(p - 1, -1, -1):
         at = t * p + i
         if tables.kind[t, i] == ORDINARY:
-            shrink, slope = moves.numbers.shrink[at], moves.numbers.slope[at]
-            for k in range(m + q):
-                b.C[k, 0] *= shrink
-            b.mu[0, 0] = shrink * b.mu[0, 0] + slope * tables.v[t, i]
-            pivot, scale = turns.pivots[at, 0], turns.scales[at, 0]
-            undo(b.C, m + q, 0, 0, m, turns.vectors[at, 0], pivot, scale)
-            undo(b.mu, 1, 0, 0, m, turns.vectors[at, 0], pivot, scale)
+            for k in range(m + q + 1):
+                b.C[k, 0] *= moves.numbers.shrink[at]
+            b.C[m + q, 0] += moves.numbers.slope[at] * tables.v[t, i]
+            undo(b.C, m + q + 1, ZERO, ZERO, m, turns.vectors[at, 0], turns.pivots[at, 0], turns.scales[at, 0])
         elif tables.kind[t, i] == DIFFUSE:
             _undo_diffuse(s * p + i, tables.v[t, i], q, diffuse.numbers, b)
             q += 1
@@ -208,20 +198,19 @@ def _smooth_steps(
 ) -> None:
     """The steps last - 1, ..., first; `diffuse` begins at `first`. Where `last` is not n, b holds the step after."""
     n, m, r = tables.af.shape[0], b.X.shape[1], Q_roots.shape[1]
-    e = b.D.shape[0] - b.C.shape[1]
+    e = b.D.shape[1] - b.C.shape[1]
     for t in range(last - 1, first - 1, -1):
         s = t - first
         q = diffuse.n_left[s, 1] if s < diffuse.n_left.shape[0] else 0
-        Qr = Q_roots[t if Q_roots.shape[0] > 1 else 0]
+        Qr, U = Q_roots[t if Q_roots.shape[0] > 1 else 0], moves.roots[t]
         n_rows = m + q
-        U = moves.roots[t]
         if t < n - 1:
+            # Pieces before the step, and the disturbance
             _widen(b, n_rows, q, r)
-            undo_triangle(b.D, n_rows + r, m, r, m, t, moves.turns)
-            undo_triangle(b.nu, 1, m, r, m, t, moves.turns)
-            _apply(b.D, n_rows + r, 0, m, U, False, b.Y, 0)
+            undo_triangle(b.D, n_rows + r + 1, m, r, m, t, moves.turns)
+            _apply(b.D, n_rows, ZERO, m, U, ZERO, b.Y, ZERO)
             if q:
-                _apply(b.D, n_rows + r, m + e, q, diffuse.filtered[s], True, b.Y, 0)
+                _apply(b.D, n_rows, m + e, q, diffuse.filtered[s], ONE, b.Y, ZERO)
             lag_one = out.lag_one_cov[t]
             for i in range(m):
                 for j in range(m):
@@ -232,38 +221,29 @@ def _smooth_steps(
                     if factor != 0.0:
                         for j in range(m):
                             lag_one[i, j] += factor * b.Y[k, j]
-            _apply(b.D, n_rows + r, m, r, Qr, False, b.Y, m)
+            _apply(b.D, n_rows + r + 1, m, r, Qr, ZERO, b.Y, m)
             gram(b.Y, n_rows + r, m, m + r, out.state_disturbance_cov[t])
             for j in range(r):
-                total = 0.0
-                for k in range(r):
-                    total += Qr[k, j] * b.nu[0, m + k]
-                out.state_disturbance[t, j] = total
+                out.state_disturbance[t, j] = b.Y[n_rows + r, m + j]
+            # Without the disturbance
             _narrow(b, n_rows + r, q)
-            triangularise(b.C, n_rows + r, 0, n_rows, 0, b.turns, b.w)
+            triangularise(b.C, n_rows + r, ZERO, n_rows, ZERO, b.turns, b.w)
+            for j in range(n_rows):
+                b.C[n_rows, j] = b.C[n_rows + r, j]
         else:
-            for i in range(n_rows):
-                b.mu[0, i] = 0.0
+            for i in range(n_rows + 1):
                 for j in range(n_rows):
                     b.C[i, j] = 1.0 if i == j else 0.0
-            gram(Qr, r, 0, r, out.state_disturbance_cov[t])
+            gram(Qr, r, ZERO, r, out.state_disturbance_cov[t])
             for j in range(r):
                 out.state_disturbance[t, j] = 0.0
-        _apply(b.C, n_rows, 0, m, U, False, b.X, 0)
-        for j in range(m):
-            total = 0.0
-            for k in range(m):
-                total += U[k, j] * b.mu[0, k]
-            out.mean[t, j] = total
+        # The state
+        _apply(b.C, n_rows + 1, ZERO, m, U, ZERO, b.X, ZERO)
         if q:
-            A = diffuse.filtered[s]
-            _apply(b.C, n_rows, m, q, A, True, b.X, 0)
-            for j in range(m):
-                for k in range(q):
-                    out.mean[t, j] += A[k, j] * b.mu[0, m + k]
+            _apply(b.C, n_rows + 1, m, q, diffuse.filtered[s], ONE, b.X, ZERO)
+        gram(b.X, n_rows, ZERO, m, out.cov[t])
         for j in range(m):
-            out.mean[t, j] += tables.af[t, j]
-        gram(b.X, n_rows, 0, m, out.cov[t])
+            out.mean[t, j] = tables.af[t, j] + b.X[n_rows, j]
         _undo_numbers(t, q, tables, moves, s, diffuse, b)
         for k in range(n_rows, b.X.shape[0]):
             for j in range(m):
@@ -299,18 +279,18 @@ def smooth_square_root(
     r, q = system.n_disturbances, kept.shape[1]
     e = max(r, 1)
     Q_roots, _ = noise_roots(system)
+    rows = m + q + e + 1
     work = _Work(
-        np.zeros((m + q + e, m + q)),
-        np.zeros((m + q + e, m + e + q)),
-        np.zeros((1, m + q)),
-        np.zeros((1, m + e + q)),
-        np.zeros((m + q, m)),
-        np.zeros((m + q + e, m + e)),
-        make_turns(1, m + q, m + q + e),
+        np.zeros((rows, m + q)),
+        np.zeros((rows, m + e + q)),
+        np.zeros((m + q + 1, m)),
+        np.zeros((rows, m + e)),
+        make_turns(1, m + q, rows),
         np.empty(m + e + q),
     )
+    cov = np.empty((n, m, m))
     smoothed = Smoothed(
-        np.empty((n, m)), np.empty((n, m, m)), np.empty((max(n - 1, 0), m, m)), np.empty((n, r)), np.empty((n, r, r))
+        np.empty((n, m)), cov, np.empty((max(n - 1, 0), m, m)), np.empty((n, r)), np.empty((n, r, r)), cov
     )
     tables = passed.filtered.tables
     nothing = DiffuseMoves(
@@ -324,6 +304,7 @@ def smooth_square_root(
     for first, last, block in reversed(list(parts)):
         _smooth_steps(first, last, Q_roots, tables, passed.moves, block, work, smoothed)
     if q < len(kept):
+        smoothed = smoothed._replace(finite_cov=cov.copy())
         _add_undetermined(dynamics, begun.loadings, _complement(kept.T), smoothed)
     return smoothed, filtered
 
@@ -339,10 +320,10 @@ def _add_undetermined(dynamics: Dynamics, start: Floats, free: Floats, smoothed:
     n, m = smoothed.mean.shape
     B = np.ascontiguousarray((start @ free).T)
     rounding = np.diag(EPS * EPS * (start**2).sum(axis=1))
-    work, squares, sizes = np.empty((m, m)), np.empty(m), np.empty(m)
+    work, squares, sizes = np.empty((1, m)), np.empty(m), np.empty(m)
     before, doubt_before = B, squares
     for t in range(n):
-        column_squares(B, 0, len(B), m, squares)
+        column_squares(B, ZERO, len(B), m, squares)
         clear_rounding(B, len(B), rounding, squares)
         doubt = SURE * np.sqrt(np.diagonal(rounding))
         _raise_to_infinity(smoothed.cov[t], B, doubt, B, doubt)

@@ -372,7 +372,8 @@ class SystemVerbs(SequenceModel):
     def _smooth_one(one: Series, form: str) -> SmoothResult:
         n = len(one.values)
         filtered = filtered_in(form, one.system, one.dynamics, one.frames)
-        if filtered.form == "covariance":
+        determined = filtered.n_determined == one.system.n_diffuse
+        if filtered.form == "covariance" and determined:
             backward = pass_backwards(one.dynamics, one.frames, filtered, moments=True, errors=False)
             if form == "covariance" or not is_lost(filtered, backward):
                 lowest = int(backward.place[0])
@@ -400,6 +401,7 @@ class SystemVerbs(SequenceModel):
                 one.dynamics,
                 one.frames,
                 filtered,
+                smoothed.finite_cov,
                 smoothed.state_disturbance,
                 smoothed.state_disturbance_cov,
             ),
@@ -425,8 +427,10 @@ class SystemVerbs(SequenceModel):
             else:
                 found, here = self._smooth_one(part, form), t
             mean[t], cov[t] = found.mean[here], found.cov[here]
-            if t < n - 1:
-                lagged[t] = found.lag_one_cov[here] if len(found.lag_one_cov) > here else np.nan
+            if t < n - 1 and len(found.lag_one_cov) > here:
+                lagged[t] = found.lag_one_cov[here]
+            elif t < n - 1:  # nothing later is known
+                lagged[t] = one.system.transition[t if len(one.system.transition) > 1 else 0] @ cov[t]
         every = np.arange(n)
         return SmoothResult(
             mean,

@@ -10,7 +10,7 @@ from statespace.foundations.validation import check_integer
 from statespace.plotting.axes import ACCENT, BLUE, FAINT, INK, SOFT, finish, plain_frame
 from statespace.plotting.panels import new_panels, title_of_panels
 from statespace.plotting.series import Series, edges, read_series
-from statespace.protocols import Floats
+from statespace.protocols import Array, Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,7 +90,7 @@ def innovations_diagnostics(
         raise ValueError(f"n_lags is {n_lags}, expected 1..{n - 1}: there are {n} steps")
 
     axes = new_panels(figure, 2, 2, (10.0, 5.6))
-    _over_time(axes[0], Series(z[:, None], series.times, None, ["standardised innovation"]))
+    _over_time(axes[0], series.times, z)
     _histogram(axes[1], z[~np.isnan(z)])
     _quantiles(axes[2], np.sort(z[~np.isnan(z)]))
     _correlogram(axes[3], z, n_lags)
@@ -144,13 +144,12 @@ def autocorrelations(z: Floats, n_lags: int) -> tuple[Floats, Floats]:
     return r, half
 
 
-def _over_time(ax: Axes, series: Series) -> None:
-    ends = edges(series.times)
+def _over_time(ax: Axes, times: Array, z: Floats) -> None:
+    ends = edges(times)
     ax.axhspan(-_WITHIN, _WITHIN, color=FAINT, alpha=0.45, linewidth=0, zorder=0, gid="band")
     ax.axhline(0.0, color=SOFT, linewidth=0.8, zorder=1)
-    z = series.values[:, 0]
     look: dict[str, Any] = {"color": INK, "linewidth": 0.8, "zorder": 3, "marker": "o", "markeredgewidth": 0}
-    ax.plot(series.times, z, markersize=3.0 if len(z) <= 150 else 1.5, gid="innovations", **look)
+    ax.plot(times, z, markersize=3.0 if len(z) <= 150 else 1.5, gid="innovations", **look)
     ax.set_xlim(ends[0], ends[-1])
     finish(ax, "Over time, and the band of 95%")
 

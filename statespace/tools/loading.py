@@ -8,6 +8,7 @@ from typing import Any
 from statespace.foundations.archive import ArchiveError, UnknownClassError, read_archive
 
 _CLASSES = {
+    "ARIMA": "statespace.lds.arima:ARIMA",
     "BernoulliHMM": "statespace.hmm.hmmlearn_names:BernoulliHMM",
     "CategoricalHMM": "statespace.hmm.hmmlearn_names:CategoricalHMM",
     "GMMHMM": "statespace.hmm.hmmlearn_gaussians:GMMHMM",
@@ -15,6 +16,7 @@ _CLASSES = {
     "HMM": "statespace.hmm.model:HMM",
     "LinearDynamicalSystem": "statespace.lds.model:LinearDynamicalSystem",
     "MarkovChain": "statespace.markov.chain:MarkovChain",
+    "StructuralModel": "statespace.lds.structural:StructuralModel",
     "VariationalCategoricalHMM": "statespace.hmm.variational_categorical:VariationalCategoricalHMM",
     "VariationalGaussianHMM": "statespace.hmm.variational_gaussian:VariationalGaussianHMM",
     "MultinomialHMM": "statespace.hmm.hmmlearn_names:MultinomialHMM",

@@ -3,6 +3,9 @@
 import numpy as np
 import scipy.linalg
 
+from statespace.lds.frames import make_frames
+from statespace.lds.likelihood import log_likelihoods
+
 
 def joint_law(system, n):
     """Mean (n,), covariance (n, n) and the design of the diffuse directions (n, k) of y_1..y_n."""
@@ -34,9 +37,12 @@ def log_likelihood(system, y):
     """Exact diffuse log-likelihood in Durbin and Koopman's convention; NaN is missing."""
     mean, V, X = joint_law(system, len(y))
     seen = ~np.isnan(y)
-    X_all, left, X = X, (y - mean)[seen], X[seen]
-    V = V + X_all @ X_all.T  # which the diffuse directions cannot tell from V
-    L = scipy.linalg.cholesky(V[np.ix_(seen, seen)], lower=True)
+    left, X = (y - mean)[seen], X[seen]
+    V = V[np.ix_(seen, seen)]
+    try:
+        L = scipy.linalg.cholesky(V, lower=True)
+    except np.linalg.LinAlgError:  # what lies along the diffuse directions makes no difference
+        L = scipy.linalg.cholesky(V + X @ X.T, lower=True)
     left, X = scipy.linalg.solve_triangular(L, left, lower=True), scipy.linalg.solve_triangular(L, X, lower=True)
     value = -np.log(np.diag(L)).sum() - 0.5 * seen.sum() * np.log(2 * np.pi)
     if X.shape[1]:
@@ -44,3 +50,8 @@ def log_likelihood(system, y):
         value -= np.log(np.abs(np.diag(r))).sum()
         left = left - q @ (q.T @ left)
     return value - 0.5 * left @ left
+
+
+def filtered_log_likelihood(system, y):
+    """The same from the filter of the package."""
+    return log_likelihoods(system, [make_frames(system, y[:, None])])[0]

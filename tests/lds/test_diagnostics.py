@@ -58,7 +58,7 @@ def filter_result(innovations, cov, n_diffuse_steps=0):
     nothing = np.zeros((n, 1))
     state = State(np.zeros(1), np.zeros((1, 1)), np.zeros((1, 0)))
     values = dict.fromkeys(FilterResult.__dataclass_fields__, nothing)
-    values |= {"innovations": innovations, "innovation_cov": cov, "state": state, "n_diffuse_steps": n_diffuse_steps}
+    values |= {"moved": lambda: (innovations, cov), "state": state, "n_diffuse_steps": n_diffuse_steps}
     return FilterResult(**values)
 
 

@@ -48,10 +48,22 @@ def are_covariances(C):
     assert (np.linalg.eigvalsh(correlations) >= -1e-14 * C.shape[1]).all()
 
 
-def agree(system, Y, tolerance=TIGHT):
+def digits_left(system, Y, filtered, exact):
+    """What rounding of P alone does where F is next to nothing beside the terms that it is the square of a sum of."""
+    frames = make_frames(system, Y)
+    deviations = np.sqrt(np.diagonal(exact.predicted_cov, axis1=1, axis2=2))[: len(Y)]
+    size = np.einsum("tij,tj->ti", np.abs(frames.design[frames.frame]), deviations)
+    F = filtered.F[: len(Y)]
+    lost = np.sqrt(size[filtered.kind[: len(Y)] == 1] ** 2 / F[filtered.kind[: len(Y)] == 1]).max(initial=0.0)
+    return max(TIGHT, 1000 * 2.0**-52 * lost)
+
+
+def agree(system, Y, tolerance=None):
     smoothed, filtered = both(system, Y)
     exact = dense(system, Y)
     n = len(Y)
+    if tolerance is None:
+        tolerance = digits_left(system, Y, filtered, exact)
     contradicts = (exact.contradiction != 0).any(axis=1)
     impossible = np.isneginf(filtered.steps)
     assert not (impossible & ~contradicts).any()
@@ -124,6 +136,24 @@ def test_nearly_singular_innovations_are_told_from_singular_ones(excess):
         initial_state_cov=np.eye(2),
     )
     agree(system, simulated(system, 6), tolerance=4e-16 / root + 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("apart", "scale"), [(1e-3, 1.0), (1e-6, 1.0), (1e-9, 1.0), (1e-6, 2.0**10), (1e-3, 2.0**20), (1e-3, 2.0**27)]
+)
+def test_inputs_that_are_nearly_collinear_are_told_from_collinear_ones(apart, scale):
+    rng = np.random.default_rng(1)
+    n, k = 12, 4
+    Z = np.ones((n, 1, k))
+    Z[:, 0, 1:] = rng.standard_normal((n, k - 1)) * [1 / scale, 1.0, scale]
+    Z[:, 0, 2] = Z[:, 0, 1] * scale * (1 + apart * rng.standard_normal(n))
+    system = make(Z, 0.25, np.eye(k), np.zeros((k, k)), initialization="diffuse")
+    Y = simulated(system, n, start=np.array([1.0, scale, 1.0, 1 / scale]))
+    agree(system, Y, tolerance=1e-13 / apart)
+    Z[:, 0, 2] = Z[:, 0, 1] * scale
+    same = system._replace(design=Z)
+    agree(same, Y)
+    assert both(same, Y)[1].state.loadings.shape[1] == 1
 
 
 def test_states_that_forget_their_start_without_noise_are_smoothed_to_the_last_step():

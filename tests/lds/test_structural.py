@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +7,6 @@ import statsmodels.api as sm
 
 import statespace
 from statespace.foundations.estimator import NotFittedError, clone
-from statespace.lds.arima import ARIMA
 from statespace.lds.component import Component
 from statespace.lds.components import (
     Autoregressive,
@@ -23,7 +24,6 @@ from tests.lds.passengers import LOG_PASSENGERS
 NILE = sm.datasets.nile.load().data["volume"].to_numpy().astype(float)
 INPUTS = np.random.default_rng(0).standard_normal((144, 2))
 MOVED = LOG_PASSENGERS + INPUTS @ [0.05, -0.03]
-FULL = ARIMA, StructuralModel
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,9 @@ def test_fits_reach_the_optimum_of_statsmodels(model, options, exog):
     reached = model.score(y, exog=exog)
     assert model.monitor_.converged
     assert reached == pytest.approx(peer.loglike(at), abs=1e-6)
-    best = peer.fit(start_params=np.maximum(at, 1e-9) if (at > 0).all() else at, disp=0, maxiter=300)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it may not converge, and still tell whether there is more to gain
+        best = peer.fit(start_params=at, disp=0, maxiter=300)
     assert reached > best.llf - 1e-5
 
 
@@ -98,7 +100,7 @@ def test_forecasts_and_their_intervals_are_those_of_statsmodels(basic):
     law = basic.forecast(LOG_PASSENGERS, 24)
     np.testing.assert_allclose(law.mean[:, 0], result.predicted_mean, rtol=1e-8)
     low, high = law.interval(0.9)
-    np.testing.assert_allclose(np.column_stack([np.ravel(low), np.ravel(high)]), result.conf_int(0.1), rtol=1e-7)
+    np.testing.assert_allclose(np.column_stack([np.ravel(low), np.ravel(high)]), result.conf_int(alpha=0.1), rtol=1e-7)
 
 
 @pytest.mark.parametrize("gaps", [False, True])
@@ -230,7 +232,7 @@ def test_the_units_change_nothing_but_the_units():
     other = StructuralModel(trend="local linear", seasonal=12).fit(1e6 * LOG_PASSENGERS)
     large = one.params_ > 1e-8
     np.testing.assert_allclose(other.params_[large], 1e12 * one.params_[large], rtol=1e-5)
-    assert other.score(1e6 * LOG_PASSENGERS) == pytest.approx(one.score(LOG_PASSENGERS) - 144 * np.log(1e6), abs=1e-5)
+    assert other.score(1e6 * LOG_PASSENGERS) == pytest.approx(one.score(LOG_PASSENGERS) - 131 * np.log(1e6), abs=1e-5)
 
 
 def test_several_series_share_one_model():
@@ -242,16 +244,15 @@ def test_several_series_share_one_model():
 
 
 def test_files_keep_all_that_a_model_says(tmp_path, basic):
-    classes = {cls.__name__: cls for cls in FULL}
     basic.save(tmp_path / "model")
-    back = statespace.load(tmp_path / "model", **classes)
+    back = statespace.load(tmp_path / "model")
     assert repr(back) == repr(basic)
     assert back.score(LOG_PASSENGERS) == basic.score(LOG_PASSENGERS)
     rich = StructuralModel(level=True, seasonal=[Seasonal(4), 12], cycle=Cycle(20, np.inf), exog="parameters", n_iter=3)
     with pytest.warns(match="not converged"):
         rich.fit(MOVED, exog=pd.DataFrame(INPUTS, columns=["a", "b"]))
     rich.save(tmp_path / "rich")
-    back = statespace.load(tmp_path / "rich", **classes)
+    back = statespace.load(tmp_path / "rich")
     assert back.param_names_ == rich.param_names_
     assert back.score(MOVED, exog=INPUTS) == rich.score(MOVED, exog=INPUTS)
     ahead = np.vstack([INPUTS, INPUTS[:3]])

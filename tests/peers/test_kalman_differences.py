@@ -1,6 +1,7 @@
 """What docs/from-statsmodels.md says of others: each claim, run against a dense solve of the joint Gaussian.
 
-statsmodels 0.15.0, pykalman 0.11.2 and filterpy 2.0.0; those that are not installed are skipped.
+Our own answers are held against the same solve. With statsmodels 0.15.0, pykalman 0.11.2 and filterpy 2.0.0; those that
+are not installed are skipped.
 """
 
 import math
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from statespace import LinearDynamicalSystem
 from statespace.datasets import load_nile
+from statespace.lds import ARIMA, StructuralModel
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the others' own
 FLOW = load_nile().flow
@@ -73,6 +76,56 @@ def exact_nile() -> tuple[float, float]:
     left = ones - walk @ weights  # what a unit of the first level moves each level by, beyond the data
     cov = walk - walk @ np.linalg.solve(F, walk) + np.outer(left, left) / weights.sum()
     return first, float(cov[1, 0])
+
+
+# ------------------------------------------------------------------------------------------------------------- ours
+
+
+def our_level(factor: float = 1.0) -> LinearDynamicalSystem:
+    scatter, step = VARIANCES * factor**2
+    return LinearDynamicalSystem.from_matrices(
+        design=1.0, obs_cov=scatter, transition=1.0, state_cov=step, initialization="diffuse"
+    )
+
+
+def ours(transitions: Any = T) -> LinearDynamicalSystem:
+    return LinearDynamicalSystem.from_matrices(
+        design=Z, obs_cov=H, transition=transitions, state_cov=Q, initial_state=A1, initial_state_cov=P1
+    )
+
+
+@pytest.mark.parametrize("places", [[], [(2, 0)], [(1, 0), 3]])
+def test_we_agree_with_the_dense_solve_where_rows_are_missing_in_part(places: list[Any]) -> None:
+    y = with_gap(*places)
+    log_likelihood, states, noise, covs = dense(y)
+    found = ours().smooth(y)
+    assert ours().score(y) == pytest.approx(log_likelihood, rel=1e-12)
+    np.testing.assert_allclose(found.mean, states, rtol=1e-9)
+    np.testing.assert_allclose(found.obs_disturbance, noise, atol=1e-12)
+    np.testing.assert_allclose(found.obs_disturbance_cov, covs, atol=1e-12)
+
+
+def test_our_transition_of_a_step_leads_from_it() -> None:
+    transitions = np.stack([T * (1 + 0.1 * t) for t in range(6)])
+    log_likelihood, states, _, _ = dense(Y, transitions[:5])
+    assert ours(transitions).score(Y) == pytest.approx(log_likelihood, rel=1e-12)
+    np.testing.assert_allclose(ours(transitions).smooth(Y).mean, states, rtol=1e-9)
+
+
+@pytest.mark.parametrize("factor", [1.0, 100.0, 1e-8])
+def test_our_diffuse_start_is_exact_in_any_units(factor: float) -> None:
+    found = our_level(factor).smooth(FLOW * factor)
+    assert found.mean[0, 0] / factor == pytest.approx(exact_nile()[0], rel=1e-10)
+    assert found.lag_one_cov[0, 0, 0] / factor**2 == pytest.approx(exact_nile()[1], rel=1e-10)
+    assert our_level(factor).score(FLOW * factor) + 99 * math.log(factor) == pytest.approx(-633.4646, abs=5e-5)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e4])
+def test_our_fit_is_the_maximum_in_any_units(factor: float) -> None:
+    model = StructuralModel(level=True).fit(FLOW * factor)
+    found = dict(zip(model.param_names_, model.params_ / factor**2, strict=True))
+    assert found["sigma2.irregular"] == pytest.approx(15098.52, rel=1e-4)
+    assert found["sigma2.level"] == pytest.approx(1469.18, rel=1e-4)
 
 
 # ------------------------------------------------------------------------------------------------------ statsmodels
@@ -160,6 +213,34 @@ def test_statsmodels_disturbance_covariances_are_of_others_in_the_univariate_for
     assert covs[0, 0, 1] > 0.1
 
 
+def test_statsmodels_damped_cycle_starts_diffuse_and_ours_from_its_stationary_law() -> None:
+    structural = pytest.importorskip("statsmodels.tsa.statespace.structural")
+    initialization = pytest.importorskip("statsmodels.tsa.statespace.initialization").Initialization
+    model = StructuralModel(level=True, cycle=(18, 144)).fit(FLOW)
+    theirs = structural.UnobservedComponents(
+        *(FLOW, "llevel"),
+        **{"cycle": True, "stochastic_cycle": True, "damped_cycle": True, "use_exact_diffuse": True, "tolerance": 0},
+    )
+    values = dict(zip(model.param_names_, model.params_, strict=True))
+    result = theirs.smooth([values[name] for name in theirs.param_names])
+    assert result.nobs_diffuse == 3
+    assert model.filter(FLOW).n_diffuse_steps == 1
+    start = initialization(3)
+    start.set((0, 1), "diffuse")
+    start.set((1, 3), "stationary")
+    theirs.ssm.initialize(start)
+    assert theirs.ssm.loglike() == pytest.approx(model.score(FLOW), rel=1e-9)
+
+
+def test_statsmodels_first_mean_of_a_drifting_autoregression_is_that_of_a_constant() -> None:
+    SARIMAX = pytest.importorskip("statsmodels.tsa.statespace.sarimax").SARIMAX
+    y = np.cumsum(0.02 * np.arange(40) + np.random.default_rng(0).normal(size=40))
+    for order, same in (((0, 1, 1), True), ((1, 1, 1), False)):
+        model = ARIMA(order, trend="t").fit(y)
+        theirs = SARIMAX(y, order=order, trend="t", use_exact_diffuse=True, tolerance=0).loglike(model.params_)
+        assert (abs(theirs - model.score(y)) < 1e-8 * abs(theirs)) == same
+
+
 # --------------------------------------------------------------------------------------------------------- pykalman
 
 
@@ -232,6 +313,21 @@ def test_filterpy_transition_of_a_step_leads_to_it() -> None:
         K = P @ Z.T @ np.linalg.inv(Z @ P @ Z.T + H)
         a, P = a + K @ (y - Z @ a), P - K @ Z @ P
     np.testing.assert_allclose(theirs[-1], a, rtol=1e-10)
+
+
+def test_filterpy_input_of_a_prediction_is_ours_of_the_step_before() -> None:
+    pytest.importorskip("filterpy.kalman")
+    B = np.array([[1.0], [-0.5]])
+    u = np.random.default_rng(1).normal(size=(6, 1))
+    model = LinearDynamicalSystem.from_matrices(
+        design=Z, obs_cov=H, transition=T, state_cov=Q, initial_state=A1, initial_state_cov=P1, state_exog=B
+    )
+    theirs = filterpy()
+    theirs.update(Y[0])
+    for t in range(1, 6):
+        theirs.predict(u=u[t - 1], B=B)
+        theirs.update(Y[t])
+    np.testing.assert_allclose(model.filter(Y, exog=u).filtered_mean[-1], theirs.x, rtol=1e-10)
 
 
 def test_filterpy_takes_none_for_missing_and_makes_nan_of_nan() -> None:
