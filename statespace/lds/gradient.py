@@ -21,8 +21,12 @@ from statespace.lds.frames import Frames, steps_of_frames
 from statespace.lds.initialization import stationary_pullback
 from statespace.lds.results import Gradient
 from statespace.lds.smoother import Backward
+from statespace.lds.square_root_smoother import Smoothed
 from statespace.lds.system import System
 from statespace.protocols import Array, Floats
+
+_LITTLE = 1e4  # times the noise: what is left may be as much for a quotient by the noise to be taken
+_REGULAR = 1e-6  # the least eigenvalue of the correlations of disturbances that can be divided by
 
 
 def gradient(
@@ -70,6 +74,41 @@ def gradient(
         0.5 * (np.outer(backward.r[0], backward.r[0]) - backward.N[backward.place[0]]),
         float(filtered.steps.sum()) if log_likelihood is None else log_likelihood,
     )
+
+
+def from_moments(system: System, frames: Frames, backward: Backward, smoothed: Smoothed) -> Backward:
+    """The backward pass with Z, and W where it is constant, from smoothed moments, where these hold more digits.
+
+    With V, C = Cov(a_{t+1}, a_t | all) and w = R n,
+
+        k - P N k = V Z^T / h        N T P_f = r a^T - (R Q R^T)^-1 (E w E a^T + C - T V)
+
+    without the cancellation of the left sides where P is much larger than what the data leave of it. The first asks for
+    noise that is not much less than what is left, the second for disturbances that move every state.
+    """
+    cov = smoothed.finite_cov
+    largest = np.sqrt(np.abs(np.diagonal(cov, axis1=1, axis2=2)).max(axis=0))
+    Z = backward.Z.copy()
+    for f, steps in enumerate(steps_of_frames(frames)):
+        total = cov[steps].sum(axis=0)
+        for i in range(int(frames.n_seen[f])):
+            z, h = frames.design[f, i], frames.variances[f, i]
+            if (np.abs(z) @ largest) ** 2 < _LITTLE * h:
+                Z[f, i] = total @ z / h
+    found = backward._replace(Z=Z, mean=smoothed.mean)
+    noise = system.disturbance_cov[0]
+    deviations = np.sqrt(np.diagonal(noise))
+    if system.n_times is not None or len(smoothed.lag_one_cov) == 0 or not (largest < _LITTLE * deviations).all():
+        return found
+    values, vectors = np.linalg.eigh(noise / np.outer(deviations, deviations))
+    if values[0] < _REGULAR:
+        return found
+    T, mean = system.transition[0], smoothed.mean
+    moved = (smoothed.state_disturbance[:-1] @ system.selection[0].T).T @ mean[:-1]
+    moved += (smoothed.lag_one_cov - T @ cov[:-1]).sum(axis=0)
+    scaled = vectors.T @ (moved / deviations[:, None])
+    solved = (vectors @ (scaled / values[:, None])) / deviations[:, None]
+    return found._replace(W=(backward.r[1:].T @ mean - solved)[None])
 
 
 def through_stationary_start(system: System, found: Gradient) -> Gradient:

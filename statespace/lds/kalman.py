@@ -113,12 +113,13 @@ def take_number(
     for j in range(m):
         gain[j] *= root
         a[j] += gain[j] * v
-    if h <= _EXACT * F:
-        for i in range(m):
-            if P[i, i] <= _ROUNDING * reach[i]:
-                for j in range(m):
-                    P[i, j] = P[j, i] = 0.0
-    return ORDINARY, v, F, -0.5 * (LOG_2PI + math.log(F) + v * v / F), _LOST * before > F
+    bad = _LOST * before > F
+    for i in range(m):
+        if P[i, i] < 0.0 or (h <= _EXACT * F and P[i, i] <= _ROUNDING * reach[i]):
+            bad = bad or h > 0.0
+            for j in range(m):
+                P[i, j] = P[j, i] = 0.0
+    return ORDINARY, v, F, -0.5 * (LOG_2PI + math.log(F) + v * v / F), bad
 
 
 @kernel_part
@@ -276,12 +277,13 @@ def filter_steps(
                 factor = M[i_state]
                 for j in range(m):
                     P[i_state, j] -= factor * M[j]
-            if variances[f, i] <= _EXACT * F:
-                # What is known exactly now has no variance, and no rounding of one
-                for i_state in range(m):
-                    if P[i_state, i_state] <= _ROUNDING * reach[i_state]:
-                        for j in range(m):
-                            P[i_state, j] = P[j, i_state] = 0.0
+            exact = variances[f, i] <= _EXACT * F
+            for i_state in range(m):
+                if P[i_state, i_state] < 0.0 or (exact and P[i_state, i_state] <= _ROUNDING * reach[i_state]):
+                    # Rounding is no variance; nor is it what little noise leaves
+                    lost = lost or variances[f, i] > 0.0
+                    for j in range(m):
+                        P[i_state, j] = P[j, i_state] = 0.0
             kinds[g, i], all_F[g, i] = ORDINARY, F
             square += v * v * precision
             taken += 1
@@ -336,6 +338,11 @@ def filter_steps(
         for i in range(m):
             for j in range(i):
                 all_P[following, j, i] = all_P[following, i, j]
+        for i in range(m):
+            if all_P[following, i, i] < 0.0:
+                lost = True
+                for j in range(m):
+                    all_P[following, i, j] = all_P[following, j, i] = 0.0
         if freeze:
             if f == f_before:
                 change = change_of(all_P, g, following)

@@ -12,11 +12,12 @@ from statespace.foundations.executors import map_pieces
 from statespace.lds.dynamics import Dynamics, make_dynamics
 from statespace.lds.filtering import Filtered, filter_covariance, likelihood_covariance
 from statespace.lds.frames import Frames
-from statespace.lds.gradient import gradient
+from statespace.lds.gradient import from_moments, gradient
 from statespace.lds.results import Gradient, State
 from statespace.lds.smoother import Backward
 from statespace.lds.smoothing import pass_backwards
 from statespace.lds.square_root_filter import filter_square_root
+from statespace.lds.square_root_smoother import smooth_square_root
 from statespace.lds.system import System
 from statespace.protocols import Floats
 
@@ -90,6 +91,8 @@ def gradient_of(
         by_transition=by_transition,
         moments=moments,
     )
+    if filtered.form == "square_root":
+        backward = from_moments(system, frames, backward, smooth_square_root(system, dynamics, frames)[0])
     return gradient(system, frames, filtered, backward), filtered, backward
 
 

@@ -364,7 +364,7 @@ def subtract_products(P: Floats, Pf: Floats, N: Floats, X: Floats, work: Floats,
         if Pf[i, i] > 0.0:
             size[i] = max(size[i], P[i, i] * (1.0 + spread * spread))
     for i in range(m):
-        if not Pf[i, i] > 0.0:  # known exactly when it was seen
+        if not (Pf[i, i] > 0.0 and cov[i, i] > 0.0):  # known exactly when it was seen, or to rounding
             for j in range(m):
                 cov[i, j] = cov[j, i] = 0.0
 

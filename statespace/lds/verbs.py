@@ -430,7 +430,12 @@ class SystemVerbs(SequenceModel):
             if t < n - 1 and len(found.lag_one_cov) > here:
                 lagged[t] = found.lag_one_cov[here]
             elif t < n - 1:  # nothing later is known
-                lagged[t] = one.system.transition[t if len(one.system.transition) > 1 else 0] @ cov[t]
+                T = one.system.transition[t if len(one.system.transition) > 1 else 0]
+                open_ = np.isinf(cov[t]) & (T != 0).any(axis=0)[:, None]
+                lagged[t] = T @ np.where(np.isinf(cov[t]), 0.0, cov[t])
+                if open_.any():
+                    with np.errstate(invalid="ignore"):
+                        lagged[t] = np.nan_to_num(T @ cov[t], nan=0.0, posinf=np.inf, neginf=-np.inf)
         every = np.arange(n)
         return SmoothResult(
             mean,

@@ -54,7 +54,8 @@ def is_covariance(C):
 def sizes(system, Y, right):
     """Of what means and covariances of states are made of."""
     deviation = np.sqrt(max(np.abs(right.predicted_cov).max(initial=0.0), np.abs(system.initial_state_cov).max()))
-    mean = max(np.abs(right.predicted_mean).max(initial=0.0), deviation)
+    seen = np.nanmax(np.abs(Y), initial=0.0) / max(np.abs(system.design).max(), 1e-300)
+    mean = max(np.abs(right.predicted_mean).max(initial=0.0), deviation, seen)
     return mean, deviation**2
 
 
