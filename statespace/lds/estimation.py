@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from statespace.foundations.blas import blas_on_one_thread
 from statespace.foundations.em import ConvergenceMonitor, say_why, warn_not_converged
 from statespace.foundations.estimator import NotFittedError, unchanged_on_failure
 from statespace.foundations.observations import Observations, read_observations
@@ -337,9 +338,11 @@ class ParametricModel(Summarised, SystemVerbs):
         objective = Objective(parametrisation, observations, weights)
         if not objective.n_observed:
             raise ValueError("X has no observation: every value is missing")
-        start = np.array(parametrisation.start(observations), dtype=np.float64)
         monitor = gradient_monitor(self.tol, self.n_iter, objective.n_observed)
-        theta, value = climb(objective.value_and_slope, start, objective.units(start), objective.n_observed, monitor)
+        with blas_on_one_thread():
+            start = np.array(parametrisation.start(observations), dtype=np.float64)
+            units = objective.units(start)
+            theta, value = climb(objective.value_and_slope, start, units, objective.n_observed, monitor)
         if monitor.reason.startswith("not converged") and monitor.n_iter > 1:
             warn_not_converged(monitor)
         self.monitor_ = monitor
@@ -359,6 +362,13 @@ class ParametricModel(Summarised, SystemVerbs):
         if not hasattr(self, "_fitted_system"):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X) first")
         return self._fitted_system
+
+    def _to_archive(self) -> Any:
+        """A function is code, which no file keeps; subclasses that are made of settings write these."""
+        raise TypeError(
+            f"a {type(self).__name__} holds code of yours, which no file keeps: save its params_, or its matrices as a "
+            "LinearDynamicalSystem.from_matrices(...)"
+        )
 
     @property
     def n_parameters(self) -> int:

@@ -70,12 +70,15 @@ def identify(sequences: Sequence[Floats], weights: Floats, n_states: int, *, cen
 
     """
     filled, mean, unit = _prepare(sequences, weights, centre)
-    found = _subspace(filled, weights, n_states)
-    Z, T, Q, H = _principal_components(filled, weights, n_states) if found is None else found
-    starts = [_rescaled(Z, T, Q, H)]
-    matched = _matched_covariances(filled, weights, Z, T)
-    if matched is not None:
-        starts.append(_rescaled(Z, T, *matched))
+    p = len(unit)
+    found = [_subspace(filled, weights, n_states, i) for i in _block_rows(filled, n_states, p)]
+    systems = [system for system in found if system is not None]
+    starts = []
+    for Z, T, Q, H in systems or [_principal_components(filled, weights, n_states)]:
+        starts.append(_rescaled(Z, T, Q, H))
+        matched = _matched_covariances(filled, weights, Z, T)
+        if matched is not None:
+            starts.append(_rescaled(Z, T, *matched))
     return [
         Start(Z * unit[:, None], T, Q, H * np.outer(unit, unit), mean if centre else np.zeros(len(unit)))
         for Z, T, Q, H in starts
@@ -128,18 +131,20 @@ def _prepare(sequences: Sequence[Floats], weights: Floats, centre: bool) -> tupl
     return filled, mean, unit
 
 
-def _subspace(sequences: list[Floats], weights: Floats, m: int) -> tuple[Floats, Floats, Floats, Floats] | None:
-    """Z, T and the covariances of what they leave; None where there are too few rows."""
-    p = sequences[0].shape[1]
+def _block_rows(sequences: list[Floats], m: int, p: int) -> list[int]:
+    """Numbers i of observations in the past for which there are columns enough: the largest, and half of it."""
     fewest = -(-m // p) + 1
     for i in range(max(min(_MOST_ROWS, 2 * fewest + 2), fewest), fewest - 1, -1):
-        used = [(v, float(w)) for v, w in zip(sequences, weights, strict=True) if len(v) >= 2 * i]
-        blocks = [np.sqrt(w) * _hankel(v, 2 * i) for v, w in used]
-        if blocks and sum(block.shape[1] for block in blocks) >= 2 * (2 * i * p):
-            break
-    else:
-        return None
-    hankel = np.concatenate(blocks, axis=1)
+        if sum(max(len(values) - 2 * i + 1, 0) for values in sequences) >= 2 * (2 * i * p):
+            return [i, i // 2] if i // 2 >= fewest else [i]
+    return []
+
+
+def _subspace(sequences: list[Floats], weights: Floats, m: int, i: int) -> tuple[Floats, Floats, Floats, Floats] | None:
+    """Z, T and the covariances of what they leave; None where the data do not have that many states."""
+    p = sequences[0].shape[1]
+    used = [(v, float(w)) for v, w in zip(sequences, weights, strict=True) if len(v) >= 2 * i]
+    hankel = np.concatenate([np.sqrt(w) * _hankel(v, 2 * i) for v, w in used], axis=1)
     n_columns = sum(w * (len(v) - 2 * i + 1) for v, w in used)
     hankel = np.asarray(np.linalg.qr(hankel.T, mode="r")).T  # what follows needs products of rows only
     past, future = hankel[: i * p], hankel[i * p :]
@@ -160,13 +165,13 @@ def _subspace(sequences: list[Floats], weights: Floats, m: int) -> tuple[Floats,
 
 
 def _bounded(T: Floats) -> Floats:
-    """T with roots far outside of the unit circle, which rounding makes of states that are not there, on the circle."""
+    """T with roots far outside of the unit circle, which are estimates gone astray, mirrored at the circle."""
     values, vectors = np.linalg.eig(T)
     sizes = np.abs(values)
     if not sizes.max() > _FAR_OUT:
         return T
     if np.linalg.cond(vectors) < 1e6:
-        moved = vectors * (values / np.maximum(sizes, 1.0))
+        moved = vectors * np.where(sizes > _FAR_OUT, values / np.where(sizes > 0, sizes, 1.0) ** 2, values)
         return np.ascontiguousarray(np.linalg.solve(vectors.T, moved.T).T.real)
     return np.asarray(T / sizes.max())
 

@@ -235,3 +235,21 @@ def test_what_cannot_be_fitted_is_refused_in_words():
         LinearDynamicalSystem.from_function(3, [9.0])
     with pytest.raises(ValueError, match="2 names"):
         LinearDynamicalSystem.from_function(local_level, [9.0], ["a", "b"])
+
+
+def test_a_function_of_yours_is_saved_by_no_file(tmp_path):
+    model = LinearDynamicalSystem.from_function(local_level, [9.5, 7.0]).fit(NILE)
+    with pytest.raises(TypeError, match="no file keeps"):
+        model.save(tmp_path / "model")
+
+
+def test_sequences_share_their_parameters_and_count_by_their_weights():
+    parts = [NILE[:60], NILE[60:]]
+    weighted = LinearDynamicalSystem.from_function(local_level, [9.5, 7.0]).fit(parts, sample_weight=[2, 1])
+    twice = LinearDynamicalSystem.from_function(local_level, [9.5, 7.0]).fit([parts[0], *parts])
+    flat = LinearDynamicalSystem.from_function(local_level, [9.5, 7.0]).fit(
+        np.concatenate([parts[0], *parts]), [60, 60, 40]
+    )
+    assert weighted.params_ == pytest.approx(twice.params_, rel=1e-5)
+    assert flat.params_ == pytest.approx(twice.params_, rel=1e-6)
+    assert weighted.standard_errors("robust") == pytest.approx(twice.standard_errors("robust"), rel=1e-3)
