@@ -23,7 +23,7 @@ from statespace.lds.results import FilterResult
 from statespace.protocols import Floats, Ints
 
 
-class TestResult(NamedTuple):
+class Statistic(NamedTuple):
     """A statistic, and how likely one at least as extreme is if the model holds."""
 
     statistic: float
@@ -64,7 +64,7 @@ class Diagnostics:
     """No autocorrelation."""
     jarque_bera: JarqueBera
     """Normality."""
-    heteroskedasticity: TestResult
+    heteroskedasticity: Statistic
     """The variance of the first third is that of the last; the p-value is two-sided."""
 
     def __str__(self) -> str:
@@ -161,7 +161,7 @@ def jarque_bera(x: Any) -> JarqueBera:
     return JarqueBera(statistic, math.exp(-0.5 * statistic), skewness, kurtosis)
 
 
-def heteroskedasticity(x: Any, h: int | None = None) -> TestResult:
+def heteroskedasticity(x: Any, h: int | None = None) -> Statistic:
     """The variance of the last h of a series (n,) against that of the first, two-sided; NaN where missing.
 
     Parameters
@@ -180,10 +180,10 @@ def heteroskedasticity(x: Any, h: int | None = None) -> TestResult:
     n_first, n_last = int((~np.isnan(first)).sum()), int((~np.isnan(last)).sum())
     below = float(np.nansum(first**2))
     if min(n_first, n_last) < 2 or not below > 0:
-        return TestResult(math.nan, math.nan)
+        return Statistic(math.nan, math.nan)
     statistic = float(np.nansum(last**2)) / below
     ratio = statistic * n_first / n_last
-    return TestResult(statistic, float(2.0 * min(fdtr(n_last, n_first, ratio), fdtrc(n_last, n_first, ratio))))
+    return Statistic(statistic, float(2.0 * min(fdtr(n_last, n_first, ratio), fdtrc(n_last, n_first, ratio))))
 
 
 def _without_start(x: Any) -> Floats:
