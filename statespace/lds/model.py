@@ -105,6 +105,22 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
     ----------
     Durbin and Koopman (2012), Time series analysis by state space methods; Bishop (2006), section 13.3.
 
+    Examples
+    --------
+    The level of the Nile follows a random walk, of which nothing is known at first; its two variances are learnt:
+
+    >>> from statespace import LinearDynamicalSystem
+    >>> from statespace.datasets import load_nile
+    >>> nile = load_nile().flow
+    >>> walk = {"design": [[1.0]], "transition": [[1.0]]}
+    >>> model = LinearDynamicalSystem(
+    ...     method="lbfgs", initialization="diffuse", init=walk, fixed={"design": True, "transition": True}
+    ... ).fit(nile)
+    >>> model.obs_cov_.round(0), model.state_cov_.round(0)
+    (array([[15099.]]), array([[1469.]]))
+    >>> round(model.score(nile), 4)
+    -633.4646
+
     """
 
     def __init__(
