@@ -97,6 +97,7 @@ def run() -> dict[str, np.ndarray]:
     results.update(_sparse())
     results.update(_hidden())
     results.update(_side_by_side())
+    results.update(_square_roots())
     return results
 
 
@@ -188,6 +189,25 @@ def _side_by_side() -> dict[str, np.ndarray]:
                 results[f"{key} posteriors"] = recursions.smooth_states(*arguments).posteriors
                 found = recursions.expectations(*arguments, np.ones(len(lengths)))
                 results[f"{key} transitions"], results[f"{key} sums"] = found.transitions, found.posteriors
+    return results
+
+
+def _square_roots() -> dict[str, np.ndarray]:
+    """Filters and smoothers of linear systems in square-root form, hard ones among them."""
+    from statespace.lds.dynamics import make_dynamics
+    from statespace.lds.frames import make_frames
+    from statespace.lds.square_root_filter import filter_square_root
+    from statespace.lds.square_root_smoother import smooth_square_root
+    from tests.lds.systems import HARD
+
+    results = {}
+    for case in HARD:
+        system, Y = case()
+        arguments = system, make_dynamics(system), make_frames(system, Y)
+        results[f"square root {case.__name__} steps"] = filter_square_root(*arguments).steps
+        smoothed, _ = smooth_square_root(*arguments)
+        for name, values in smoothed._asdict().items():
+            results[f"square root {case.__name__} {name}"] = values
     return results
 
 

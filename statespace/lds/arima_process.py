@@ -27,7 +27,7 @@ from statespace.lds.arma_process import (
     product_pullback,
     write_process,
 )
-from statespace.lds.bounded_parameters import Parameter, Relative, Stationary, Variance
+from statespace.lds.bounded_parameters import Parameter, Relative, Stationary, Variance, is_inside
 from statespace.lds.component import Block, Component, Facts
 from statespace.protocols import Floats
 
@@ -187,6 +187,8 @@ class ArimaProcess(Component):
         ma_lags = [*range(1, q + 1), *range(s, Q * s + 1, s or 1)] if Q else list(range(1, q + 1))
         found, sigma2 = _hannan_rissanen(longest, ar_lags, ma_lags)
         ar, seasonal_ar, ma, seasonal_ma = np.split(found, np.cumsum([p, P, q]))
+        if not all(is_inside(part) for part in (ar, seasonal_ar, -ma, -seasonal_ma)):  # it will be moved inwards
+            sigma2 = float(np.mean((numbers - mean) ** 2))
         if not sigma2 > 0:
             sigma2 = facts.noise
         trend = [mean * (1.0 - ar.sum()) * (1.0 - seasonal_ar.sum())] if "c" in self.trend else []

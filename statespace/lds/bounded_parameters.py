@@ -186,6 +186,12 @@ def coefficients_pullback(partial: Floats, gradient: Floats) -> Floats:
     return pulled
 
 
+def is_inside(phi: Floats) -> bool:
+    """Whether an autoregression is stationary, and not so close to the bound that a start is moved inwards."""
+    partial = partial_autocorrelations(phi)
+    return bool((np.abs(partial) <= _LARGEST_PARTIAL).all() and partial.any() == phi.any())
+
+
 def partial_autocorrelations(phi: Floats) -> Floats:
     """Partial autocorrelations of an autoregression, shape (p,); all of them 0 where it is not stationary."""
     left = np.array(phi, dtype=np.float64)

@@ -175,7 +175,7 @@ class NoisyComponent(Component):
         return False
 
     @cached_property
-    def _known(self) -> tuple[Floats, Floats, Floats, Ints]:
+    def known(self) -> tuple[Floats, Floats, Floats, Ints]:
         """Z, T, R, and of each disturbance the number of its variance."""
         design, transition, selection = (np.asarray(matrix, dtype=np.float64) for matrix in self.matrices())
         owner = np.repeat(np.arange(len(self.variances)), [count for _, _, count in self.variances])
@@ -183,7 +183,7 @@ class NoisyComponent(Component):
 
     def write(self, block: Block, values: Floats) -> None:
         """Z, T, R, and the variances on Q's diagonal."""
-        design, transition, selection, owner = self._known
+        design, transition, selection, owner = self.known
         block.design[:] = design
         block.transition[:] = transition
         block.selection[:] = selection
@@ -193,4 +193,4 @@ class NoisyComponent(Component):
     def pullback(self, gradient: Block, block: Block, values: Floats) -> Any:
         """Sums along the diagonal of dL/dQ."""
         del block
-        return np.bincount(self._known[3], np.diagonal(gradient.state_cov), len(values))
+        return np.bincount(self.known[3], np.diagonal(gradient.state_cov), len(values))

@@ -78,8 +78,8 @@ class LocalLinearTrend(NoisyComponent):
 
     @property
     def differences(self) -> tuple[int, ...]:
-        """A first difference removes the level, and leaves the slope."""
-        return (1,)
+        """A second difference removes both."""
+        return (1, 1)
 
     @property
     def further(self) -> dict[str, tuple[float, ...]]:

@@ -17,8 +17,9 @@ from statespace.lds.composition import Composition
 from statespace.lds.diagnostics import Diagnostics, diagnostics
 from statespace.lds.dynamics import Dynamics
 from statespace.lds.estimation import Objective, ParametricModel
+from statespace.lds.results import Gradient
 from statespace.lds.system import System
-from statespace.lds.verbs import Inputs
+from statespace.lds.verbs import Inputs, Series
 from statespace.protocols import Array, Floats
 
 
@@ -125,6 +126,18 @@ class ComposedModel(ParametricModel):
                 design[:, 0, self._composition.states[number]] = inputs
                 return system._replace(design=design), shared
         return super()._moved(system, shared, inputs)
+
+    def _coefficients_are_states(self) -> bool:
+        return getattr(self, "_exog_names", None) is not None and self._regression_part()[1].n_states > 0
+
+    def _by_inputs(self, one: Series, found: Gradient, r: Floats) -> Gradient:
+        return found if self._coefficients_are_states() else super()._by_inputs(one, found, r)
+
+    def _given_shapes(self) -> dict[str, tuple[int, ...]]:
+        shapes = super()._given_shapes()
+        if self._coefficients_are_states():
+            del shapes["design"]  # a row of inputs a step
+        return shapes
 
     # ------------------------------------------------------------------------------------------------- criteria
 

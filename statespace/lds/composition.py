@@ -18,9 +18,12 @@ import numpy as np
 from statespace.foundations.observations import Observations
 from statespace.lds.bounded_parameters import BoundedParameters
 from statespace.lds.component import Block, Component, Facts
+from statespace.lds.moment_starts import variances_by_moments
 from statespace.lds.results import Gradient
 from statespace.lds.system import System
 from statespace.protocols import Floats
+
+_LEAST_SHARE = 0.1  # of what a variance would otherwise start from: one of 0 would stay there
 
 
 class Composition:
@@ -90,7 +93,9 @@ class Composition:
         series = as_series(data)
         lags = [lag for component in self.components for lag in component.differences]
         facts = Facts(series, noise_variance(series, _one_trend(lags)))
-        return self.vector(np.array([value for component in self.components for value in component.start(facts)]))
+        values = np.array([value for component in self.components for value in component.start(facts)])
+        found = variances_by_moments(self.components, series)
+        return self.vector(values if found is None else np.maximum(found, _LEAST_SHARE * values))
 
     def system(self, theta: Floats) -> System:
         """The system at theta."""

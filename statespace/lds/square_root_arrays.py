@@ -159,9 +159,8 @@ def gram(U: Floats, n_rows: int, left: int, right: int, P: Floats) -> None:
         for i in range(right - left):
             factor = row[i]
             if factor != 0.0:
-                out = P[i]
                 for j in range(i + 1):
-                    out[j] += factor * row[j]
+                    P[i, j] += factor * row[j]
     for i in range(right - left):
         for j in range(i):
             P[j, i] = P[i, j]
@@ -173,9 +172,8 @@ def column_squares(B: Floats, first: int, last: int, n_columns: int, squares: Fl
     for j in range(n_columns):
         squares[j] = 0.0
     for i in range(first, last):
-        row = B[i]
         for j in range(n_columns):
-            squares[j] += row[j] * row[j]
+            squares[j] += B[i, j] * B[i, j]
 
 
 @kernel
@@ -217,14 +215,13 @@ def move_rows(t: int, d: Dynamics, B: Floats, n_rows: int, w: Floats) -> None:
     value = d.value[t if d.value.shape[0] > 1 else 0]
     m = d.row_start.shape[0] - 1
     for k in range(n_rows):
-        row = B[k]
         for i in range(m):
             total = 0.0
             for e in range(d.row_start[i], d.row_start[i + 1]):
-                total += value[e] * row[d.column[e]]
+                total += value[e] * B[k, d.column[e]]
             w[i] = total
         for i in range(m):
-            row[i] = w[i]
+            B[k, i] = w[i]
 
 
 @kernel

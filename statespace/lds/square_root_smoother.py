@@ -53,7 +53,8 @@ from statespace.lds.square_root_arrays import (
     undo,
     undo_triangle,
 )
-from statespace.lds.square_root_filter import DiffuseMoves, DiffuseNumbers, Moves, noise_roots, pass_square_root
+from statespace.lds.square_root_filter import noise_roots, pass_square_root
+from statespace.lds.square_root_steps import DiffuseMoves, DiffuseNumbers, Moves
 from statespace.lds.system import System
 from statespace.protocols import Floats
 

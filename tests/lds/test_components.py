@@ -19,6 +19,8 @@ from statespace.lds.components import (
 from statespace.lds.composition import Composition, noise_variance
 from statespace.lds.frames import make_frames
 from statespace.lds.likelihood import log_likelihood_and_gradient, log_likelihoods
+from statespace.lds.moment_starts import variances_by_moments
+from statespace.lds.simulation import simulate
 from statespace.lds.system import System, checked_covariances
 from tests.lds.dense_series import filtered_log_likelihood, log_likelihood
 from tests.lds.passengers import LOG_PASSENGERS
@@ -311,3 +313,28 @@ def test_the_gradient_of_a_likelihood_goes_back_to_the_parameters(parts):
     assert found == pytest.approx(log_likelihood(system, y), rel=1e-7)
     expected = differences(value, theta)
     np.testing.assert_allclose(composition.pullback(theta, gradient), expected, atol=1e-7 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("parts", "variances"),
+    [
+        ([Level(), Irregular()], [0.5, 2.0]),
+        ([LocalLinearTrend(), Irregular()], [1.0, 0.3, 2.0]),
+        ([Level(), Seasonal(4), Irregular()], [1.0, 0.4, 2.0]),
+        ([Level(), Seasonal(6, "trigonometric", 2), Irregular()], [1.0, 0.2, 2.0]),
+    ],
+)
+@pytest.mark.parametrize("gaps", [False, True])
+def test_moments_of_a_long_series_tell_its_variances(parts, variances, gaps):
+    composition = Composition(parts)
+    y = simulate(composition.system_of(np.array(variances)), 60000, np.random.default_rng(1))[0][:, 0]
+    if gaps:
+        y[np.random.default_rng(2).random(len(y)) < 0.05] = np.nan
+    np.testing.assert_allclose(variances_by_moments(parts, [y[:20000], y[20000:]]), variances, rtol=0.3, atol=0.1)
+
+
+def test_parts_without_finite_moments_start_otherwise():
+    y = LOG_PASSENGERS
+    assert variances_by_moments([Level(), Autoregressive(1)], [y]) is None
+    assert variances_by_moments([Level(), Seasonal(12), Irregular()], [y[:12]]) is None
+    assert variances_by_moments([Level(), Irregular()], [np.zeros(20)]) is None

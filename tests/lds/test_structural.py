@@ -7,6 +7,7 @@ import statsmodels.api as sm
 
 import statespace
 from statespace.foundations.estimator import NotFittedError, clone
+from statespace.lds.arima import ARIMA
 from statespace.lds.component import Component
 from statespace.lds.components import (
     Autoregressive,
@@ -300,3 +301,47 @@ def test_diagnostics_are_those_of_statsmodels(basic):
     np.testing.assert_allclose([found.ljung_box.statistic, found.ljung_box.p_value], serial, rtol=1e-5)
     np.testing.assert_allclose(found.jarque_bera, result.test_normality("jarquebera")[0], rtol=1e-5)
     np.testing.assert_allclose(found.heteroskedasticity, result.test_heteroskedasticity("breakvar")[0], rtol=1e-5)
+
+
+EDGES = [
+    np.full(20, 3.0),
+    np.zeros(20),
+    np.array([2.0]),
+    np.array([2.0, 3.0]),
+    np.arange(30.0),
+    1e9 + NILE,
+    1e-12 * NILE,
+    np.where(np.arange(100) % 2, np.nan, NILE),
+    1.1 ** np.arange(100.0),
+]
+
+
+@pytest.mark.parametrize("y", EDGES)
+@pytest.mark.parametrize(
+    "model",
+    [
+        StructuralModel(level=True),
+        StructuralModel(trend="local linear", seasonal=4),
+        StructuralModel(level=True, cycle=(3, 12), autoregressive=1),
+        ARIMA((1, 0, 1), trend="c"),
+        ARIMA((2, 0, 0)),
+        ARIMA((1, 1, 1), (0, 1, 1, 4)),
+    ],
+)
+def test_fits_end_at_numbers_whatever_the_data(model, y):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*not converged")
+        fitted = clone(model).fit(y)
+    assert np.isfinite(fitted.params_).all()
+    assert np.isfinite(fitted.score(y))
+    assert fitted.score(y) > -1e4
+    assert (fitted.params_[[name.startswith("sigma2") for name in fitted.param_names_]] >= 0).all()
+
+
+@pytest.mark.parametrize("coefficients", ["states", "parameters"])
+def test_gradients_are_taken_with_inputs_too(coefficients):
+    model = StructuralModel(level=True, exog=coefficients).fit(MOVED, exog=INPUTS)
+    found = model.gradient(MOVED, exog=INPUTS)
+    assert found.log_likelihood == pytest.approx(model.score(MOVED, exog=INPUTS))
+    if coefficients == "parameters":
+        np.testing.assert_allclose(found.obs_exog, 0.0, atol=1e-2)
