@@ -63,8 +63,11 @@ class Objective:
     ) -> None:
         self.parametrisation = parametrisation
         self.observations = observations
-        self.weights = weights
         self.sequences = sequences_of(observations)
+        self.weights = weights
+        if weights is not None and not weights.all():  # what has no weight may even be impossible
+            self.sequences = [values for values, w in zip(self.sequences, weights, strict=True) if w > 0]
+            self.weights = weights[weights > 0]
 
     @property
     def n_observed(self) -> int:
@@ -279,6 +282,25 @@ class ParametricModel(Summarised, SystemVerbs):
     param_names_ : list of str
     monitor_ : ConvergenceMonitor
         The history of the fit, and why it stopped.
+
+    Examples
+    --------
+    A function of your own, here of the logarithms of two variances, and how sure they are:
+
+    >>> import numpy as np
+    >>> from statespace import LinearDynamicalSystem
+    >>> from statespace.datasets import load_nile
+    >>> def random_walk_and_noise(theta):
+    ...     noise, walk = np.exp(theta)
+    ...     return {"design": [[1.0]], "obs_cov": [[noise]], "transition": [[1.0]], "state_cov": [[walk]]}
+    >>> model = LinearDynamicalSystem.from_function(random_walk_and_noise, [9.0, 9.0], ["log noise", "log walk"])
+    >>> print(model.fit(load_nile().flow).summary())  # doctest: +ELLIPSIS
+    ParametricModel: 99 steps, log-likelihood -633.4646, aic 1270.9291, bic 1276.1194
+    converged: ...
+    parameter      estimate    std. error         z               0.95 interval
+    log noise       9.6223...      0.20833...    46.18...       9.214...       10.030...
+    log walk        7.2924...      0.8714...     8.36...       5.584...       9.000...
+    standard errors: observed
 
     """
 

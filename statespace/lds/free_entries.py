@@ -120,13 +120,18 @@ def _held(name: str, value: Any, shape: tuple[int, ...]) -> Array:
     return np.asarray(mask)
 
 
-def _check_scale(system: System, masks: dict[str, Array]) -> None:
-    """A diffuse likelihood depends on the unit of a diffuse state: it has no maximum where nothing says the unit."""
+def states_without_unit(system: System, masks: dict[str, Array]) -> Array:
+    """States whose unit nothing says that is held, shape (n_states,), bool."""
     T, Z = system.transition[0], system.design[0]
     held = (~masks["design"] & (Z != 0)).any(axis=0) | ~np.diagonal(_state_mask(system, masks))
     off = ~masks["transition"] & (T != 0) & ~np.eye(len(T), dtype=bool)
     held = held | off.any(axis=0) | off.any(axis=1)
-    loose = system.diffuse_loadings.any(axis=1) & ~held
+    return np.asarray(~held)
+
+
+def _check_scale(system: System, masks: dict[str, Array]) -> None:
+    """A diffuse likelihood depends on the unit of a diffuse state: it has no maximum where nothing says the unit."""
+    loose = system.diffuse_loadings.any(axis=1) & states_without_unit(system, masks)
     if loose.any():
         raise ValueError(
             f"state {int(np.argmax(loose))} is diffuse, and neither its column of the design nor its variance is held: "

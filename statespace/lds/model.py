@@ -34,13 +34,14 @@ from statespace.lds.estimation import (
 )
 from statespace.lds.expectation_maximisation import expect, improve
 from statespace.lds.frames import make_frames
-from statespace.lds.free_entries import FreeEntries, count_parameters, free_entries
+from statespace.lds.free_entries import FreeEntries, count_parameters, free_entries, states_without_unit
 from statespace.lds.function_parametrisation import FunctionParametrisation
 from statespace.lds.initialization import make_system
 from statespace.lds.likelihood import log_likelihood
 from statespace.lds.parametrisations import MatrixParametrisation
 from statespace.lds.saving import from_archive, to_archive
 from statespace.lds.starts import GIVEN, fitted_in, floors, rotated, starting_system, suggested_starts
+from statespace.lds.subspace import Start
 from statespace.lds.summary import FitRecord, Summarised
 from statespace.lds.system import TIMED, System, checked_matrices
 from statespace.lds.verbs import Inputs, SystemVerbs
@@ -61,9 +62,10 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
     covariances : {"full", "diag"}
         Form of the covariances that are estimated.
     initialization : {"free", "known", "stationary", "diffuse", "approximate_diffuse"}, optional
-        The law of the first state in `fit`: estimated (also None); as `init` has it; the stationary law of the
-        transition, which then is estimated to the maximum of both together; nothing known (of the states that
-        `init["diffuse"]` marks, else of all); or N(0, 10^6 I).
+        The law of the first state in `fit`: estimated; as `init` has it; the stationary law of the transition, which
+        then is estimated to the maximum of both together; nothing known (of the states that `init["diffuse"]` marks,
+        else of all); or N(0, 10^6 I). None: known or diffuse where `init` says so; else stationary where the transition
+        at the start is stable; else diffuse where the units of the states are held; else estimated.
     fixed : dict, optional
         What is held at its value in `init`: the name of a matrix -> True, or a mask of entries (True: held).
     init : dict, optional
@@ -105,6 +107,22 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
     ----------
     Durbin and Koopman (2012), Time series analysis by state space methods; Bishop (2006), section 13.3.
 
+    Examples
+    --------
+    The level of the Nile follows a random walk, of which nothing is known at first; its two variances are learnt:
+
+    >>> from statespace import LinearDynamicalSystem
+    >>> from statespace.datasets import load_nile
+    >>> nile = load_nile().flow
+    >>> walk = {"design": [[1.0]], "transition": [[1.0]]}
+    >>> model = LinearDynamicalSystem(
+    ...     method="lbfgs", initialization="diffuse", init=walk, fixed={"design": True, "transition": True}
+    ... ).fit(nile)
+    >>> model.obs_cov_.round(0), model.state_cov_.round(0)
+    (array([[15099.]]), array([[1469.]]))
+    >>> round(model.score(nile), 4)
+    -633.4646
+
     """
 
     def __init__(
@@ -116,7 +134,7 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         initialization: str | None = None,
         fixed: dict[str, Any] | None = None,
         init: dict[str, Any] | None = None,
-        n_iter: int = 500,
+        n_iter: int = 1000,
         tol: float | None = None,
         intercepts: bool = False,
         stable: bool = False,
@@ -285,7 +303,6 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 raise TypeError(f"{name} is {getattr(self, name)!r}, expected True or False")
         given = self._given()
-        kind = self.initialization or "free"
         rng = generator(self.random_state)
         seeds = rng.integers(2**63, size=n_init)
         sequences = sequences_of(observations)
@@ -297,21 +314,38 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
             candidates = []
             for start in suggested_starts(of_weight, positive, m, given, number, drawn, centre=bool(self.intercepts)):
                 begun = rotated(start) if self.covariances == "diag" and "design" not in given else start
-                system = starting_system(begun, given, kind, diagonal=self.covariances == "diag")
-                free = free_entries(
-                    system,
-                    covariances=self.covariances,
-                    initialization="known" if kind == "approximate_diffuse" else kind,
-                    fixed=self.fixed,
-                    intercepts=bool(self.intercepts),
-                    stable=bool(self.stable),
-                    floors=floors(of_weight, positive, system),
-                )
+                kind = self.initialization or self._suggested_kind(begun, given, of_weight, positive)
+                system, free = self._begin(begun, given, kind, of_weight, positive)
                 candidates.append(_From(fitted_in(system, free), free))
             if len(candidates) > 1:
                 candidates.sort(key=lambda one: _value(one.system, sequences, weights), reverse=True)
             found.append(candidates[0])
         return found
+
+    def _begin(
+        self, begun: Start, given: dict[str, Any], kind: str, sequences: list[Floats], weights: Floats
+    ) -> tuple[System, FreeEntries]:
+        system = starting_system(begun, given, kind, diagonal=self.covariances == "diag")
+        return system, free_entries(
+            system,
+            covariances=self.covariances,
+            initialization="known" if kind == "approximate_diffuse" else kind,
+            fixed=self.fixed,
+            intercepts=bool(self.intercepts),
+            stable=bool(self.stable),
+            floors=floors(sequences, weights, system),
+        )
+
+    def _suggested_kind(self, begun: Start, given: dict[str, Any], sequences: list[Floats], weights: Floats) -> str:
+        """How the first state is taken where `initialization` does not say."""
+        if "diffuse" in given:
+            return "diffuse"
+        if "initial_state" in given or "initial_state_cov" in given:
+            return "known"
+        system, free = self._begin(begun, given, "free", sequences, weights)
+        if np.abs(np.linalg.eigvals(system.transition[0])).max() < 1.0:
+            return "stationary"
+        return "free" if states_without_unit(system, free.masks).any() else "diffuse"
 
     def _given(self) -> dict[str, Any]:
         """Starting values by name."""

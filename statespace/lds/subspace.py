@@ -101,7 +101,7 @@ def identify_covariances(
     found = [(Q, np.diag(0.7 * spread))]
     matched = _matched_covariances(filled, weights, scaled, T)
     if matched is not None:
-        total = np.trace(matched[0]) / m
+        total = _mean_size(matched[0])
         if total > 0:
             found.append((_positive(matched[0], np.full(m, total)), _positive(matched[1], spread)))
     return [Start(Z, T, Q, H * np.outer(unit, unit), mean if centre else np.zeros(p)) for Q, H in found]
@@ -262,6 +262,11 @@ def _matched_covariances(
     return Q, H
 
 
+def _mean_size(Q: Floats) -> float:
+    """The mean of the eigenvalues of a symmetric matrix, negative ones counted as 0."""
+    return float(np.maximum(np.linalg.eigvalsh(Q), 0.0).mean())
+
+
 def _positive(cov: Floats, size: Floats) -> Floats:
     """The nearest covariance that is at least a thousandth of `size` in every direction, in units of `size`."""
     unit = np.sqrt(size)
@@ -273,7 +278,7 @@ def _positive(cov: Floats, size: Floats) -> Floats:
 def _rescaled(Z: Floats, T: Floats, Q: Floats, H: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """The same system with states of about unit variance, and covariances that are none too small."""
     m, p = len(T), len(Z)
-    Q = _positive(Q, np.full(m, max(float(np.trace(Q)) / m, 1e-12)))
+    Q = _positive(Q, np.full(m, max(_mean_size(Q), 1e-12)))
     radius = float(np.abs(np.linalg.eigvals(T)).max())
     damped = T * min(1.0, 0.99 / max(radius, 1e-300))
     unit = np.sqrt(np.diagonal(solve_stein(damped, Q)))

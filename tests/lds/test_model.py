@@ -224,6 +224,24 @@ def test_held_entries_stay_and_the_likelihood_rises(method, initialization):
 
 
 @ignore_unconverged
+def test_the_first_state_is_taken_as_the_start_allows():
+    Y, walk = data(0, 1, 1, 50), {"design": [[1.0]], "transition": [[1.0]]}
+    exploding = np.exp(0.05 * np.arange(60.0)) + np.random.default_rng(0).standard_normal(60)
+
+    def fitted(X, **options):
+        return LinearDynamicalSystem(1, n_iter=3, **options).fit(X)
+
+    assert fitted(Y).stationary_.all()
+    assert fitted(Y, init=walk, fixed={"design": True, "transition": True}).diffuse_.all()
+    free = fitted(exploding)
+    assert not free.stationary_.any()
+    assert not free.diffuse_.any()
+    known = fitted(Y, init={"initial_state": [3.0], "initial_state_cov": [[2.0]]})
+    assert (known.initial_state_, known.initial_state_cov_) == (np.array([3.0]), np.array([[2.0]]))
+    assert fitted(Y).filter(Y).log_likelihood == pytest.approx(fitted(Y).score(Y))
+
+
+@ignore_unconverged
 @pytest.mark.parametrize("method", ["em", "lbfgs"])
 def test_a_transition_that_is_to_be_stable_is(method):
     Y = np.exp(0.05 * np.arange(60.0)) + np.random.default_rng(0).standard_normal(60)
