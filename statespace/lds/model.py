@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
 from statespace.foundations.archive import Archive
 from statespace.foundations.blas import blas_on_one_thread
-from statespace.foundations.em import ConvergenceMonitor, maximize, warn_not_converged
+from statespace.foundations.em import warn_not_converged
 from statespace.foundations.estimator import NotFittedError, unchanged_on_failure
 from statespace.foundations.executors import map_pieces
 from statespace.foundations.observations import Observations, read_observations
@@ -24,20 +24,11 @@ from statespace.foundations.validation import (
     check_sample_weight,
     check_tolerance,
 )
-from statespace.lds.estimation import (
-    Objective,
-    ParametricModel,
-    climb,
-    gradient_monitor,
-    n_observed,
-    sequences_of,
-)
-from statespace.lds.expectation_maximisation import expect, improve
-from statespace.lds.frames import make_frames
+from statespace.lds.estimation import Objective, ParametricModel, sequences_of
+from statespace.lds.fitting import Begun, Climb, value_of
 from statespace.lds.free_entries import FreeEntries, count_parameters, free_entries, states_without_unit
 from statespace.lds.function_parametrisation import FunctionParametrisation
 from statespace.lds.initialization import make_system
-from statespace.lds.likelihood import log_likelihood
 from statespace.lds.parametrisations import MatrixParametrisation
 from statespace.lds.saving import from_archive, to_archive
 from statespace.lds.starts import GIVEN, fitted_in, floors, rotated, starting_system, suggested_starts
@@ -282,7 +273,7 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         if observations.missing is not None and observations.missing.all():
             raise ValueError("X has no observation: every value is missing")
         weights = check_sample_weight(sample_weight, observations.n_sequences)
-        climb_from = _Climb(observations, weights, self.method, self.n_iter, self.tol)
+        climb_from = Climb(observations, weights, self.method, self.n_iter, self.tol)
         with blas_on_one_thread():
             starts = self._starts(observations, weights, n_init)
             fitted = map_pieces(climb_from, starts, None if n_init == 1 else executor)
@@ -295,7 +286,7 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         self._fit_data = (best, observations, weights)
         return self
 
-    def _starts(self, observations: Observations, weights: Floats | None, n_init: int) -> list[_From]:
+    def _starts(self, observations: Observations, weights: Floats | None, n_init: int) -> list[Begun]:
         m = check_integer("n_states", self.n_states, 1)
         check_choice("covariances", self.covariances, ("full", "diag"))
         check_choice("initialization", self.initialization, (*_INITIALIZATIONS, None))
@@ -316,9 +307,9 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
                 begun = rotated(start) if self.covariances == "diag" and "design" not in given else start
                 kind = self.initialization or self._suggested_kind(begun, given, of_weight, positive)
                 system, free = self._begin(begun, given, kind, of_weight, positive)
-                candidates.append(_From(fitted_in(system, free), free))
+                candidates.append(Begun(fitted_in(system, free), free))
             if len(candidates) > 1:
-                candidates.sort(key=lambda one: _value(one.system, sequences, weights), reverse=True)
+                candidates.sort(key=lambda one: value_of(one.system, sequences, weights), reverse=True)
             found.append(candidates[0])
         return found
 
@@ -445,64 +436,6 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
             model._n_free = n_free
         model._system()
         return model
-
-
-class _From(NamedTuple):
-    """Where a fit begins."""
-
-    system: System
-    free: FreeEntries
-
-
-class _Found(NamedTuple):
-    """Where a fit has ended."""
-
-    system: System
-    free: FreeEntries
-    monitor: ConvergenceMonitor
-
-
-class _Climb:
-    """A fit from a start to a maximum; picklable, so that processes can do it too."""
-
-    def __init__(
-        self, observations: Observations, weights: Floats | None, method: str, n_iter: int, tol: float | None
-    ) -> None:
-        self.observations, self.weights = observations, weights
-        self.method, self.n_iter, self.tol = method, n_iter, tol
-
-    def __call__(self, begun: _From) -> _Found:
-        if self.method == "lbfgs":
-            return self._by_gradient(begun)
-        sequences = sequences_of(self.observations)
-        monitor = ConvergenceMonitor(self.tol, self.n_iter, False)
-        monitor.begin(n_observed(self.observations))
-
-        def value(system: System) -> float:
-            return _value(system, sequences, self.weights)
-
-        def step(system: System) -> tuple[float, Callable[[], System]]:
-            expected = expect(system, [make_frames(system, values) for values in sequences], self.weights)
-            return expected.log_likelihood, lambda: improve(system, expected, begun.free, value)
-
-        return _Found(maximize(step, begun.system, monitor, warn=False), begun.free, monitor)
-
-    def _by_gradient(self, begun: _From) -> _Found:
-        parametrisation = MatrixParametrisation(*begun)
-        objective = Objective(parametrisation, self.observations, self.weights)
-        start = parametrisation.start(self.observations)
-        monitor = gradient_monitor(self.tol, self.n_iter, objective.n_observed)
-        units = objective.units(start)
-        theta, _ = climb(objective.value_and_slope, start, units, objective.n_observed, monitor)
-        return _Found(parametrisation.system(theta), begun.free, monitor)
-
-
-def _value(system: System, sequences: list[Floats], weights: Floats | None) -> float:
-    """The log-likelihood of sequences, weighted."""
-    frames = [make_frames(system, values) for values in sequences]
-    if weights is None:
-        return float(log_likelihood(system, frames))
-    return float(sum(w * log_likelihood(system, [one]) for w, one in zip(weights, frames, strict=True) if w > 0))
 
 
 def _coefficients(name: str, value: Any, n_rows: int) -> Floats:

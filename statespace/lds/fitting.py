@@ -1,0 +1,76 @@
+"""From a start to a maximum of the likelihood, by expectation-maximisation or by the gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from statespace.foundations.em import ConvergenceMonitor, maximize
+from statespace.foundations.observations import Observations
+from statespace.lds.estimation import Objective, climb, gradient_monitor, n_observed, sequences_of
+from statespace.lds.expectation_maximisation import expect, improve
+from statespace.lds.frames import make_frames
+from statespace.lds.free_entries import FreeEntries
+from statespace.lds.likelihood import log_likelihood
+from statespace.lds.parametrisations import MatrixParametrisation
+from statespace.lds.system import System
+from statespace.protocols import Floats
+
+
+class Begun(NamedTuple):
+    """Where a fit begins."""
+
+    system: System
+    free: FreeEntries
+
+
+class Ended(NamedTuple):
+    """Where a fit has ended."""
+
+    system: System
+    free: FreeEntries
+    monitor: ConvergenceMonitor
+
+
+class Climb:
+    """A fit from a start to a maximum; picklable, so that processes can do it too."""
+
+    def __init__(
+        self, observations: Observations, weights: Floats | None, method: str, n_iter: int, tol: float | None
+    ) -> None:
+        self.observations, self.weights = observations, weights
+        self.method, self.n_iter, self.tol = method, n_iter, tol
+
+    def __call__(self, begun: Begun) -> Ended:
+        """Climb from one start."""
+        if self.method == "lbfgs":
+            return self._by_gradient(begun)
+        sequences = sequences_of(self.observations)
+        monitor = ConvergenceMonitor(self.tol, self.n_iter, False)
+        monitor.begin(n_observed(self.observations))
+
+        def value(system: System) -> float:
+            return value_of(system, sequences, self.weights)
+
+        def step(system: System) -> tuple[float, Callable[[], System]]:
+            expected = expect(system, [make_frames(system, values) for values in sequences], self.weights)
+            return expected.log_likelihood, lambda: improve(system, expected, begun.free, value)
+
+        return Ended(maximize(step, begun.system, monitor, warn=False), begun.free, monitor)
+
+    def _by_gradient(self, begun: Begun) -> Ended:
+        parametrisation = MatrixParametrisation(*begun)
+        objective = Objective(parametrisation, self.observations, self.weights)
+        start = parametrisation.start(self.observations)
+        monitor = gradient_monitor(self.tol, self.n_iter, objective.n_observed)
+        units = objective.units(start)
+        theta, _ = climb(objective.value_and_slope, start, units, objective.n_observed, monitor)
+        return Ended(parametrisation.system(theta), begun.free, monitor)
+
+
+def value_of(system: System, sequences: list[Floats], weights: Floats | None) -> float:
+    """The log-likelihood of sequences, weighted."""
+    frames = [make_frames(system, values) for values in sequences]
+    if weights is None:
+        return float(log_likelihood(system, frames))
+    return float(sum(w * log_likelihood(system, [one]) for w, one in zip(weights, frames, strict=True) if w > 0))
