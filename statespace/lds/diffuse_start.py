@@ -220,6 +220,9 @@ def diffuse_steps(
         for i in range(p):
             tables.kind[now, i] = SKIPPED
             tables.F[now, i] = 0.0
+        size = 0.0
+        for i in range(rows.n_seen[f]):
+            size += abs(rows.x[t, i])
         for i in range(rows.n_seen[f]):
             z, h, x = rows.design[f, i], rows.variances[f, i], rows.x[t, i]
             met = determine(z, A, E, q) if q else 0.0
@@ -237,7 +240,7 @@ def diffuse_steps(
                 for j in range(m):
                     reach[j] = max(reach[j], Pf[j, j])
             else:
-                kind, v, F, gained, _ = take_number(x, z, h, reach, af, Pf, tables.k[now, i])
+                kind, v, F, gained, _ = take_number(x, z, h, reach, af, Pf, tables.k[now, i], size)
             tables.kind[now, i] = kind
             tables.F[now, i] = F
             if keep:

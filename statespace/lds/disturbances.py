@@ -99,7 +99,7 @@ def obs_disturbances(system: System, frames: Frames, u: Floats, cov: Floats) -> 
         spread[steps] = moved @ cov[steps] @ moved.T + 0.5 * (rest + rest.T)
         exact = seen & (np.diagonal(H) == 0)
         spread[steps] *= ~(exact[:, None] | exact[None])
-    return mean, 0.5 * (spread + spread.transpose(0, 2, 1))
+    return mean, _without_rounding(spread)
 
 
 def state_disturbances(system: System, backward: Backward) -> tuple[Floats, Floats]:
@@ -115,7 +115,16 @@ def state_disturbances(system: System, backward: Backward) -> tuple[Floats, Floa
         cov = table[of_step.ravel()]
     else:
         cov = Q - back.transpose(0, 2, 1) @ backward.N[backward.place[1:]] @ back
-    return np.ascontiguousarray(mean), np.asarray(0.5 * (cov + cov.transpose(0, 2, 1)))
+    return np.ascontiguousarray(mean), _without_rounding(cov)
+
+
+def _without_rounding(cov: Floats) -> Floats:
+    """Symmetric covariances; a variance that has come out below 0 is one of 0."""
+    cov = np.asarray(0.5 * (cov + cov.transpose(0, 2, 1)))
+    below = np.diagonal(cov, axis1=1, axis2=2) < 0
+    if below.any():
+        cov = np.where(below[:, :, None] | below[:, None, :], 0.0, cov)
+    return cov
 
 
 def innovations(system: System, values: Floats, filtered: Filtered) -> tuple[Floats, Floats]:

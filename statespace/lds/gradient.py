@@ -76,25 +76,30 @@ def gradient(
     )
 
 
-def from_moments(system: System, frames: Frames, backward: Backward, smoothed: Smoothed) -> Backward:
+def from_moments(
+    system: System, frames: Frames, filtered: Filtered, backward: Backward, smoothed: Smoothed
+) -> Backward:
     """The backward pass with Z, and W where it is constant, from smoothed moments, where these hold more digits.
 
     With V, C = Cov(a_{t+1}, a_t | all) and w = R n,
 
         k - P N k = V Z^T / h        N T P_f = r a^T - (R Q R^T)^-1 (E w E a^T + C - T V)
 
-    without the cancellation of the left sides where P is much larger than what the data leave of it. The first asks for
-    noise that is not much less than what is left, the second for disturbances that move every state.
+    without the cancellation of the left sides where P is much larger than what the data leave of it. The second asks
+    for disturbances that move every state.
     """
     cov = smoothed.finite_cov
     largest = np.sqrt(np.abs(np.diagonal(cov, axis1=1, axis2=2)).max(axis=0))
+    before = np.sqrt(np.abs(np.diagonal(filtered.Pf[filtered.place[:-1]], axis1=1, axis2=2)).max(axis=0))
+    pulled = np.sqrt(np.abs(np.diagonal(backward.N[backward.place], axis1=1, axis2=2)).max(axis=0))
     Z = backward.Z.copy()
     for f, steps in enumerate(steps_of_frames(frames)):
         total = cov[steps].sum(axis=0)
         for i in range(int(frames.n_seen[f])):
             z, h = frames.design[f, i], frames.variances[f, i]
-            if (np.abs(z) @ largest) ** 2 < _LITTLE * h:
-                Z[f, i] = total @ z / h
+            if h > 0:  # whichever is the sum of smaller products
+                better = largest * (np.abs(z) @ largest) < before * (before @ pulled) * np.sqrt(h)
+                Z[f, i] = np.where(better, total @ z / h, Z[f, i])
     found = backward._replace(Z=Z, mean=smoothed.mean)
     noise = system.disturbance_cov[0]
     deviations = np.sqrt(np.diagonal(noise))

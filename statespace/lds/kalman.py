@@ -33,6 +33,7 @@ _STILL = 2e-15  # a change of P that is rounding
 _ROUNDING = 64 * 2.0**-52  # of what was summed up to F: less than this is nothing
 _LOST = 1e-6  # F, relative to what was subtracted to get it, below which too many digits are gone
 _EXACT = 1e-10  # noise, relative to F, beside which a state can be known to the last digit
+_NOTHING = 1e-12  # of a variance, left where something became known exactly: most likely rounding
 CONTRADICTION = 1e-8  # an innovation where nothing was left to learn, relative to the numbers it was made of
 
 
@@ -73,15 +74,15 @@ class Rows(NamedTuple):
 
 @kernel
 def take_number(
-    x: float, z: Floats, h: float, reach: Floats, a: Floats, P: Floats, gain: Floats
+    x: float, z: Floats, h: float, reach: Floats, a: Floats, P: Floats, gain: Floats, size: float
 ) -> tuple[int, float, float, float, bool]:
     """Update a and P by one number.
 
-    `reach` (m,) is an upper bound of the variances before what came last. Returns what became of the number, v, F, the
+    `reach` (m,) is an upper bound of the variances before what came last, `size` the numbers of the step. Returns what became of the number, v, F, the
     log-likelihood, and whether digits were lost.
     """
     m = a.shape[0]
-    v, F, before, size, used = x, h, 0.0, abs(x), 0
+    v, F, before, used = x, h, 0.0, 0
     for j in range(m):
         gain[j] = 0.0
     for i in range(m):
@@ -115,8 +116,8 @@ def take_number(
         a[j] += gain[j] * v
     bad = _LOST * before > F
     for i in range(m):
-        if P[i, i] < 0.0 or (h <= _EXACT * F and P[i, i] <= _ROUNDING * reach[i]):
-            bad = bad or h > 0.0
+        if P[i, i] < 0.0 or (h <= _EXACT * F and P[i, i] <= _NOTHING * reach[i]):
+            bad = bad or h > 0.0 or P[i, i] > _ROUNDING * reach[i]
             for j in range(m):
                 P[i, j] = P[j, i] = 0.0
     return ORDINARY, v, F, -0.5 * (LOG_2PI + math.log(F) + v * v / F), bad
@@ -279,9 +280,10 @@ def filter_steps(
                     P[i_state, j] -= factor * M[j]
             exact = variances[f, i] <= _EXACT * F
             for i_state in range(m):
-                if P[i_state, i_state] < 0.0 or (exact and P[i_state, i_state] <= _ROUNDING * reach[i_state]):
+                variance = P[i_state, i_state]
+                if variance < 0.0 or (exact and variance <= _NOTHING * reach[i_state]):
                     # Rounding is no variance; nor is it what little noise leaves
-                    lost = lost or variances[f, i] > 0.0
+                    lost = lost or variances[f, i] > 0.0 or variance > _ROUNDING * reach[i_state]
                     for j in range(m):
                         P[i_state, j] = P[j, i_state] = 0.0
             kinds[g, i], all_F[g, i] = ORDINARY, F

@@ -92,7 +92,7 @@ def gradient_of(
         moments=moments,
     )
     if filtered.form == "square_root":
-        backward = from_moments(system, frames, backward, smooth_square_root(system, dynamics, frames)[0])
+        backward = from_moments(system, frames, filtered, backward, smooth_square_root(system, dynamics, frames)[0])
     return gradient(system, frames, filtered, backward), filtered, backward
 
 

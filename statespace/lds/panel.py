@@ -52,7 +52,9 @@ def filter_lanes(
                             v[s] -= factor * a[j, s]
                 if kind == SKIPPED:
                     for s in range(width):
-                        size = abs(rows.x[starts[first + s] + t, i])
+                        size = 0.0
+                        for j in range(rows.n_seen[f]):
+                            size += abs(rows.x[starts[first + s] + t, j])
                         for j in range(m):
                             size += abs(z[j] * a[j, s])
                         if abs(v[s]) > CONTRADICTION * size:
