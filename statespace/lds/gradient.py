@@ -25,6 +25,7 @@ from statespace.lds.square_root_smoother import Smoothed
 from statespace.lds.system import System
 from statespace.protocols import Array, Floats
 
+_MUCH = 1e3  # times smaller products must be for their sum to be preferred
 _LITTLE = 1e4  # times the noise: what is left may be as much for a quotient by the noise to be taken
 _REGULAR = 1e-6  # the least eigenvalue of the correlations of disturbances that can be divided by
 
@@ -98,7 +99,7 @@ def from_moments(
         for i in range(int(frames.n_seen[f])):
             z, h = frames.design[f, i], frames.variances[f, i]
             if h > 0:  # whichever is the sum of smaller products
-                better = largest * (np.abs(z) @ largest) < before * (before @ pulled) * np.sqrt(h)
+                better = _MUCH * largest * (np.abs(z) @ largest) < before * (before @ pulled) * np.sqrt(h)
                 Z[f, i] = np.where(better, total @ z / h, Z[f, i])
     found = backward._replace(Z=Z, mean=smoothed.mean)
     noise = system.disturbance_cov[0]

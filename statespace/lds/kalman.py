@@ -31,7 +31,7 @@ LOG_2PI = math.log(2 * math.pi)
 _STEADY = 2e-14  # what is left of the way to the limit of P, relative to P, when it is taken to be there
 _STILL = 2e-15  # a change of P that is rounding
 _ROUNDING = 64 * 2.0**-52  # of what was summed up to F: less than this is nothing
-_LOST = 1e-6  # F, relative to what was subtracted to get it, below which too many digits are gone
+_LOST = 1e-5  # F, relative to what was subtracted to get it, below which too many digits are gone
 _EXACT = 1e-10  # noise, relative to F, beside which a state can be known to the last digit
 _NOTHING = 1e-12  # of a variance, left where something became known exactly: most likely rounding
 CONTRADICTION = 1e-8  # an innovation where nothing was left to learn, relative to the numbers it was made of
@@ -78,8 +78,8 @@ def take_number(
 ) -> tuple[int, float, float, float, bool]:
     """Update a and P by one number.
 
-    `reach` (m,) is an upper bound of the variances before what came last, `size` the numbers of the step. Returns what became of the number, v, F, the
-    log-likelihood, and whether digits were lost.
+    `reach` (m,) is an upper bound of the variances before what came last, `size` that of the numbers of the step.
+    Returns what became of the number, v, F, the log-likelihood, and whether digits were lost.
     """
     m = a.shape[0]
     v, F, before, used = x, h, 0.0, 0

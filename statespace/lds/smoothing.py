@@ -10,7 +10,7 @@ from statespace.lds.filtering import Filtered, rows_of
 from statespace.lds.frames import Frames
 from statespace.lds.smoother import Backward, smooth_steps
 
-_LOST = 1e6  # roundings of what a smoothed variance was added up from, relative to roundings of itself
+_LOST = 1e5  # roundings of what a smoothed variance was added up from, relative to roundings of itself
 
 
 def pass_backwards(

@@ -6,7 +6,7 @@ from statespace.lds.verbs import SystemVerbs
 from tests import naive_lds
 
 TOLERANCE = 1e-9  # of the largest entry of an array
-_ROUNDING = 1e-6  # times the tolerance: of the prior, where what is right is nothing at all
+_ROUNDING = 1e-5  # times the tolerance: some roundings of the numbers it is made of, where what is right is nothing
 AGREES = 1e-8  # of the size of the data: an implied observation that is as far off is none
 
 
