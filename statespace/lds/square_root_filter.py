@@ -107,7 +107,7 @@ def pass_square_root(
         np.zeros((q, q)),
         np.zeros((3, m, m)),
         np.array([q, 0, 0]),
-        np.empty((4, m + max(e, m) + q)),
+        np.zeros((4, m + max(e, m) + q)),
     )
     s.U[:m] = semidefinite_rows(np.ascontiguousarray(state.cov[None]))[0]
     s.A[:, :m], s.A[:, m:] = state.loadings.T, np.eye(q)

@@ -203,7 +203,7 @@ def _take_diffuse(
     for k in range(1, q):
         spread += scale * mixed[k] * scale * mixed[k]
     for j in range(m):
-        squares[j] = spread * w[j] * w[j]  # of what was subtracted from the rows that stay
+        squares[j] = spread * w[j] * w[j] if spread > 0.0 else 0.0  # of what was subtracted from the rows that stay
     done.met[at] = beta
     done.mixed.pivots[at, 0], done.mixed.scales[at, 0] = pivot, scale
     v = x
