@@ -25,7 +25,7 @@ from statespace.lds.square_root_smoother import Smoothed
 from statespace.lds.system import System
 from statespace.protocols import Array, Floats
 
-_MUCH = 30.0  # times smaller products must be for their sum to be preferred
+_MUCH = 1e3  # times smaller products must be for their sum to be preferred
 _LITTLE = 1e4  # times the noise: what is left may be as much for a quotient by the noise to be taken
 _REGULAR = 1e-6  # the least eigenvalue of the correlations of disturbances that can be divided by
 
