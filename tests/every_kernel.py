@@ -98,6 +98,7 @@ def run() -> dict[str, np.ndarray]:
     results.update(_hidden())
     results.update(_side_by_side())
     results.update(_square_roots())
+    results.update(_linear_systems())
     return results
 
 
@@ -208,6 +209,37 @@ def _square_roots() -> dict[str, np.ndarray]:
         smoothed, _ = smooth_square_root(*arguments)
         for name, values in smoothed._asdict().items():
             results[f"square root {case.__name__} {name}"] = values
+    return results
+
+
+def _linear_systems() -> dict[str, np.ndarray]:
+    """Linear systems in covariance form: few states and many, steady and not, known and diffuse starts, panels."""
+    from statespace import LinearDynamicalSystem
+
+    rng = np.random.default_rng(0)
+    results = {}
+    for m, p in ((1, 1), (2, 1), (3, 2), (6, 3), (18, 2)):
+        T = 0.9 * np.linalg.qr(rng.normal(size=(m, m)))[0]
+        Z, H = rng.normal(size=(p, m)), np.eye(p) + 0.3 * (p > 1)
+        Y = rng.normal(size=(3, 120, p))
+        gaps = Y[0].copy()
+        gaps[50:60] = np.nan
+        gaps[5, 0] = np.nan
+        for start in ("stationary", "diffuse"):
+            model = LinearDynamicalSystem.from_matrices(Z, H, T, np.eye(m), initialization=start)
+            for name, X in (("whole", Y[0]), ("gaps", gaps)):
+                key = f"linear {m} {p} {start} {name}"
+                filtered = model.filter(X, form="covariance")
+                results[f"{key} filtered"] = filtered.filtered_cov
+                results[f"{key} mean"] = filtered.predicted_mean
+                smoothed = model.smooth(X, form="covariance")
+                results[f"{key} smoothed"] = smoothed.cov
+                results[f"{key} lag"] = smoothed.lag_one_cov
+                results[f"{key} noise"] = smoothed.obs_disturbance
+                results[f"{key} gradient"] = model.gradient(X, form="covariance").design
+                results[f"{key} score"] = np.array(model.log_likelihood(X, form="covariance"))
+            results[f"linear {m} {p} {start} panel"] = model.log_likelihood(Y, by="sequence")
+            results[f"linear {m} {p} {start} sample"] = model.sample(20, random_state=0)[0]
     return results
 
 

@@ -18,7 +18,7 @@ The recursions are those of Koopman (1997) and Durbin and Koopman (2012, chapter
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from statespace.lds.dynamics import Dynamics, copy_to, move_cov, move_mean
 from statespace.lds.kalman import DIFFUSE, LOG_2PI, SKIPPED, Rows, Tables, take_number
 from statespace.lds.square_root_arrays import EPS, SURE, met_rounding, move_rounding, project_rounding
 from statespace.protocols import Floats, Ints
+
+_FIRST = cast(int, np.int64(0))  # no literal, for which a kernel would be compiled once more
 
 
 class DiffuseTables(NamedTuple):
@@ -67,7 +69,7 @@ def determine(z: Floats, A: Floats, N: Floats, q: int) -> float:
     norm = math.sqrt(norm)
     met = -norm if b[last] > 0 else norm
     b[last] -= met
-    _reflect(A, N, b, 0, q)
+    _reflect(A, N, b, _FIRST, q)
     return met
 
 

@@ -19,7 +19,7 @@ de Jong (1989); Durbin and Koopman (2012), sections 4.4, 4.5 and 6.4; Koopman an
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -35,6 +35,7 @@ from statespace.lds.steady import (
 )
 from statespace.protocols import Floats, Ints
 
+_NONE = cast(int, np.int64(-1))  # no literal, for which kernels would be compiled once more
 _STILL = 4e-15  # a change of N, relative to the deviations that belong to it, that is rounding
 
 
@@ -178,7 +179,7 @@ def smooth_steps(
     moved, X, Pj, N, before = np.empty((m, m)), np.zeros((m, m)), np.empty((m, m)), np.empty((m, m)), np.empty((m, m))
     D, Z, W = np.zeros((p, p)), np.zeros((p, m)), np.zeros((m, m))
     closed, precisions = np.empty((9, 4)), np.zeros(2)
-    steady, place_before, frame_before, repeated = False, -1, -1, 0.0
+    steady, place_before, frame_before, repeated = False, _NONE, _NONE, 0.0
     out_place[n] = g
     t = n - 1
     while t >= first:
