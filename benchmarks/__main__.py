@@ -1,15 +1,19 @@
-"""`python -m benchmarks markov|hmm [--write] [--quick]`."""
+"""`python -m benchmarks markov|hmm|lds [--write] [--quick]`."""
 
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import hmm, markov
+from benchmarks import hmm, lds, markov
 from benchmarks.report import Table, write_readme
 
 README = Path(__file__).parent / "README.md"
-FAMILIES: dict[str, Callable[[bool], Iterator[Table]]] = {"hmm": hmm.tables, "markov": markov.tables}
+FAMILIES: dict[str, Callable[[bool], Iterator[Table]]] = {
+    "hmm": hmm.tables,
+    "lds": lds.tables,
+    "markov": markov.tables,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,8 +15,9 @@ from statespace.tools.table import text_table
 _HEAD = """\
 # How fast, beside the peers
 
-Written by `python -m benchmarks markov --write` and `python -m benchmarks hmm --write`; not by hand. The peers come
-with `pip install -e ".[peers]"`, `pip install --no-deps PyDTMC` and `pip install dynamax pomegranate`.
+Written by `python -m benchmarks markov --write`, and `hmm` and `lds` in the place of `markov`; not by hand. The peers
+come with `pip install -e ".[peers]"`, `pip install --no-deps PyDTMC` and `pip install dynamax pomegranate statsmodels
+pykalman filterpy simdkalman`.
 
 - Everything in a table was measured in the same run, the contenders taking turns; times are medians of the CPU time of
   the process, on one core unless the table says otherwise, so that other work on the machine counts little. Take the
@@ -27,11 +28,23 @@ with `pip install -e ".[peers]"`, `pip install --no-deps PyDTMC` and `pip instal
 - A peer too slow for the full length was measured on fewer observations, and its time is scaled up.
 """
 
-_TITLES = {"markov": "Markov chains", "hmm": "Hidden Markov models"}
+_TITLES = {"markov": "Markov chains", "hmm": "Hidden Markov models", "lds": "Linear dynamical systems"}
 
 _PACKAGES = {
     "markov": ("statespace-models", "numpy", "numba", "scipy", "pandas", "quantecon", "PyDTMC"),
     "hmm": ("statespace-models", "numpy", "numba", "scipy", "hmmlearn", "dynamax", "jax", "pomegranate", "torch"),
+    "lds": (
+        "statespace-models",
+        "numpy",
+        "numba",
+        "scipy",
+        "statsmodels",
+        "pykalman",
+        "filterpy",
+        "simdkalman",
+        "dynamax",
+        "jax",
+    ),
 }
 
 

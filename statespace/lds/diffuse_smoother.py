@@ -28,6 +28,8 @@ from statespace.lds.kalman import DIFFUSE, SKIPPED, Rows, Tables
 from statespace.lds.smoother import Backward, correlate, reach_of, retreat, symmetrize
 from statespace.protocols import Floats, Ints
 
+_SERIES = 10.0  # roundings of sums of three series, for one of an ordinary step
+
 
 @kernel
 def meet_last(z: Floats, A: Floats, q: int) -> float:
@@ -78,57 +80,63 @@ def times(A: Floats, x: Floats, out: Floats) -> None:
 
 
 @kernel
+def add_crossed(z: Floats, w: Floats, factor: float, N: Floats) -> None:
+    """N <- N - z w^T - w z^T + factor z z^T, the same bits on both sides of the diagonal."""
+    for i in range(z.shape[0]):
+        for j in range(i + 1):
+            N[i, j] = N[j, i] = N[i, j] - (z[i] * w[j] + w[i] * z[j]) + factor * z[i] * z[j]
+
+
+@kernel
 def retreat_diffuse(
-    z: Floats, K0: Floats, K1: Floats, F_inf: float, F_0: float, N0: Floats, N1: Floats, N2: Floats, L: Floats
+    z: Floats,
+    K0: Floats,
+    K1: Floats,
+    F_inf: float,
+    F_0: float,
+    N0: Floats,
+    N1: Floats,
+    N2: Floats,
+    w: Floats,
+    work: Floats,
+    first: Floats,
+    second: Floats,
 ) -> None:
-    """N0, N1 and N2 before a number that determined a direction; L : (6, m, m) is for work."""
+    """N0, N1 and N2 before a number that determined a direction; the last four (m,) are for work.
+
+    L0 and L1 are the identity and nothing but for a product of two vectors, so that no product of matrices is needed:
+    L0^T N L1 = -(N K1 - z K0^T N K1) z^T.
+    """
     m = z.shape[0]
-    L0, L1, once, twice, mixed, other = L[0], L[1], L[2], L[3], L[4], L[5]
+    times(N0, K1, first)
+    times(N1, K1, second)
+    both, crossed_0, crossed_1 = 0.0, 0.0, 0.0
     for i in range(m):
-        for j in range(m):
-            L0[i, j] = (1.0 if i == j else 0.0) - K0[i] * z[j]
-            L1[i, j] = -K1[i] * z[j]
-    # N2 <- L0' N2 L0 + L0' N1 L1 + (.)' + L1' N0 L1 - z z' F_0 / F_inf^2
-    multiply(N2, L0, once)
-    multiply(N1, L1, twice)
+        both += K1[i] * first[i]
+        crossed_0 += K0[i] * first[i]
+        crossed_1 += K0[i] * second[i]
     for i in range(m):
+        first[i] -= z[i] * crossed_0
+        second[i] -= z[i] * crossed_1
+    retreat_all(z, K0, 0.0, N2, w, work)
+    add_crossed(z, second, both - F_0 / (F_inf * F_inf), N2)
+    retreat_all(z, K0, 0.0, N1, w, work)
+    add_crossed(z, first, 1.0 / F_inf, N1)
+    retreat_all(z, K0, 0.0, N0, w, work)
+
+
+@kernel
+def times_outer(A: Floats, q: int, x: Floats, out: Floats) -> None:
+    """Out = A[:q]^T A[:q] x."""
+    m = A.shape[1]
+    for j in range(m):
+        out[j] = 0.0
+    for k in range(q):
+        met = 0.0
         for j in range(m):
-            once[i, j] += 2.0 * twice[i, j]
-    multiply(N0, L1, twice)
-    for i in range(m):
+            met += A[k, j] * x[j]
         for j in range(m):
-            total = 0.0
-            for a in range(m):
-                total += L0[a, i] * once[a, j] + L1[a, i] * twice[a, j]
-            mixed[i, j] = total
-    for i in range(m):
-        for j in range(m):
-            N2[i, j] = 0.5 * (mixed[i, j] + mixed[j, i]) - z[i] * z[j] * F_0 / (F_inf * F_inf)
-    # N1 <- L0' N1 L0 + L0' N0 L1 + (.)' + z z' / F_inf
-    multiply(N1, L0, once)
-    for i in range(m):
-        for j in range(m):
-            once[i, j] += 2.0 * twice[i, j]
-    for i in range(m):
-        for j in range(m):
-            total = 0.0
-            for a in range(m):
-                total += L0[a, i] * once[a, j]
-            other[i, j] = total
-    for i in range(m):
-        for j in range(m):
-            N1[i, j] = 0.5 * (other[i, j] + other[j, i]) + z[i] * z[j] / F_inf
-    # N0 <- L0' N0 L0
-    multiply(N0, L0, once)
-    for i in range(m):
-        for j in range(m):
-            total = 0.0
-            for a in range(m):
-                total += L0[a, i] * once[a, j]
-            other[i, j] = total
-    for i in range(m):
-        for j in range(m):
-            N0[i, j] = 0.5 * (other[i, j] + other[j, i])
+            out[j] += met * A[k, j]
 
 
 @kernel
@@ -181,29 +189,28 @@ def smooth_diffuse_steps(
     B, B_after, moved, moved_B = np.empty((m, m)), np.empty((m, m)), np.empty((m, m)), np.empty((m, m))
     X, Y, one, two = np.empty((m, m)), np.empty((m, m)), np.empty((m, m)), np.empty((m, m))
     # After each number of a step, from the first
-    A, Ps, Bs = np.empty((m, m)), np.empty((p + 1, m, m)), np.empty((p + 1, m, m))
+    Ps, As, left = np.empty((p + 1, m, m)), np.empty((p + 1, m, m)), np.zeros(p + 1, np.int64)
+    first, second, reached = np.empty(m), np.empty(m), np.empty(m)
     K1, F_0, meets, c, D = np.zeros((p, m)), np.zeros(p), np.empty(m), np.zeros((p, m)), np.zeros((p, p))
-    L = np.empty((6, m, m))
     for t in range(last - 1, -1, -1):
         here, f = tables.place[t], rows.frame[t]
         P, Pf = tables.P[here], tables.Pf[here]
         q_seen = rows.n_seen[f]
         # Forward over the numbers once more
-        q = n_left[t]
-        copy_to(loadings[t], A)
+        left[0] = n_left[t]
+        copy_to(loadings[t], As[0])
         copy_to(P, Ps[0])
-        outer_of(A, q, Bs[0])
         for i in range(q_seen):
             z, k = rows.design[f, i], tables.k[here, i]
             copy_to(Ps[i], Ps[i + 1])
-            copy_to(Bs[i], Bs[i + 1])
+            copy_to(As[i], As[i + 1])
+            left[i + 1] = left[i]
             if tables.kind[here, i] == SKIPPED:
                 continue
             F = tables.F[here, i]
             if tables.kind[here, i] == DIFFUSE:
-                meet_last(z, A, q)
-                q -= 1
-                outer_of(A, q, Bs[i + 1])
+                meet_last(z, As[i + 1], left[i])
+                left[i + 1] -= 1
                 times(Ps[i], z, meets)
                 F_0[i] = rows.variances[f, i]
                 for a in range(m):
@@ -217,10 +224,12 @@ def smooth_diffuse_steps(
                     for b in range(m):
                         Ps[i + 1, a, b] -= F * k[a] * k[b]
         # Between the steps
-        outer_of(loadings[t + 1], n_left[t + 1], B_after)
+        if moments or by_transition:
+            outer_of(loadings[t + 1], n_left[t + 1], B_after)
+            outer_of(As[q_seen], left[q_seen], B)
+            left_product(t, d, Pf, moved)
+            left_product(t, d, B, moved_B)
         P_after = tables.P[tables.place[t + 1]]
-        left_product(t, d, Pf, moved)
-        left_product(t, d, Bs[q_seen], moved_B)
         if moments and t < n - 1:
             # lag = moved - (P N0 + B N1) moved - (P N1 + B N2) moved_B
             lag = out.lag[g - 1]
@@ -275,16 +284,14 @@ def smooth_diffuse_steps(
                         total -= Ps[i + 1, a, b] * w[b]
                     out.Z[f, i, a] += total
                 times(N1, k, meets)
+                times_outer(As[i + 1], left[i + 1], meets, reached)
                 for a in range(m):
-                    total = 0.0
-                    for b in range(m):
-                        total += Bs[i + 1, a, b] * meets[b]
-                    out.Z[f, i, a] -= total
+                    out.Z[f, i, a] -= reached[a]
             for a in range(m):
                 r0[a] += z[a] * u
                 r1[a] += z[a] * u1
             if diffuse:
-                retreat_diffuse(z, k, K1[i], F, F_0[i], N0, N1, N2, L)
+                retreat_diffuse(z, k, K1[i], F, F_0[i], N0, N1, N2, w, meets, first, second)
             else:
                 retreat_all(z, k, 1.0 / F, N0, w, meets)
                 retreat_all(z, k, 0.0, N1, w, meets)
@@ -292,17 +299,18 @@ def smooth_diffuse_steps(
         if derivatives:
             add_to(D, 1.0, out.D[f])
         # The state
-        copy_to(Bs[0], B)
-        out.r[t, :] = r0
+        times_outer(As[0], left[0], r1, reached)
         for i in range(m):
-            total = tables.a[t, i]
+            total = tables.a[t, i] + reached[i]
+            out.r[t, i] = r0[i]
             for j in range(m):
-                total += P[i, j] * r0[j] + B[i, j] * r1[j]
+                total += P[i, j] * r0[j]
             out.mean[t, i] = total
         g -= 1
         copy_to(N0, out.N[g])
         out.place[t] = g
         if moments:
+            outer_of(As[0], left[0], B)
             # P - P N0 P - (B N1 P + .') - B N2 B
             multiply(P, N0, X)
             multiply(X, P, one)
@@ -320,4 +328,4 @@ def smooth_diffuse_steps(
                 size = P[i, i] * (1.0 + s0 * s0) + crossed + B[i, i] * s3 * s3
                 for a in range(q_seen):
                     size = max(size, Ps[a + 1, i, i])
-                out.size[i] = max(out.size[i], size)
+                out.size[i] = max(out.size[i], _SERIES * size)

@@ -28,6 +28,7 @@ from statespace.lds.kalman import DIFFUSE, LOG_2PI, SKIPPED, Rows, Tables, take_
 from statespace.lds.square_root_arrays import EPS, SURE, met_rounding, move_rounding, project_rounding
 from statespace.protocols import Floats, Ints
 
+_MANY = 16  # directions of which it is not asked at every step whether the transition has forgotten one
 _FIRST = cast(int, np.int64(0))  # no literal, for which a kernel would be compiled once more
 
 
@@ -124,8 +125,8 @@ def forget_directions(A: Floats, N: Floats, q: int) -> int:
 
 
 @kernel
-def move_loadings(t: int, d: Dynamics, A: Floats, N: Floats, q: int, work: Floats) -> int:
-    """A <- A T^T in rows, with its rounding; how many directions are left. work : (m + 2, m)."""
+def move_loadings(t: int, d: Dynamics, A: Floats, N: Floats, q: int, work: Floats) -> None:
+    """A <- A T^T in rows, with its rounding. work : (m + 2, m)."""
     value = d.value[t if d.value.shape[0] > 1 else 0]
     m = A.shape[1]
     move_rounding(t, d, N, work[:m])
@@ -148,7 +149,6 @@ def move_loadings(t: int, d: Dynamics, A: Floats, N: Floats, q: int, work: Float
             moved[i] = total
         for i in range(m):
             A[j, i] = moved[i]
-    return forget_directions(A, N, q)
 
 
 @kernel
@@ -255,6 +255,8 @@ def diffuse_steps(
         move_mean(t, d, af, tables.a[after])
         move_cov(t, d, Pf, product, tables.P[after])
         if q:
-            q = move_loadings(t, d, A, E, q, work)
+            move_loadings(t, d, A, E, q, work)
+            if q < _MANY or t % (q // 8) == 0:  # what is forgotten delays the end of the start, no more
+                q = forget_directions(A, E, q)
         t += 1
     return total, t, q, determined
