@@ -15,9 +15,9 @@ from statespace.tools.table import text_table
 _HEAD = """\
 # How fast, beside the peers
 
-Written by `python -m benchmarks markov --write`, and `hmm` and `lds` in the place of `markov`; not by hand. The peers
-come with `pip install -e ".[peers]"`, `pip install --no-deps PyDTMC` and `pip install dynamax pomegranate statsmodels
-pykalman filterpy simdkalman`.
+Written by `python -m benchmarks markov --write`, `python -m benchmarks hmm --write` and
+`python -m benchmarks lds --write`; not by hand. The peers come with `pip install -e ".[peers]"`,
+`pip install --no-deps PyDTMC` and `pip install dynamax pomegranate statsmodels pykalman filterpy simdkalman`.
 
 - Everything in a table was measured in the same run, the contenders taking turns; times are medians of the CPU time of
   the process, on one core unless the table says otherwise, so that other work on the machine counts little. Take the

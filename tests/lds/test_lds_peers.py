@@ -80,6 +80,9 @@ def test_a_diffuse_start_is_that_of_statsmodels(case, seed):
     peer = statsmodels_of(system, Y)
     if peer.nobs_diffuse != right.n_diffuse_steps:
         return
+    cov = naive_lds.dense(system, Y, filtered=False).cov.astype(float)
+    if np.abs(np.moveaxis(peer.smoothed_state_cov, -1, 0) - cov).max() > 1e-6 * np.abs(cov).max():
+        return  # it is wrong where a transition turns what is diffuse; ours is held against the joint law elsewhere
     found = Given(system).smooth(Y)
     check(found.log_likelihood, peer.llf, "log_likelihood", len(Y), 1e-8)
     check(found.mean, peer.smoothed_state.T, "mean", tolerance=1e-7)
