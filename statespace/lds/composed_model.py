@@ -17,9 +17,9 @@ from statespace.lds.composition import Composition
 from statespace.lds.diagnostics import Diagnostics, diagnostics
 from statespace.lds.dynamics import Dynamics
 from statespace.lds.estimation import Objective, ParametricModel
+from statespace.lds.reading import Inputs, Series
 from statespace.lds.results import Gradient
 from statespace.lds.system import System
-from statespace.lds.verbs import Inputs, Series
 from statespace.protocols import Array, Floats
 
 

@@ -233,10 +233,10 @@ def diffuse_steps(
                 v, F, _, gained = take_diffuse_number(x, z, h, af, Pf, A[q], met, tables.k[now, i], meets)
                 project_rounding(E, tables.k[now, i], z, meets)
                 for j in range(m):  # the reflection has rounded what the projection takes to be gone
-                    size = 0.0
+                    whole = 0.0
                     for r in range(q + 1):
-                        size += A[r, j] * A[r, j]
-                    E[j, j] += EPS * EPS * size
+                        whole += A[r, j] * A[r, j]
+                    E[j, j] += EPS * EPS * whole
                 kind = DIFFUSE
                 determined += 1
                 for j in range(m):

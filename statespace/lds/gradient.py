@@ -35,8 +35,6 @@ def gradient(
     frames: Frames,
     filtered: Filtered,
     backward: Backward,
-    *,
-    log_likelihood: float | None = None,
 ) -> Gradient:
     """Derivatives of the log-likelihood of one sequence.
 
@@ -73,7 +71,7 @@ def gradient(
         _as_given(d_state_cov, system.state_cov, n),
         backward.r[0].copy(),
         0.5 * (np.outer(backward.r[0], backward.r[0]) - backward.N[backward.place[0]]),
-        float(filtered.steps.sum()) if log_likelihood is None else log_likelihood,
+        float(filtered.steps.sum()),
     )
 
 

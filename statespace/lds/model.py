@@ -30,12 +30,13 @@ from statespace.lds.free_entries import FreeEntries, count_parameters, free_entr
 from statespace.lds.function_parametrisation import FunctionParametrisation
 from statespace.lds.initialization import make_system
 from statespace.lds.parametrisations import MatrixParametrisation
+from statespace.lds.reading import Inputs
 from statespace.lds.saving import from_archive, to_archive
 from statespace.lds.starts import GIVEN, fitted_in, floors, rotated, starting_system, suggested_starts
 from statespace.lds.subspace import Start
 from statespace.lds.summary import FitRecord, Summarised
 from statespace.lds.system import TIMED, System, checked_matrices
-from statespace.lds.verbs import Inputs, SystemVerbs
+from statespace.lds.verbs import SystemVerbs
 from statespace.protocols import Array, Floats
 
 _INITIALIZATIONS = ("free", "known", "stationary", "diffuse", "approximate_diffuse")

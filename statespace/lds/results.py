@@ -58,7 +58,7 @@ class FilterResult:
     n_diffuse_steps: int
     """Steps until the data had determined all diffuse states."""
     treatment: str
-    """How observations were taken: "univariate", or "collapsed" to the part of them that bears on the states."""
+    """How observations were taken: "univariate", a number at a time."""
     index: Any
     """The times of the data, where they came with an index."""
     predicted_diffuse_cov: Floats

@@ -2,145 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from statespace.foundations.calendar import steps_after
-from statespace.foundations.observations import Observations, read_observations
-from statespace.foundations.predictive import PredictiveLaw
-from statespace.foundations.probability import generator
-from statespace.foundations.sequence_model import SequenceModel
+from statespace.foundations.observations import read_observations
 from statespace.foundations.sequences import by_step
 from statespace.foundations.validation import check_choice, check_integer
 from statespace.lds.disturbances import Innovations, OfCovariance, OfSquareRoot
-from statespace.lds.dynamics import Dynamics, make_dynamics
+from statespace.lds.draws_and_forecasts import DrawsAndForecasts
+from statespace.lds.dynamics import make_dynamics
 from statespace.lds.filtering import Filtered, last_step
-from statespace.lds.forecasting import laws_ahead, predictive_laws, responses
-from statespace.lds.frames import Frames, make_frames
+from statespace.lds.frames import make_frames
 from statespace.lds.gradient import through_stationary_start
 from statespace.lds.likelihood import CONVENTIONS, FORMS, HALF_LOG_2PI, filtered_in, gradient_of, log_likelihoods
 from statespace.lds.panel import cut_frames, panel_log_likelihoods
+from statespace.lds.reading import Series
 from statespace.lds.results import Disturbances, FilterResult, Gradient, Repeated, SmoothResult, State
-from statespace.lds.simulation import draw_states, log_joint_density, simulate
+from statespace.lds.simulation import log_joint_density
 from statespace.lds.smoothing import is_lost, pass_backwards
 from statespace.lds.square_root_smoother import smooth_square_root
-from statespace.lds.system import System, last_matrices
+from statespace.lds.system import last_matrices
 from statespace.protocols import Array, Floats
 
 MEMORIES = ("full", "last")
 
 
-class Inputs(NamedTuple):
-    """Coefficients of known inputs; None where there are none."""
-
-    obs: Floats | None
-    """D of y_t = d_t + D x_t + Z a_t + e_t, shape (n_features, n_inputs)."""
-    state: Floats | None
-    """B of a_{t+1} = c_t + B x_t + T a_t + R n_t, shape (n_states, n_inputs)."""
-
-
-class Series(NamedTuple):
-    """One sequence, as the recursions want it."""
-
-    system: System
-    """With the intercepts that known inputs have moved."""
-    dynamics: Dynamics
-    frames: Frames
-    values: Floats
-    inputs: Floats | None
-    index: Any
-
-
-class SystemVerbs(SequenceModel):
+class SystemVerbs(DrawsAndForecasts):
     """The verbs, on the system that a subclass brings."""
-
-    support = "reals"
-    random_state: Any = None
-
-    def _system(self) -> System:
-        """The present matrices, checked."""
-        raise AttributeError("_system")
-
-    def _inputs(self) -> Inputs:
-        """Coefficients of known inputs."""
-        return Inputs(None, None)
-
-    # --------------------------------------------------------------------------------------------------- reading
-
-    def _read(self, X: Any, lengths: Any, exog: Any) -> tuple[System, Observations, list[Series]]:
-        system = self._system()
-        observations = read_observations(X, lengths, n_features=system.n_features)
-        offsets, indexes = observations.offsets, observations.layout.indexes
-        longest = int(np.diff(offsets).max())
-        self._check_times(system, longest, "X")
-        known = self._read_inputs(exog, offsets, "X")
-        shared = make_dynamics(system)
-        joined = make_frames(system, observations.values) if known is None and system.n_times is None else None
-        made = []
-        for s, (first, last) in enumerate(pairwise(offsets.tolist())):
-            values = observations.values[first:last]
-            inputs = None if known is None else known[first:last]
-            own, dynamics = self._moved(system, shared, inputs)
-            index = indexes[s] if len(indexes) > s else None
-            frames = make_frames(own, values) if joined is None else cut_frames(joined, first, last)
-            made.append(Series(own, dynamics, frames, values, inputs, index))
-        return system, observations, made
-
-    def _moved(self, system: System, shared: Dynamics, inputs: Floats | None) -> tuple[System, Dynamics]:
-        """The system and its dynamics with the intercepts that known inputs make."""
-        coefficients = self._inputs()
-        if inputs is None:
-            return system, shared
-        if coefficients.obs is not None:
-            moved = system.obs_intercept[: len(inputs)] + inputs @ coefficients.obs.T
-            system = system._replace(obs_intercept=np.ascontiguousarray(moved))
-        if coefficients.state is not None:
-            moved = np.ascontiguousarray(system.state_intercept[: len(inputs)] + inputs @ coefficients.state.T)
-            system, shared = system._replace(state_intercept=moved), shared._replace(intercept=moved)
-        return system, shared
-
-    def _read_inputs(self, exog: Any, offsets: Any, name: str) -> Floats | None:
-        coefficients = self._inputs()
-        widths = {A.shape[1] for A in coefficients if A is not None}
-        if not widths:
-            if exog is not None:
-                raise ValueError("exog is given, and the model has no coefficients of known inputs")
-            return None
-        width = widths.pop()
-        if exog is None:
-            raise ValueError(f"the model has coefficients of {width} known inputs: hand them over, exog=")
-        read = read_observations(exog, None, n_features=width)
-        if len(read.values) != int(offsets[-1]):
-            raise ValueError(f"exog has {len(read.values)} rows, {name} {int(offsets[-1])}: give one for each")
-        if read.n_sequences > 1 and not np.array_equal(read.offsets, offsets):
-            raise ValueError(f"exog has other lengths than {name}: give a row of inputs for each row of each sequence")
-        if not np.isfinite(np.add.reduce(read.values, axis=None)):
-            raise ValueError("exog has a missing entry: known inputs are known at every step")
-        return read.values
-
-    @staticmethod
-    def _check_times(system: System, n: int, name: str) -> None:
-        if system.n_times is not None and system.n_times < n:
-            raise ValueError(f"the matrices change with time and have {system.n_times} entries, {name} needs {n}")
-
-    @staticmethod
-    def _formed(observations: Observations, results: list[Any]) -> Any:
-        """One result for one sequence, a list for several."""
-        return results[0] if observations.layout.form == "single" else results
-
-    @staticmethod
-    def _start(state: State | None, system: System) -> State | None:
-        if state is None:
-            return None
-        if not isinstance(state, State) or state.mean.shape != (system.n_states,):
-            raise ValueError(
-                f"state is {type(state).__name__}, expected the `state` of an earlier filter of one sequence, of a "
-                f"model with {system.n_states} states"
-            )
-        return State(*(np.array(part, dtype=np.float64, order="C") for part in state))
 
     # ------------------------------------------------------------------------------------------------ likelihood
 
@@ -469,183 +359,6 @@ class SystemVerbs(SequenceModel):
                 for one, (a, b) in zip(series, pairwise(observations.offsets.tolist()), strict=True)
             )
         )
-
-    # --------------------------------------------------------------------------------------------------- drawing
-
-    def sample(self, n_samples: int = 1, random_state: Any = None, *, exog: Any = None) -> tuple[Floats, Floats]:
-        """Draw a sequence of observations and its states.
-
-        Parameters
-        ----------
-        n_samples : int
-            How many steps.
-        random_state : None, int, Generator or RandomState
-            The same int gives the same draws; the model's own where it is None.
-        exog : (n_samples, n_inputs), optional
-            Known inputs.
-
-        Returns
-        -------
-        X : (n_samples, n_features)
-        states : (n_samples, n_states)
-            A diffuse state begins at 0.
-
-        """
-        n = check_integer("n_samples", n_samples)
-        system = self._system()
-        self._check_times(system, n, "the sample")
-        inputs = self._read_inputs(exog, np.array([0, n]), "the sample")
-        system, _ = self._moved(system, make_dynamics(system), inputs)
-        rng = generator(self.random_state if random_state is None else random_state)
-        return simulate(system, n, rng)
-
-    def simulate_smoother(
-        self, X: Any, n_draws: int = 1, lengths: Any = None, *, exog: Any = None, random_state: Any = None
-    ) -> Any:
-        """Paths of states drawn given all the data (Durbin and Koopman 2002).
-
-        Parameters
-        ----------
-        X, lengths, exog
-            As in `log_likelihood`.
-        n_draws : int
-            How many paths.
-        random_state : None, int, Generator or RandomState
-            The same int gives the same draws; the model's own where it is None.
-
-        Returns
-        -------
-        (n_draws, n_samples, n_states)
-            A list of them for several sequences.
-
-        """
-        draws = check_integer("n_draws", n_draws, 1)
-        _, observations, series = self._read(X, lengths, exog)
-        rng = generator(self.random_state if random_state is None else random_state)
-        paths = [draw_states(one.system, one.dynamics, one.values, draws, rng) for one in series]
-        return self._formed(observations, paths)
-
-    # --------------------------------------------------------------------------------------------------- the future
-
-    def predictive(
-        self, X: Any, lengths: Any = None, *, exog: Any = None, state: State | None = None, form: str = "auto"
-    ) -> Any:
-        """The law of every observation given those before it, and of the one after the last.
-
-        Parameters
-        ----------
-        X, lengths, form
-            As in `log_likelihood`.
-        exog : optional
-            Known inputs of the data and of one step more.
-        state : State, optional
-            The `state` of an earlier filter, from which `X` goes on.
-
-        Returns
-        -------
-        PredictiveLaw
-            Gaussian, n_samples + 1 rows; variances are infinite in a diffuse start. A list of laws for several
-            sequences.
-
-        """
-        check_choice("form", form, FORMS)
-        return self._ahead(X, lengths, exog, state, 1, lambda _, filtered, after: predictive_laws(*after, filtered))
-
-    def forecast(
-        self, X: Any, steps: int = 1, lengths: Any = None, *, exog: Any = None, state: State | None = None
-    ) -> Any:
-        """The laws of the next observations.
-
-        Parameters
-        ----------
-        X, lengths
-            What is known, as in `log_likelihood`; None where `state` says it all.
-        steps : int
-            How many steps ahead. Matrices that change with time must reach as far.
-        exog : optional
-            Known inputs of the data and of the steps ahead, one sequence after the other.
-        state : State, optional
-            The `state` of an earlier filter, from which `X` goes on.
-
-        Returns
-        -------
-        PredictiveLaw
-            Gaussian, `steps` rows; a list of laws for several sequences.
-
-        """
-        ahead = check_integer("steps", steps, 1)
-        if X is None:
-            system = self._system()
-            begun = self._start(state, system)
-            if begun is None:
-                raise ValueError("X is None: hand over data, or the state of an earlier filter")
-            self._check_times(system, ahead, "the forecast")
-            inputs = self._read_inputs(exog, np.array([0, ahead]), "the forecast")
-            system, _ = self._moved(system, make_dynamics(system), inputs)
-            return PredictiveLaw(**laws_ahead(system, begun, 0, ahead)._asdict())
-        return self._ahead(
-            X,
-            lengths,
-            exog,
-            state,
-            ahead,
-            lambda one, filtered, after: laws_ahead(after[0], filtered.state, len(one.values), ahead),
-            only=True,
-        )
-
-    def _ahead(
-        self,
-        X: Any,
-        lengths: Any,
-        exog: Any,
-        state: State | None,
-        ahead: int,
-        law: Callable[[Series, Filtered, tuple[System, Floats]], Any],
-        only: bool = False,
-    ) -> Any:
-        system = self._system()
-        observations = read_observations(X, lengths, n_features=system.n_features)
-        begun = self._start(state, system)
-        offsets = observations.offsets
-        if begun is not None and len(offsets) > 2:
-            raise ValueError("state is that of one sequence: forecast each with its own")
-        self._check_times(system, int(np.diff(offsets).max()) + (ahead if only else 0), "this")
-        longer = offsets + ahead * np.arange(len(offsets))
-        known = self._read_inputs(exog, longer, f"X with the {ahead} steps after each sequence")
-        shared = make_dynamics(system)
-        laws = []
-        for s, (first, last) in enumerate(pairwise(offsets.tolist())):
-            values = observations.values[first:last]
-            inputs = None if known is None else known[longer[s] : longer[s + 1]]
-            own, dynamics = self._moved(system, shared, inputs)
-            frames = make_frames(own, values)
-            indexes = observations.layout.indexes
-            index = indexes[s] if len(indexes) > s else None
-            one = Series(own, dynamics, frames, values, inputs, index)
-            filtered = filtered_in("auto", own, dynamics, frames, begun)
-            moments = law(one, filtered, (own, values))
-            laws.append(PredictiveLaw(**moments._asdict(), index=steps_after(index, ahead, only)))
-        return self._formed(observations, laws)
-
-    def impulse_response(self, steps: int, *, shocks: Any = None, orthogonalized: bool = False) -> Floats:
-        """What one unit of each disturbance of the state does to the observations, now and later.
-
-        Parameters
-        ----------
-        steps : int
-            How many steps.
-        shocks : (n_disturbances, n_shocks), optional
-            Disturbances in place of the units.
-        orthogonalized : bool
-            Shocks are the columns of the lower factor of the state covariance: one deviation each, and independent.
-
-        Returns
-        -------
-        (steps, n_features, n_shocks)
-            Z T^j R at j = 0, 1, ... steps after the disturbance has reached the state.
-
-        """
-        return responses(self._system(), check_integer("steps", steps, 1), shocks, orthogonalized)
 
 
 def _determined(filtered: Filtered) -> Array:

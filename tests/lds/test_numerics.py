@@ -171,3 +171,24 @@ def test_units_that_are_drawn_far_apart_do_not_matter(case):
     if not right.contradiction.any():
         check(Given(system).log_likelihood(Y), right.log_likelihood, "log_likelihood", len(Y))
         assert Given(system).filter(Y).n_diffuse_steps == right.n_diffuse_steps
+
+
+@pytest.mark.parametrize("form", ["auto", "covariance", "square_root"])
+def test_a_redundant_number_beside_a_diffuse_one_is_judged_by_the_size_of_the_data(form):
+    system = make([[0.3], [0.7], [0.9]], np.diag([1.0, 0.0, 0.0]), 0.5, 1.0, diffuse=[True])
+    Y = np.array([[3e8, 0.0, 0.0]])
+    right = naive_lds.dense(system, Y).log_likelihood
+    assert Given(system).log_likelihood(Y, form=form) == pytest.approx(float(right), rel=1e-9)
+
+
+@pytest.mark.parametrize("hard", HARD, ids=lambda hard: hard.__name__)
+def test_nothing_depends_on_what_memory_held(hard):
+    system, Y = hard()
+    rng = np.random.default_rng(0)
+    found = set()
+    for _ in range(25):
+        garbage = [np.full(int(rng.integers(1, 200)), rng.choice([np.nan, 1e300, -3.0])) for _ in range(20)]
+        del garbage
+        results = [Given(system).smooth(Y, form=form) for form in ("covariance", "square_root")]
+        found.add(tuple(array.tobytes() for r in results for array in (r.mean, r.cov, np.array(r.log_likelihood))))
+    assert len(found) == 1

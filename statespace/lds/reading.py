@@ -1,0 +1,125 @@
+"""What a linear dynamical system reads: data, known inputs, states to go on from, and its own matrices."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from statespace.foundations.observations import Observations, read_observations
+from statespace.foundations.sequence_model import SequenceModel
+from statespace.lds.dynamics import Dynamics, make_dynamics
+from statespace.lds.frames import Frames, make_frames
+from statespace.lds.panel import cut_frames
+from statespace.lds.results import State
+from statespace.lds.system import System
+from statespace.protocols import Floats
+
+
+class Inputs(NamedTuple):
+    """Coefficients of known inputs; None where there are none."""
+
+    obs: Floats | None
+    """D of y_t = d_t + D x_t + Z a_t + e_t, shape (n_features, n_inputs)."""
+    state: Floats | None
+    """B of a_{t+1} = c_t + B x_t + T a_t + R n_t, shape (n_states, n_inputs)."""
+
+
+class Series(NamedTuple):
+    """One sequence, as the recursions want it."""
+
+    system: System
+    """With the intercepts that known inputs have moved."""
+    dynamics: Dynamics
+    frames: Frames
+    values: Floats
+    inputs: Floats | None
+    index: Any
+
+
+class SystemReader(SequenceModel):
+    """What all verbs begin with, on the system that a subclass brings."""
+
+    support = "reals"
+    random_state: Any = None
+
+    def _system(self) -> System:
+        """The present matrices, checked."""
+        raise AttributeError("_system")
+
+    def _inputs(self) -> Inputs:
+        """Coefficients of known inputs."""
+        return Inputs(None, None)
+
+    def _read(self, X: Any, lengths: Any, exog: Any) -> tuple[System, Observations, list[Series]]:
+        system = self._system()
+        observations = read_observations(X, lengths, n_features=system.n_features)
+        offsets, indexes = observations.offsets, observations.layout.indexes
+        longest = int(np.diff(offsets).max())
+        self._check_times(system, longest, "X")
+        known = self._read_inputs(exog, offsets, "X")
+        shared = make_dynamics(system)
+        joined = make_frames(system, observations.values) if known is None and system.n_times is None else None
+        made = []
+        for s, (first, last) in enumerate(pairwise(offsets.tolist())):
+            values = observations.values[first:last]
+            inputs = None if known is None else known[first:last]
+            own, dynamics = self._moved(system, shared, inputs)
+            index = indexes[s] if len(indexes) > s else None
+            frames = make_frames(own, values) if joined is None else cut_frames(joined, first, last)
+            made.append(Series(own, dynamics, frames, values, inputs, index))
+        return system, observations, made
+
+    def _moved(self, system: System, shared: Dynamics, inputs: Floats | None) -> tuple[System, Dynamics]:
+        """The system and its dynamics with the intercepts that known inputs make."""
+        coefficients = self._inputs()
+        if inputs is None:
+            return system, shared
+        if coefficients.obs is not None:
+            moved = system.obs_intercept[: len(inputs)] + inputs @ coefficients.obs.T
+            system = system._replace(obs_intercept=np.ascontiguousarray(moved))
+        if coefficients.state is not None:
+            moved = np.ascontiguousarray(system.state_intercept[: len(inputs)] + inputs @ coefficients.state.T)
+            system, shared = system._replace(state_intercept=moved), shared._replace(intercept=moved)
+        return system, shared
+
+    def _read_inputs(self, exog: Any, offsets: Any, name: str) -> Floats | None:
+        coefficients = self._inputs()
+        widths = {A.shape[1] for A in coefficients if A is not None}
+        if not widths:
+            if exog is not None:
+                raise ValueError("exog is given, and the model has no coefficients of known inputs")
+            return None
+        width = widths.pop()
+        if exog is None:
+            raise ValueError(f"the model has coefficients of {width} known inputs: hand them over, exog=")
+        read = read_observations(exog, None, n_features=width)
+        if len(read.values) != int(offsets[-1]):
+            raise ValueError(f"exog has {len(read.values)} rows, {name} {int(offsets[-1])}: give one for each")
+        if read.n_sequences > 1 and not np.array_equal(read.offsets, offsets):
+            raise ValueError(f"exog has other lengths than {name}: give a row of inputs for each row of each sequence")
+        if not np.isfinite(np.add.reduce(read.values, axis=None)):
+            raise ValueError("exog has a missing entry: known inputs are known at every step")
+        return read.values
+
+    @staticmethod
+    def _check_times(system: System, n: int, name: str) -> None:
+        if system.n_times is not None and system.n_times < n:
+            raise ValueError(f"the matrices change with time and have {system.n_times} entries, {name} needs {n}")
+
+    @staticmethod
+    def _formed(observations: Observations, results: list[Any]) -> Any:
+        """One result for one sequence, a list for several."""
+        return results[0] if observations.layout.form == "single" else results
+
+    @staticmethod
+    def _start(state: State | None, system: System) -> State | None:
+        if state is None:
+            return None
+        if not isinstance(state, State) or state.mean.shape != (system.n_states,):
+            raise ValueError(
+                f"state is {type(state).__name__}, expected the `state` of an earlier filter of one sequence, of a "
+                f"model with {system.n_states} states"
+            )
+        return State(*(np.array(part, dtype=np.float64, order="C") for part in state))
