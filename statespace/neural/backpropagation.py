@@ -1,0 +1,383 @@
+"""Backpropagation through time: what each cell does at each step, backwards.
+
+Arrays are those of recurrence.py, written with `keep` 1; gates are overwritten by the derivatives by pre-activations.
+DH, of the shape of Y, holds the derivatives of the loss by the states as they are shown, and is added to; its first
+`back` blocks end as those by the states before the first step. U^T, S^T and W^T are panels of transposed weights. GW
+(inputs + 1, gates), GU and GS (H, gates) are added to, their rows rounded up to fours: the derivatives by W, with the
+bias below, by U and by S. A chunk of steps at a time is summed, while it is near. work : see `work_size`.
+
+Rumelhart, Hinton and Williams (1986); Werbos (1990).
+"""
+
+from __future__ import annotations
+
+from statespace.foundations.kernel import kernel
+from statespace.foundations.panel_product import add_packed, add_product, pack_columns, pack_rows
+from statespace.neural.cells import (
+    add_step,
+    elman_relu_step_back,
+    elman_step_back,
+    gated_leaky_step_back,
+    gru_after_step_back,
+    gru_before_step_back,
+    gru_reset_step_back,
+    leak_step_back,
+    lstm_step_back,
+)
+from statespace.protocols import Array, Ints
+
+CHUNK = 192
+"""Rows that are summed together."""
+
+
+def work_size(B: int, inputs: int, H: int, size: int, Hp: int) -> int:
+    """Numbers of work memory for B rows."""
+    rows = CHUNK + B
+    return rows * (size + Hp + max(inputs, H) + 8) + 2 * B * Hp
+
+
+@kernel
+def unleak(n: int, Hp: int, alpha: float, DH: Array, before: int, now: int, work: Array) -> None:
+    """Derivatives by the states before they were mixed; what goes to those before is added there."""
+    leak_step_back(n * Hp, DH, now, alpha, DH, now, work, 0)
+    add_step(n * Hp, DH, before, work, 0, DH, before)
+
+
+@kernel
+def end_step(
+    n: int,
+    t: int,
+    B: int,
+    size: int,
+    Hp: int,
+    width: int,
+    P: Array,
+    p: int,
+    S_back: Array,
+    W_back: Array,
+    DH: Array,
+    DX: Array,
+    inputs_p: int,
+) -> None:
+    """What goes through the skip edge and to the inputs."""
+    if S_back.size:
+        add_product(n, P, p, size, size, S_back, 0, size * width, Hp // width, width, DH, t * B * Hp, Hp)
+    if W_back.size:
+        panels = inputs_p // width
+        add_product(n, P, p, size, size, W_back, 0, size * width, panels, width, DX, t * B * inputs_p, inputs_p)
+
+
+@kernel
+def add_gradients(
+    first: int,
+    last: int,
+    rows: Ints,
+    B: int,
+    H: int,
+    Hp: int,
+    size: int,
+    shared: int,
+    back: int,
+    width: int,
+    x: Array,
+    inputs: int,
+    P: Array,
+    Y: Array,
+    GW: Array,
+    GU: Array,
+    GS: Array,
+    work: Array,
+) -> None:
+    """Add what the steps first..last-1 add; of U only the first `shared` columns."""
+    n = pack_rows(first, last, rows, B, P, 0, size, size, width, work)
+    columns = work[n * size :]
+    pack_columns(first, last, rows, B, x, 0, inputs, inputs, 1, columns)
+    add_packed(n, columns, inputs + 1, work, 0, size // width, width, GW, 0, size)
+    pack_columns(first, last, rows, B, Y, (back - 1) * B * Hp, Hp, H, 0, columns)
+    add_packed(n, columns, H, work, 0, shared // width, width, GU, 0, size)
+    if GS.size:
+        pack_columns(first, last, rows, B, Y, 0, Hp, H, 0, columns)
+        add_packed(n, columns, H, work, 0, size // width, width, GS, 0, size)
+
+
+@kernel
+def back_elman(
+    rows: Ints,
+    B: int,
+    H: int,
+    Hp: int,
+    back: int,
+    width: int,
+    relu: int,
+    alpha: float,
+    x: Array,
+    inputs: int,
+    U_back: Array,
+    S_back: Array,
+    W_back: Array,
+    P: Array,
+    Y: Array,
+    DH: Array,
+    DX: Array,
+    inputs_p: int,
+    GW: Array,
+    GU: Array,
+    GS: Array,
+    work: Array,
+) -> None:
+    """Elman's cell."""
+    last = rows.shape[0]
+    for t in range(rows.shape[0] - 1, -1, -1):
+        n, p, before, now = rows[t], t * B * Hp, (back + t - 1) * B * Hp, (back + t) * B * Hp
+        if alpha > 0.0:
+            unleak(n, Hp, alpha, DH, before, now, work)
+        if relu:
+            elman_relu_step_back(n * Hp, P, p, DH, now, P, p)
+        else:
+            elman_step_back(n * Hp, P, p, DH, now, P, p)
+        add_product(n, P, p, Hp, Hp, U_back, 0, Hp * width, Hp // width, width, DH, before, Hp)
+        end_step(n, t, B, Hp, Hp, width, P, p, S_back, W_back, DH, DX, inputs_p)
+        if (last - t) * B >= CHUNK or t == 0:
+            add_gradients(t, last, rows, B, H, Hp, Hp, Hp, back, width, x, inputs, P, Y, GW, GU, GS, work)
+            last = t
+
+
+@kernel
+def back_gated_leaky(
+    rows: Ints,
+    B: int,
+    H: int,
+    Hp: int,
+    back: int,
+    width: int,
+    alpha: float,
+    x: Array,
+    inputs: int,
+    U_back: Array,
+    S_back: Array,
+    W_back: Array,
+    P: Array,
+    Y: Array,
+    DH: Array,
+    DX: Array,
+    inputs_p: int,
+    GW: Array,
+    GU: Array,
+    GS: Array,
+    work: Array,
+) -> None:
+    """The gated leaky cell."""
+    size, last = 2 * Hp, rows.shape[0]
+    for t in range(rows.shape[0] - 1, -1, -1):
+        n, first, before, now = rows[t], t * B * size, (back + t - 1) * B * Hp, (back + t) * B * Hp
+        if alpha > 0.0:
+            unleak(n, Hp, alpha, DH, before, now, work)
+        for row in range(n):
+            p, h = first + row * size, row * Hp
+            gated_leaky_step_back(Hp, P, p, P, p + Hp, Y, before + h, DH, now + h, P, p, P, p + Hp, work, h)
+        add_step(n * Hp, DH, before, work, 0, DH, before)
+        add_product(n, P, first, size, size, U_back, 0, size * width, Hp // width, width, DH, before, Hp)
+        end_step(n, t, B, size, Hp, width, P, first, S_back, W_back, DH, DX, inputs_p)
+        if (last - t) * B >= CHUNK or t == 0:
+            add_gradients(t, last, rows, B, H, Hp, size, size, back, width, x, inputs, P, Y, GW, GU, GS, work)
+            last = t
+
+
+@kernel
+def back_lstm(
+    rows: Ints,
+    B: int,
+    H: int,
+    Hp: int,
+    back: int,
+    width: int,
+    alpha: float,
+    x: Array,
+    inputs: int,
+    U_back: Array,
+    S_back: Array,
+    W_back: Array,
+    P: Array,
+    Y: Array,
+    C: Array,
+    shown: Array,
+    DH: Array,
+    DC: Array,
+    DX: Array,
+    inputs_p: int,
+    GW: Array,
+    GU: Array,
+    GS: Array,
+    work: Array,
+) -> None:
+    """The LSTM. DC : (B, Hp), derivatives by c after the last step of each row, and then by c before the first."""
+    size, last = 4 * Hp, rows.shape[0]
+    for t in range(rows.shape[0] - 1, -1, -1):
+        n, first, before, now = rows[t], t * B * size, (back + t - 1) * B * Hp, (back + t) * B * Hp
+        c = t * B * Hp
+        if alpha > 0.0:
+            unleak(n, Hp, alpha, DH, before, now, work)
+        for row in range(n):
+            p, h = first + row * size, row * Hp
+            lstm_step_back(
+                Hp,
+                P,
+                p,
+                P,
+                p + Hp,
+                P,
+                p + 2 * Hp,
+                P,
+                p + 3 * Hp,
+                C,
+                c + h,
+                shown,
+                c + h,
+                DH,
+                now + h,
+                DC,
+                h,
+                P,
+                p,
+                P,
+                p + Hp,
+                P,
+                p + 2 * Hp,
+                P,
+                p + 3 * Hp,
+                DC,
+                h,
+            )
+        add_product(n, P, first, size, size, U_back, 0, size * width, Hp // width, width, DH, before, Hp)
+        end_step(n, t, B, size, Hp, width, P, first, S_back, W_back, DH, DX, inputs_p)
+        if (last - t) * B >= CHUNK or t == 0:
+            add_gradients(t, last, rows, B, H, Hp, size, size, back, width, x, inputs, P, Y, GW, GU, GS, work)
+            last = t
+
+
+@kernel
+def back_gru_before(
+    rows: Ints,
+    B: int,
+    H: int,
+    Hp: int,
+    back: int,
+    width: int,
+    alpha: float,
+    x: Array,
+    inputs: int,
+    U_back: Array,
+    S_back: Array,
+    W_back: Array,
+    P: Array,
+    Y: Array,
+    R: Array,
+    DH: Array,
+    DX: Array,
+    inputs_p: int,
+    GW: Array,
+    GU: Array,
+    GS: Array,
+    work: Array,
+) -> None:
+    """The GRU whose reset comes before the product."""
+    size, panels, last, inner = 3 * Hp, Hp // width, rows.shape[0], B * Hp
+    for t in range(rows.shape[0] - 1, -1, -1):
+        n, first, before, now = rows[t], t * B * size, (back + t - 1) * B * Hp, (back + t) * B * Hp
+        if alpha > 0.0:
+            unleak(n, Hp, alpha, DH, before, now, work)
+        for row in range(n):
+            p, h = first + row * size, row * Hp
+            gru_before_step_back(
+                Hp, P, p + Hp, P, p + 2 * Hp, Y, before + h, DH, now + h, P, p + Hp, P, p + 2 * Hp, work, h
+            )
+        for j in range(inner, inner + n * Hp):
+            work[j] = 0
+        add_product(
+            n, P, first + 2 * Hp, size, Hp, U_back, 2 * Hp * width, size * width, panels, width, work, inner, Hp
+        )
+        for row in range(n):
+            p, h = first + row * size, row * Hp
+            gru_reset_step_back(Hp, P, p, Y, before + h, work, h, work, inner + h, P, p, work, h)
+        add_step(n * Hp, DH, before, work, 0, DH, before)
+        add_product(n, P, first, size, 2 * Hp, U_back, 0, size * width, panels, width, DH, before, Hp)
+        end_step(n, t, B, size, Hp, width, P, first, S_back, W_back, DH, DX, inputs_p)
+        if (last - t) * B >= CHUNK or t == 0:
+            add_gradients(t, last, rows, B, H, Hp, size, 2 * Hp, back, width, x, inputs, P, Y, GW, GU, GS, work)
+            m = pack_rows(t, last, rows, B, P, 2 * Hp, size, Hp, width, work)
+            columns = work[m * Hp :]
+            pack_columns(t, last, rows, B, R, 0, Hp, H, 0, columns)
+            add_packed(m, columns, H, work, 0, panels, width, GU, 2 * Hp, size)
+            last = t
+
+
+@kernel
+def back_gru_after(
+    rows: Ints,
+    B: int,
+    H: int,
+    Hp: int,
+    back: int,
+    width: int,
+    alpha: float,
+    x: Array,
+    inputs: int,
+    U_back: Array,
+    S_back: Array,
+    W_back: Array,
+    P: Array,
+    Y: Array,
+    Q: Array,
+    DH: Array,
+    DX: Array,
+    inputs_p: int,
+    GW: Array,
+    GU: Array,
+    GS: Array,
+    work: Array,
+) -> None:
+    """The GRU whose reset comes after the product. GU has a row for the bias b_hn, the last: (H + 1, gates)."""
+    size, panels, last = 3 * Hp, Hp // width, rows.shape[0]
+    for t in range(rows.shape[0] - 1, -1, -1):
+        n, first, before, now = rows[t], t * B * size, (back + t - 1) * B * Hp, (back + t) * B * Hp
+        q = t * B * Hp
+        if alpha > 0.0:
+            unleak(n, Hp, alpha, DH, before, now, work)
+        for row in range(n):
+            p, h = first + row * size, row * Hp
+            gru_after_step_back(
+                Hp,
+                P,
+                p,
+                P,
+                p + Hp,
+                P,
+                p + 2 * Hp,
+                Q,
+                q + h,
+                Y,
+                before + h,
+                DH,
+                now + h,
+                P,
+                p,
+                P,
+                p + Hp,
+                P,
+                p + 2 * Hp,
+                Q,
+                q + h,
+                work,
+                h,
+            )
+        add_step(n * Hp, DH, before, work, 0, DH, before)
+        add_product(n, P, first, size, 2 * Hp, U_back, 0, size * width, panels, width, DH, before, Hp)
+        add_product(n, Q, q, Hp, Hp, U_back, 2 * Hp * width, size * width, panels, width, DH, before, Hp)
+        end_step(n, t, B, size, Hp, width, P, first, S_back, W_back, DH, DX, inputs_p)
+        if (last - t) * B >= CHUNK or t == 0:
+            add_gradients(t, last, rows, B, H, Hp, size, 2 * Hp, back, width, x, inputs, P, Y, GW, GU, GS, work)
+            m = pack_rows(t, last, rows, B, Q, 0, Hp, Hp, width, work)
+            columns = work[m * Hp :]
+            pack_columns(t, last, rows, B, Y, (back - 1) * B * Hp, Hp, H, 1, columns)
+            add_packed(m, columns, H + 1, work, 0, panels, width, GU, 2 * Hp, size)
+            last = t
