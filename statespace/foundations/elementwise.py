@@ -4,8 +4,8 @@ A formula is a plain function of its inputs, `lambda x, y: x * sigmoid(y)`. Of n
 `elementwise(formula, "aa", 1)` it becomes an instruction for kernels that loads whole vectors of the inputs, computes,
 and stores whole vectors of the results: a compiler that has to find the vectors itself often does not.
 
-exp(y) = 2^k exp(r) as in vector_math.py. tanh(x) = -e / (e + 2) with e = exp(-2|x|) - 1, so that small results keep their
-digits; sigmoid(x) = 1 / (1 + exp(-x)). The polynomials interpolate (exp(r) - 1 - r) / r^2 at Chebyshev's points.
+exp(y) = 2^k exp(r) as in vector_math.py. tanh(x) = -e / (e + 2) with e = exp(-2|x|) - 1, so that small results keep
+their digits; sigmoid(x) = 1 / (1 + exp(-x)). The polynomials interpolate (exp(r) - 1 - r) / r^2 at Chebyshev's points.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def elementwise(formula: Callable[..., Any], inputs: str, n_outputs: int) -> Any
     arrays = inputs.count("a") + n_outputs
 
     @intrinsic
-    def instruction(_, n, *rest):  # type: ignore[no-untyped-def]
+    def instruction(_, n, *rest):  # type: ignore[no-untyped-def]  # noqa: ARG001
         arguments = rest[0] if len(rest) == 1 and isinstance(rest[0], types.BaseTuple) else types.StarArgTuple(rest)
         given = list(arguments)
         number = next(one.dtype for one in given if isinstance(one, types.Array))
@@ -200,7 +200,7 @@ def elementwise(formula: Callable[..., Any], inputs: str, n_outputs: int) -> Any
         assert len(given) == len(wanted), f"expected {len(wanted)} arguments, {arrays} arrays among them"
         kind = _KINDS[number]
 
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
             packed = values[1]
             parts = [builder.extract_value(packed, i) for i in range(len(wanted))]
             parts = [
@@ -227,7 +227,9 @@ def elementwise(formula: Callable[..., Any], inputs: str, n_outputs: int) -> Any
             j = builder.phi(_INDEX)
             j.add_incoming(ir.Constant(_INDEX, 0), before)
             places = [
-                source if isinstance(source, Vector) else builder.bitcast(builder.gep(source, [j]), kind.vector.as_pointer())
+                source
+                if isinstance(source, Vector)
+                else builder.bitcast(builder.gep(source, [j]), kind.vector.as_pointer())
                 for source in sources
             ]
             size = kind.bits // 8

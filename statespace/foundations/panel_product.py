@@ -55,7 +55,9 @@ def add_tile(_, rows, vectors, n, x, x_at, x_row, x_k, a, a_at, a_k, a_panel, ou
         def at(data: Any, place: Any) -> Any:
             return builder.bitcast(builder.gep(data, [place]), vector.as_pointer())
 
-        starts = [builder.gep(x_data, [builder.add(values[4], builder.mul(values[5], index(r)))]) for r in range(n_rows)]
+        starts = [
+            builder.gep(x_data, [builder.add(values[4], builder.mul(values[5], index(r)))]) for r in range(n_rows)
+        ]
         panels = [builder.add(values[8], builder.mul(values[10], index(v))) for v in range(n_vectors)]
         cells = [
             [
@@ -210,7 +212,7 @@ def add_packed(
 
 @kernel
 def pack_gates(W: Array, H: int, width: int, panels: Array) -> None:
-    """W (K, n_gates * H) as panels of (K, width), those of a gate after those of the gate before, filled up with zeros."""
+    """W (K, n_gates * H) as panels of (K, width), gate after gate, each filled up with columns of zeros."""
     K, columns = W.shape
     place = 0
     for gate in range(columns // H):

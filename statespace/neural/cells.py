@@ -25,22 +25,22 @@ GATES = {"rnn": ("h",), "gated_leaky": ("u", "n"), "lstm": ("i", "f", "g", "o"),
 
 
 def elman(p: Any) -> Any:
-    """h'."""
+    """H'."""
     return tanh(p)
 
 
 def elman_back(h: Any, dh: Any) -> Any:
-    """dp of h' = tanh(p)."""
+    """Dp of h' = tanh(p)."""
     return dh * (1.0 - h * h)
 
 
 def elman_relu(p: Any) -> Any:
-    """h'."""
+    """H'."""
     return relu(p)
 
 
 def elman_relu_back(h: Any, dh: Any) -> Any:
-    """dp of h' = max(p, 0)."""
+    """Dp of h' = max(p, 0)."""
     return dh * step_of(h)
 
 
@@ -122,7 +122,7 @@ def leak_back(dh: Any, alpha: Any) -> Any:
 
 
 def add(x: Any, y: Any) -> Any:
-    """x + y."""
+    """X + y."""
     return x + y
 
 

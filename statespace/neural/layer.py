@@ -98,7 +98,7 @@ class LayerRun:
 
     @property
     def states(self) -> Array:
-        """h of each step, shape (T, B, size)."""
+        """H of each step, shape (T, B, size)."""
         return self.Y[self.back :, :, : self.cell.size]
 
 
@@ -134,23 +134,25 @@ def run_layer(
     shared: list[Any] = [rows, B, H, Hp, back, width, int(keep)]
     rest = [x.reshape(-1), inputs, packed.W, packed.U, packed.S, packed.bias]
     ends = [P.reshape(-1), Y.reshape(-1)]
-    if cell.kind != "rnn":
-        shared.append(cell.leak)
+    run: Any = recurrence.run_gated_leaky
     if cell.kind == "rnn":
-        recurrence.run_elman(*shared, int(cell.relu), cell.leak, *rest, *ends)
-    elif cell.kind == "gated_leaky":
-        recurrence.run_gated_leaky(*shared, *rest, *ends)
-    else:
+        run = recurrence.run_elman
+        shared.append(int(cell.relu))
+    elif cell.kind != "gated_leaky":
         extra = np.empty((kept, B, Hp), dtype)
         if cell.kind == "lstm":
             C = np.zeros((kept + 1 if keep else 1, B, Hp), dtype)
             if c is not None:
                 C[0, :, :H] = c
-            recurrence.run_lstm(*shared, *rest, *ends, C.reshape(-1), extra.reshape(-1))
+            run = recurrence.run_lstm
+            ends.append(C.reshape(-1))
         elif cell.after:
-            recurrence.run_gru_after(*shared, *rest, packed.inner, *ends, extra.reshape(-1))
+            run = recurrence.run_gru_after
+            rest.append(packed.inner)
         else:
-            recurrence.run_gru_before(*shared, *rest, *ends, extra.reshape(-1))
+            run = recurrence.run_gru_before
+        ends.append(extra.reshape(-1))
+    run(*shared, cell.leak, *rest, *ends)
     for t in np.flatnonzero(rows < B):
         Y[back + t, rows[t] :] = 0.0
     return LayerRun(cell, rows, x, back, P, Y, C, extra)
@@ -191,24 +193,26 @@ def back_through_layer(
     work = np.empty(backpropagation.work_size(B, inputs, H, size, Hp), dtype)
     shared: list[Any] = [run.rows, B, H, Hp, back, width]
     given = [cell.leak, run.x.reshape(-1), inputs, U_back, S_back, W_back, run.P.reshape(-1), run.Y.reshape(-1)]
-    DH, DC = d_states.reshape(-1), None
-    ends = [DX.reshape(-1), inputs_p, GW.reshape(-1), GU.reshape(-1), GS.reshape(-1), work]
+    DC = None
+    outs = [d_states.reshape(-1)]
+    ends: list[Any] = [DX.reshape(-1), inputs_p, GW.reshape(-1), GU.reshape(-1), GS.reshape(-1), work]
+    through: Any = backpropagation.back_gated_leaky
     if cell.kind == "rnn":
-        backpropagation.back_elman(*shared, int(cell.relu), *given, DH, *ends)
-    elif cell.kind == "gated_leaky":
-        backpropagation.back_gated_leaky(*shared, *given, DH, *ends)
+        through = backpropagation.back_elman
+        shared.append(int(cell.relu))
     elif cell.kind == "lstm":
         assert run.C is not None
-        assert run.extra is not None
+        through = backpropagation.back_lstm
         DC = np.zeros((B, Hp), dtype)
         if d_c is not None:
             DC[:, :H] = d_c
-        kept = [run.C.reshape(-1), run.extra.reshape(-1)]
-        backpropagation.back_lstm(*shared, *given, *kept, DH, DC.reshape(-1), *ends)
-    else:
-        assert run.extra is not None
+        given.append(run.C.reshape(-1))
+        outs.append(DC.reshape(-1))
+    elif cell.kind == "gru":
         through = backpropagation.back_gru_after if cell.after else backpropagation.back_gru_before
-        through(*shared, *given, run.extra.reshape(-1), DH, *ends)
+    if run.extra is not None:
+        given.append(run.extra.reshape(-1))
+    through(*shared, *given, *outs, *ends)
 
     def unpadded(G: Array, n: int) -> Array:
         return G[:n].reshape(n, cell.n_gates, Hp)[:, :, :H].reshape(n, -1)

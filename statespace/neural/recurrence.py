@@ -30,7 +30,6 @@ def begin_step(
     B: int,
     size: int,
     Hp: int,
-    back: int,
     x: Array,
     inputs: int,
     W: Array,
@@ -41,7 +40,7 @@ def begin_step(
     p: int,
     Y: Array,
 ) -> None:
-    """P = bias + x_t W, and h_{t - back} S where there is a skip edge, of n rows from place p on."""
+    """P = bias + x_t W, and h_{t - d} S where there is a skip edge, of n rows from place p on."""
     for row in range(n):
         place = p + row * size
         for j in range(size):
@@ -82,7 +81,7 @@ def run_elman(
     """Elman's cell. P : (T or 1, B, Hp), h' before a leak; Y : (back + T, B, Hp)."""
     for t in range(rows.shape[0]):
         n, p, before, now = rows[t], keep * t * B * Hp, (back + t - 1) * B * Hp, (back + t) * B * Hp
-        begin_step(n, t, B, Hp, Hp, back, x, inputs, W, S, bias, width, P, p, Y)
+        begin_step(n, t, B, Hp, Hp, x, inputs, W, S, bias, width, P, p, Y)
         add_product(n, Y, before, Hp, H, U, 0, H * width, Hp // width, width, P, p, Hp)
         if relu:
             elman_relu_step(n * Hp, P, p, P, p)
@@ -117,7 +116,7 @@ def run_gated_leaky(
     size = 2 * Hp
     for t in range(rows.shape[0]):
         n, first, before, now = rows[t], keep * t * B * size, (back + t - 1) * B * Hp, (back + t) * B * Hp
-        begin_step(n, t, B, size, Hp, back, x, inputs, W, S, bias, width, P, first, Y)
+        begin_step(n, t, B, size, Hp, x, inputs, W, S, bias, width, P, first, Y)
         add_product(n, Y, before, Hp, H, U, 0, H * width, size // width, width, P, first, size)
         for row in range(n):
             p, h = first + row * size, row * Hp
@@ -151,7 +150,7 @@ def run_lstm(
     size = 4 * Hp
     for t in range(rows.shape[0]):
         n, first, before, now = rows[t], keep * t * B * size, (back + t - 1) * B * Hp, (back + t) * B * Hp
-        begin_step(n, t, B, size, Hp, back, x, inputs, W, S, bias, width, P, first, Y)
+        begin_step(n, t, B, size, Hp, x, inputs, W, S, bias, width, P, first, Y)
         add_product(n, Y, before, Hp, H, U, 0, H * width, size // width, width, P, first, size)
         c, after = keep * t * B * Hp, keep * (t + 1) * B * Hp
         for row in range(n):
@@ -212,7 +211,7 @@ def run_gru_before(
     for t in range(rows.shape[0]):
         n, first, before, now = rows[t], keep * t * B * size, (back + t - 1) * B * Hp, (back + t) * B * Hp
         reset = keep * t * B * Hp
-        begin_step(n, t, B, size, Hp, back, x, inputs, W, S, bias, width, P, first, Y)
+        begin_step(n, t, B, size, Hp, x, inputs, W, S, bias, width, P, first, Y)
         add_product(n, Y, before, Hp, H, U, 0, H * width, 2 * panels, width, P, first, size)
         for row in range(n):
             p, h = first + row * size, row * Hp
@@ -251,7 +250,7 @@ def run_gru_after(
     for t in range(rows.shape[0]):
         n, first, before, now = rows[t], keep * t * B * size, (back + t - 1) * B * Hp, (back + t) * B * Hp
         q = keep * t * B * Hp
-        begin_step(n, t, B, size, Hp, back, x, inputs, W, S, bias, width, P, first, Y)
+        begin_step(n, t, B, size, Hp, x, inputs, W, S, bias, width, P, first, Y)
         add_product(n, Y, before, Hp, H, U, 0, H * width, 2 * panels, width, P, first, size)
         for row in range(n):
             for j in range(Hp):

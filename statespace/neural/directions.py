@@ -1,0 +1,160 @@
+"""A layer in one direction over a batch that may be read from its ends, or in interleaved chains."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from statespace.foundations.elementwise import padded
+from statespace.neural.chains import Chains, active_rows
+from statespace.neural.layer import Cell, LayerRun, Packed, Weights, back_through_layer, run_layer
+from statespace.protocols import Array, Ints
+
+
+def reversed_rows(x: Array, lengths: Ints) -> Array:
+    """Each row of (T, B, n) from its own end; zeros beyond it. It undoes itself."""
+    T, B = x.shape[:2]
+    if T and (lengths == T).all():
+        return np.ascontiguousarray(x[::-1])
+    found = np.zeros_like(x)
+    for b in range(B):
+        found[: lengths[b], b] = x[: lengths[b], b][::-1]
+    return found
+
+
+class Ends(NamedTuple):
+    """States of a layer: the last `back` of them, or what they are differentiated to."""
+
+    h: Array
+    """Shape (back, B, H)."""
+    c: Array | None
+    """Shape (1, B, H), or (back, B, H) for chains; None where the cell has none."""
+
+
+class DirectionRun:
+    """A layer in one direction, run.
+
+    Parameters
+    ----------
+    cell, packed
+        The layer.
+    x : (T, B, n_inputs)
+        Inputs, time first, zeros beyond the end of a row.
+    lengths : (B,)
+        Falling.
+    start : Ends
+        States before the first step.
+    reverse : bool
+        Whether each row is read from its end.
+    chains : int
+        1, or into how many interleaved chains it falls.
+    keep : bool
+        Whether the backward pass can follow.
+
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        packed: Packed,
+        x: Array,
+        lengths: Ints,
+        start: Ends,
+        reverse: bool,
+        chains: int,
+        keep: bool,
+    ) -> None:
+        T = len(x)
+        self.lengths, self.reverse, self.start = lengths, reverse, start
+        self.back = len(start.h)
+        inputs = reversed_rows(x, lengths) if reverse else x
+        self.chains = Chains(T, lengths, chains) if chains > 1 else None
+        if self.chains is None:
+            c = None if start.c is None else start.c[0]
+            self.run: LayerRun = run_layer(cell, packed, inputs, active_rows(lengths, T), start.h, c, keep)
+            self.states = self.run.states
+        else:
+            c = None if start.c is None else self.chains.split_start(start.c)
+            h = self.chains.split_start(start.h)[None]
+            keeps = keep or cell.kind == "lstm"  # the last cell states of all chains
+            self.run = run_layer(cell, packed, self.chains.split(inputs), self.chains.rows, h, c, keeps)
+            self.states = self.chains.join(self.run.states)
+
+    def as_read(self, of_steps: Array) -> Array:
+        """What belongs to the steps, (T, B, n), in the order of the inputs."""
+        return reversed_rows(of_steps, self.lengths) if self.reverse else of_steps
+
+    @property
+    def outputs(self) -> Array:
+        """States in the order of the inputs, shape (T, B, H)."""
+        return self.as_read(self.states)
+
+    def _last(self, start: Array, of_steps: Array, n: int) -> Array:
+        """The last n of what was before the first step and of what belongs to the steps, of each row."""
+        whole = np.concatenate([start, of_steps])
+        at = self.lengths[None, :] + len(start) - n + np.arange(n)[:, None]
+        return np.asarray(whole[at, np.arange(len(self.lengths))[None, :]])
+
+    @property
+    def cell_states(self) -> Array | None:
+        """C after each step, shape (T, B, H), where an LSTM kept them."""
+        run = self.run
+        if run.C is None or len(run.C) != len(run.rows) + 1:
+            return None
+        c = run.C[1:, :, : run.cell.size]
+        return c if self.chains is None else self.chains.join(c)
+
+    def end(self) -> Ends:
+        """States after the last step of each row."""
+        H = self.run.cell.size
+        h = self._last(self.start.h, self.states, self.back)
+        if self.run.C is None or self.start.c is None:
+            return Ends(h, None)
+        kept = self.cell_states
+        if kept is None:
+            return Ends(h, self.run.C[:1, :, :H].copy())
+        return Ends(h, self._last(self.start.c, kept, len(self.start.c)))
+
+    def gradients(
+        self, weights: Weights, d_outputs: Array, d_end: Ends | None, inputs_too: bool
+    ) -> tuple[Weights, Array | None, Ends]:
+        """Derivatives by the weights, by the inputs (T, B, n_inputs), and by the start.
+
+        d_outputs : (T, B, H), by the outputs; d_end : by what `end` gives.
+        """
+        run, H, back, lengths = self.run, self.run.cell.size, self.back, self.lengths
+        T, B = d_outputs.shape[:2]
+        d_states = np.zeros((back + T, B, H), d_outputs.dtype)
+        d_states[back:] = self.as_read(d_outputs)
+        outside = np.arange(T)[:, None] >= lengths[None, :]
+        d_states[back:][outside] = 0.0
+        d_c: Array | None = None
+        if d_end is not None:
+            at = lengths[None, :] + np.arange(back)[:, None]
+            np.add.at(d_states, (at, np.arange(B)[None, :]), d_end.h)
+            d_c = d_end.c
+        if self.chains is None:
+            wide = np.zeros((back + T, B, padded(H, d_outputs.dtype)), d_outputs.dtype)
+            wide[:, :, :H] = d_states
+            found = back_through_layer(run, weights, wide, None if d_c is None else d_c[0], inputs_too)
+            d_x, d_h, d_start_c = found.x, found.h + 0.0, None if found.c is None else found.c[None]
+        else:
+            if d_c is not None:  # the last cell states but for their order are those of the chains
+                which = (np.arange(back)[:, None] - lengths[None, :]) % back
+                d_c = self.chains.split_start(d_c[which, np.arange(B)[None, :]])
+            steps = self.chains.split(d_states[back:])
+            wide = np.zeros((1 + len(steps), steps.shape[1], padded(H, d_outputs.dtype)), d_outputs.dtype)
+            wide[1:, :, :H] = steps
+            found = back_through_layer(run, weights, wide, d_c, inputs_too)
+            d_x = None if found.x is None else self.chains.join(found.x)
+            d_h = self.chains.join_start(found.h[0]) + d_states[:back]
+            d_start_c = None if found.c is None else self.chains.join_start(found.c)
+        if d_x is not None and self.reverse:
+            d_x = reversed_rows(np.ascontiguousarray(d_x), lengths)
+        return found.weights, d_x, Ends(d_h, d_start_c)
+
+
+def nothing_before(back: int, n_cells: int, B: int, H: int, dtype: Any) -> Ends:
+    """States of zeros; n_cells : how many cell states there are, 0 for none."""
+    return Ends(np.zeros((back, B, H), dtype), np.zeros((n_cells, B, H), dtype) if n_cells else None)

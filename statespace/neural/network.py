@@ -1,0 +1,248 @@
+"""Recurrent networks: h_n = f(h_{n-1}, x_n), a deterministic counterpart of the latent states of the other families."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from statespace.foundations.probability import generator
+from statespace.foundations.validation import check_choice, check_integer, check_probability
+from statespace.neural.cells import GATES
+from statespace.neural.layer import Cell
+from statespace.neural.parameters import Layout, checked_weights
+from statespace.neural.trace import NetworkState, Structure, Trace, as_vector_of_state
+from statespace.protocols import Array, Ints
+
+_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+class RecurrentNetwork:
+    """A recurrent network and its gradients, and nothing else: no loss, no training.
+
+    Parameters
+    ----------
+    cell : {"rnn", "lstm", "gru", "gated_leaky"}
+        Elman's cell, the LSTM, the GRU, and the gated leaky cell, whose one gate a step says how much it keeps.
+    input_size, hidden_size : int
+        Numbers that come in at each step; units of a layer.
+    num_layers : int
+        Layers on top of each other.
+    bidirectional : bool
+        Whether each layer is also run from the end of each row.
+    bias : bool
+    reset : {"before", "after"}
+        Of a GRU: whether the reset gate comes before the product with the recurrent weights, as in Cho et al. (2014),
+        or after it, as torch and cuDNN have it. The same weights mean another function.
+    leak : float, optional
+        Leaky units: h = leak h_{n-1} + (1 - leak) f(h_{n-1}, x_n); 1 remembers. The mixture is what feeds back; an
+        LSTM's c is left as it is.
+    skip : int, optional
+        An edge from h_{n - skip} to the pre-activations of all gates, with weights of its own, `weight_sh`.
+    remove_short : bool
+        With `skip`: the edges of length 1 and their weights are gone, so that what is left is `skip` interleaved
+        networks.
+    dtype : float32 or float64
+    random_state : None, int, Generator or RandomState
+        For the initial weights: orthogonal recurrent blocks, a forget bias of 1.
+    nonlinearity : {"tanh", "relu"}
+        Of Elman's cell.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> net = RecurrentNetwork("gru", input_size=3, hidden_size=4, dtype=np.float64, random_state=0)
+    >>> X = np.random.default_rng(0).normal(size=(2, 5, 3))
+    >>> outputs, state = net(X, lengths=[5, 3])
+    >>> outputs.shape, state.h.shape
+    ((2, 5, 4), (1, 2, 4))
+    >>> found = net.gradients(X, np.ones_like(outputs), lengths=[5, 3])
+    >>> found["weight_hh_l0"].shape, found["x"].shape
+    ((12, 4), (2, 5, 3))
+
+    References
+    ----------
+    Elman (1990); Hochreiter and Schmidhuber (1997); Cho et al. (2014); El Hihi and Bengio (1996) for skips and leaks.
+
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        bias: bool = True,
+        reset: str = "before",
+        leak: float | None = None,
+        skip: int | None = None,
+        remove_short: bool = False,
+        dtype: Any = np.float32,
+        random_state: Any = None,
+        *,
+        nonlinearity: str = "tanh",
+    ) -> None:
+        check_choice("cell", cell, GATES)
+        check_choice("reset", reset, ("before", "after"))
+        check_choice("nonlinearity", nonlinearity, ("tanh", "relu"))
+        self.cell, self.reset, self.nonlinearity = cell, reset, nonlinearity
+        self.input_size = check_integer("input_size", input_size, 1)
+        self.hidden_size = check_integer("hidden_size", hidden_size, 1)
+        self.num_layers = check_integer("num_layers", num_layers, 1)
+        self.bidirectional, self.bias, self.remove_short = bool(bidirectional), bool(bias), bool(remove_short)
+        self.leak = None if leak is None else check_probability("leak", leak)
+        self.skip = None if skip is None else check_integer("skip", skip, 2)
+        if remove_short and skip is None:
+            raise ValueError("remove_short leaves no edge without skip: say how far back an edge reaches, skip=")
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in _DTYPES:
+            raise ValueError(f"dtype is {self.dtype}, expected float32 or float64")
+        made = Cell(cell, nonlinearity == "relu", reset, self.leak or 0.0, self.hidden_size)
+        layout = Layout(
+            made,
+            self.input_size,
+            self.num_layers,
+            2 if bidirectional else 1,
+            self.bias,
+            not remove_short,
+            self.skip is not None,
+        )
+        chains = self.skip if remove_short and self.skip is not None else 1
+        self._structure = Structure(made, layout, self.input_size, self.skip or 1, chains)
+        self._vector = layout.initial(self.dtype, generator(random_state))
+
+    @property
+    def output_size(self) -> int:
+        """Numbers that come out at each step."""
+        return self._structure.output_size
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights, all of them."""
+        return self._structure.layout.size
+
+    # ------------------------------------------------------------------------------------------------- the weights
+
+    @property
+    def vector(self) -> Array:
+        """All weights, one after the other, shape (n_parameters,): a view, to be changed in place."""
+        return self._vector[: self.n_parameters]
+
+    @property
+    def weights(self) -> Mapping[str, Array]:
+        """Weights by torch's names, in torch's shapes: views, to be changed in place."""
+        return MappingProxyType(self._structure.layout.outside(self._vector))
+
+    def load_weights(self, weights: Any) -> None:
+        """Take weights from a mapping with the names and shapes of `weights`; a torch state dict is one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where a name is missing or unknown, or an array has another shape or is not finite; nothing is changed.
+
+        """
+        self._vector[...] = checked_weights(self._structure.layout, weights, self.dtype)
+
+    def by_name(self, vector: Array) -> dict[str, Array]:
+        """Parts of a vector as long as all weights, such as `Trace.gradient_vector` gives, by name."""
+        return self._structure.layout.outside(vector)
+
+    # ---------------------------------------------------------------------------------------------------- running
+
+    def __call__(self, X: Any, lengths: Any = None, state: Any = None) -> tuple[Array, NetworkState]:
+        """Run.
+
+        Parameters
+        ----------
+        X : (batch, time, input_size)
+            Padded rows; what lies beyond the length of a row is not read.
+        lengths : (batch,), optional
+            How many steps of each row count, 0 to time; None: all.
+        state : NetworkState, optional
+            To go on from; zeros where it is not given. torch's h, or (h, c), will do.
+
+        Returns
+        -------
+        outputs : (batch, time, directions * hidden_size)
+            Zeros beyond the length of a row.
+        state : NetworkState
+            After the last step of each row.
+
+        """
+        found = self._trace(X, lengths, state, False)
+        return found.outputs, found.state
+
+    def trace(self, X: Any, lengths: Any = None, state: Any = None) -> Trace:
+        """Run, and keep what the way back needs: `outputs`, `state`, `gates()`, `gradients(grad_outputs)`."""
+        return self._trace(X, lengths, state, True)
+
+    def gradients(
+        self, X: Any, grad_outputs: Any, lengths: Any = None, state: Any = None, *, grad_state: Any = None
+    ) -> dict[str, Array]:
+        """Derivatives of a loss by every weight, the inputs and the state before, by backpropagation through time.
+
+        Parameters
+        ----------
+        X, lengths, state
+            As in a call.
+        grad_outputs : (batch, time, directions * hidden_size)
+            Derivatives of the loss by the outputs; what lies beyond the length of a row is not read.
+        grad_state : NetworkState, optional
+            By the state after the last step.
+
+        Returns
+        -------
+        dict
+            By torch's names; "x" for the inputs, "h0" and, of an LSTM, "c0" for the state before.
+
+        """
+        found = self._trace(X, lengths, state, True)
+        given = np.asarray(grad_outputs)
+        if given.shape != found.outputs.shape or given.dtype.kind not in "fiu":
+            raise ValueError(f"grad_outputs has shape {given.shape}, expected {found.outputs.shape}, real numbers")
+        ends = None
+        if grad_state is not None:
+            ends = as_vector_of_state(self._structure, grad_state, len(given), self.dtype)
+        return found.gradients(given, ends)
+
+    def gates(self, X: Any, lengths: Any = None, state: Any = None) -> dict[str, dict[str, Array]]:
+        """Activations for study, by layer ("l0", "l0_reverse") and by gate.
+
+        i, f, g, o and c of an LSTM, r, z, n of a GRU, u, n of a gated leaky cell, and h of all: each of shape (batch,
+        time, hidden_size).
+        """
+        return self._trace(X, lengths, state, True).gates()
+
+    def _trace(self, X: Any, lengths: Any, state: Any, keep: bool) -> Trace:
+        x = np.asarray(X)
+        if x.ndim != 3 or x.shape[2] != self.input_size:
+            hint = ": one sequence is X[None]" if x.ndim == 2 else ""
+            raise ValueError(f"X has shape {x.shape}, expected (batch, time, {self.input_size}){hint}")
+        if x.dtype.kind not in "fiub":
+            raise TypeError(f"X has the type {x.dtype}, expected real numbers")
+        x = x.astype(self.dtype, copy=False)
+        valid = self._lengths(lengths, *x.shape[:2])
+        if not np.isfinite(np.add.reduce(x, axis=None)):
+            inside = np.arange(x.shape[1])[None, :] < valid[:, None]
+            bad = np.argwhere(~np.isfinite(x) & inside[:, :, None])
+            if len(bad):
+                place = tuple(int(i) for i in bad[0])
+                raise ValueError(f"X[{', '.join(map(str, place))}] is {x[place]}: a network has no missing values")
+        begun = None if state is None else as_vector_of_state(self._structure, state, len(x), self.dtype)
+        return Trace(self._structure, self._vector, x, valid, begun, keep)
+
+    @staticmethod
+    def _lengths(lengths: Any, B: int, T: int) -> Ints:
+        if lengths is None:
+            return np.full(B, T, np.int64)
+        given = np.asarray(lengths)
+        if given.shape != (B,) or given.dtype.kind not in "iu":
+            raise ValueError(f"lengths is {lengths!r:.60}, expected {B} whole numbers: one for each row of X")
+        if ((given < 0) | (given > T)).any():
+            b = int(np.flatnonzero((given < 0) | (given > T))[0])
+            raise ValueError(f"lengths[{b}] is {given[b]}, expected 0 to {T}: X has {T} steps")
+        return given.astype(np.int64)

@@ -1,0 +1,271 @@
+"""A network run over a batch: its outputs, its last states, and the way back."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from statespace.foundations.executors import map_pieces
+from statespace.neural.cells import GATES
+from statespace.neural.directions import DirectionRun, Ends
+from statespace.neural.layer import Cell, Packed, pack
+from statespace.neural.parameters import Layout
+from statespace.protocols import Array, Ints
+
+_PIECE = 32  # rows that are run together; each piece can have a thread of its own
+
+
+class NetworkState(NamedTuple):
+    """Where a network goes on from; L layers, D directions, H units."""
+
+    h: Array
+    """The last states, shape (L D, B, H); with a skip edge of length d the last d of them, shape (L D, d, B, H)."""
+    c: Array | None = None
+    """Cell states of an LSTM, shape (L D, B, H), or (L D, d, B, H) where edges of length 1 are removed."""
+
+
+class Structure(NamedTuple):
+    """How layers are put together."""
+
+    cell: Cell
+    layout: Layout
+    input_size: int
+    back: int
+    """States that a layer looks back to."""
+    chains: int
+    """1, or the number of interleaved chains."""
+
+    @property
+    def n_cells(self) -> int:
+        """Cell states that a layer goes on from."""
+        return self.chains if self.cell.kind == "lstm" else 0
+
+    @property
+    def output_size(self) -> int:
+        """Numbers that come out at each step."""
+        return self.cell.size * self.layout.directions
+
+
+class _Piece:
+    """Some rows of a batch, run through all layers."""
+
+    def __init__(
+        self, structure: Structure, packed: list[Packed], x: Array, lengths: Ints, starts: list[Ends], keep: bool
+    ) -> None:
+        self.structure = structure
+        directions, H = structure.layout.directions, structure.cell.size
+        self.runs: list[DirectionRun] = []
+        for layer in range(structure.layout.num_layers):
+            outputs = np.empty((*x.shape[:2], directions * H), x.dtype)
+            for direction in range(directions):
+                number = layer * directions + direction
+                run = DirectionRun(
+                    structure.cell,
+                    packed[number],
+                    x,
+                    lengths,
+                    starts[number],
+                    bool(direction),
+                    structure.chains,
+                    keep,
+                )
+                outputs[:, :, direction * H : (direction + 1) * H] = run.outputs
+                self.runs.append(run)
+            x = outputs
+        self.outputs = x
+
+    def gradients(
+        self, vector: Array, d_outputs: Array, d_ends: list[Ends | None], inputs_too: bool
+    ) -> tuple[Array, Array | None, list[Ends]]:
+        """Derivatives by all weights, by the inputs, and by the starts."""
+        layout, H = self.structure.layout, self.structure.cell.size
+        found, starts = layout.empty(vector.dtype), [Ends(np.empty(0), None)] * len(self.runs)
+        d_x: Array | None = None
+        for layer in reversed(range(layout.num_layers)):
+            below: Array | None = None
+            for direction in range(layout.directions):
+                number = layer * layout.directions + direction
+                part = np.ascontiguousarray(d_outputs[:, :, direction * H : (direction + 1) * H])
+                weights, d_x, starts[number] = self.runs[number].gradients(
+                    layout.of_run(vector, layer, direction), part, d_ends[number], layer > 0 or inputs_too
+                )
+                layout.set_run(found, layer, direction, weights)
+                if d_x is not None:
+                    below = d_x if below is None else below + d_x
+            if below is not None:
+                d_outputs = d_x = below
+        return found, d_x, starts
+
+
+class Trace:
+    """What a network did with a batch; its `gradients` can be asked for once.
+
+    Attributes
+    ----------
+    outputs : (batch, time, directions * hidden_size)
+        States of the last layer; zeros beyond the length of a row.
+    state : NetworkState
+        States after the last step of each row.
+
+    """
+
+    def __init__(
+        self, structure: Structure, vector: Array, X: Array, lengths: Ints, state: NetworkState | None, keep: bool
+    ) -> None:
+        self._structure, self._vector, self._lengths = structure, vector, lengths
+        layout, cell = structure.layout, structure.cell
+        B, T = X.shape[:2]
+        self._shape = B, T
+        packed = [pack(cell, layout.of_run(vector, *run)) for run in layout.runs()]
+        order = np.argsort(-lengths, kind="stable")
+        size = -(-B // max(-(-B // _PIECE), 1)) if B else 1  # as even as can be
+        self._rows = [order[first : first + size] for first in range(0, B, size)]
+
+        def run(rows: Ints) -> _Piece:
+            own = lengths[rows]
+            longest = int(own[0])
+            x = np.ascontiguousarray(X[rows, :longest].transpose(1, 0, 2))
+            for b in np.flatnonzero(own < longest):
+                x[own[b] :, b] = 0.0
+            return _Piece(structure, packed, x, own, self._starts(state, rows), keep)
+
+        self._pieces: list[_Piece] | None = map_pieces(run, self._rows)
+        self.outputs = np.zeros((B, T, structure.output_size), vector.dtype)
+        for rows, piece in zip(self._rows, self._pieces, strict=True):
+            longest = len(piece.outputs)
+            self.outputs[rows[:, None], np.arange(longest)[None, :]] = piece.outputs.transpose(1, 0, 2)
+        self.state = self._gathered([[one.end() for one in piece.runs] for piece in self._pieces])
+
+    def _starts(self, state: NetworkState | None, rows: Ints) -> list[Ends]:
+        structure, dtype = self._structure, self._vector.dtype
+        H, back, cells = structure.cell.size, structure.back, structure.n_cells
+        n = structure.layout.num_layers * structure.layout.directions
+        shape = (n, back, len(rows), H)
+        if state is None:
+            h, c = np.zeros(shape, dtype), np.zeros((n, cells, len(rows), H), dtype)
+        else:
+            B = self._shape[0]
+            h = state.h.reshape(n, back, B, H)[:, :, rows]
+            c = np.zeros((n, 0, len(rows), H)) if state.c is None else state.c.reshape(n, cells, B, H)[:, :, rows]
+        return [Ends(h[i], c[i] if cells else None) for i in range(n)]
+
+    def _gathered(self, ends: list[list[Ends]]) -> NetworkState:
+        """Of all pieces, in the order of the batch."""
+        structure, dtype = self._structure, self._vector.dtype
+        B, H = self._shape[0], structure.cell.size
+        n, back, cells = structure.layout.num_layers * structure.layout.directions, structure.back, structure.n_cells
+        h, c = np.zeros((n, back, B, H), dtype), np.zeros((n, cells, B, H), dtype)
+        for rows, piece in zip(self._rows, ends, strict=True):
+            for i, end in enumerate(piece):
+                h[i][:, rows] = end.h
+                if end.c is not None:
+                    c[i][:, rows] = end.c
+        return NetworkState(h[:, 0] if back == 1 else h, (c[:, 0] if cells == 1 else c) if cells else None)
+
+    def gradients(
+        self, grad_outputs: Array, grad_state: NetworkState | None = None, inputs_too: bool = True
+    ) -> dict[str, Array]:
+        """Derivatives of a loss by weights, inputs and the state before, by name.
+
+        Parameters
+        ----------
+        grad_outputs : (batch, time, directions * hidden_size)
+            By the outputs; what lies beyond the length of a row is not read.
+        grad_state : NetworkState, optional
+            By the state after the last step.
+        inputs_too : bool
+            Whether the derivative by the inputs, "x", is wanted.
+
+        """
+        vector, found_x, starts = self.gradient_vector(grad_outputs, grad_state, inputs_too)
+        found = self._structure.layout.outside(vector)
+        if found_x is not None:
+            found["x"] = found_x
+        found["h0"] = starts.h
+        if starts.c is not None:
+            found["c0"] = starts.c
+        return found
+
+    def gradient_vector(
+        self, grad_outputs: Array, grad_state: NetworkState | None = None, inputs_too: bool = False
+    ) -> tuple[Array, Array | None, NetworkState]:
+        """The same with all weights in one vector, of the length and in the order of the network's own."""
+        if self._pieces is None:
+            raise ValueError("the gradients of this trace have been asked for: they use up what it kept; trace again")
+        pieces, self._pieces = self._pieces, None
+        structure, vector = self._structure, self._vector
+        B, T = self._shape
+        ends = (
+            [None] * len(self._rows) if grad_state is None else [self._starts(grad_state, rows) for rows in self._rows]
+        )
+
+        def back(number: int) -> tuple[Array, Array | None, list[Ends]]:
+            piece, rows = pieces[number], self._rows[number]
+            longest = len(piece.outputs)
+            d_outputs = np.ascontiguousarray(grad_outputs[rows, :longest].transpose(1, 0, 2), dtype=vector.dtype)
+            given = ends[number]
+            d_ends: list[Ends | None] = [None] * len(piece.runs) if given is None else list(given)
+            return piece.gradients(vector, d_outputs, d_ends, inputs_too)
+
+        found = map_pieces(back, list(range(len(pieces))))
+        total = structure.layout.empty(vector.dtype)
+        d_x = np.zeros((B, T, structure.input_size), vector.dtype) if inputs_too else None
+        for rows, (part, part_x, _) in zip(self._rows, found, strict=True):
+            total += part
+            if d_x is not None and part_x is not None:
+                d_x[rows[:, None], np.arange(len(part_x))[None, :]] = part_x.transpose(1, 0, 2)
+        return total, d_x, self._gathered([starts for _, _, starts in found])
+
+    def gates(self) -> dict[str, dict[str, Array]]:
+        """Activations of every gate, by layer and gate, each (batch, time, hidden_size); before `gradients`."""
+        if self._pieces is None:
+            raise ValueError("the gradients of this trace have been asked for: they use up what it kept; trace again")
+        cell, layout = self._structure.cell, self._structure.layout
+        B, T = self._shape
+        found: dict[str, dict[str, Array]] = {}
+        for number, (layer, direction) in enumerate(layout.runs()):
+            names = [name for name in GATES[cell.kind] if name != "h"]
+            here = {name: np.zeros((B, T, cell.size), self._vector.dtype) for name in names}
+            shown = [*(["c"] if cell.kind == "lstm" else []), "h"]
+            here.update({name: np.zeros((B, T, cell.size), self._vector.dtype) for name in shown})
+            for rows, piece in zip(self._rows, self._pieces, strict=True):
+                one = piece.runs[number]
+                of_steps = {name: one.run.P[:, :, i, : cell.size] for i, name in enumerate(names)}
+                of_steps = {k: v if one.chains is None else one.chains.join(v) for k, v in of_steps.items()}
+                of_steps["h"] = one.states
+                if one.cell_states is not None:
+                    of_steps["c"] = one.cell_states
+                for name, values in of_steps.items():
+                    read = one.as_read(np.ascontiguousarray(values))
+                    outside = np.arange(len(read))[:, None] >= one.lengths[None, :]
+                    read = np.where(outside[:, :, None], 0.0, read)
+                    here[name][rows[:, None], np.arange(len(read))[None, :]] = read.transpose(1, 0, 2)
+            found[f"l{layer}" + ("_reverse" if direction else "")] = here
+        return found
+
+
+def as_vector_of_state(structure: Structure, state: Any, B: int, dtype: Any) -> NetworkState:
+    """A state as it was given, checked; torch's h, or (h, c), is one too."""
+    H, back, cells = structure.cell.size, structure.back, structure.n_cells
+    n = structure.layout.num_layers * structure.layout.directions
+    if isinstance(state, NetworkState) or (isinstance(state, tuple | list) and len(state) == 2 and cells):
+        h, c = state
+    else:
+        h, c = state, None
+    given: list[Array | None] = []
+    for name, value, count in (("h", h, back), ("c", c, cells)):
+        if not count:
+            if value is not None:
+                raise ValueError(f"state has a {name}, and a network of {structure.cell.kind!r} cells has none")
+            given.append(None)
+            continue
+        shape = (n, B, H) if count == 1 else (n, count, B, H)
+        array: Array = np.asarray(value)
+        if array.shape != shape or array.dtype.kind not in "fiu":
+            raise ValueError(f"state.{name} has shape {array.shape}, expected {shape}, real numbers")
+        if not np.isfinite(array).all():
+            raise ValueError(f"state.{name} has entries that are not finite")
+        given.append(np.ascontiguousarray(array, dtype=dtype))
+    assert given[0] is not None
+    return NetworkState(given[0], given[1])
