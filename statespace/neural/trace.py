@@ -54,10 +54,10 @@ class _Piece:
         self, structure: Structure, packed: list[Packed], x: Array, lengths: Ints, starts: list[Ends], keep: bool
     ) -> None:
         self.structure = structure
-        directions, H = structure.layout.directions, structure.cell.size
+        directions = structure.layout.directions
         self.runs: list[DirectionRun] = []
         for layer in range(structure.layout.num_layers):
-            outputs = np.empty((*x.shape[:2], directions * H), x.dtype)
+            outputs: list[Array] = []
             for direction in range(directions):
                 number = layer * directions + direction
                 run = DirectionRun(
@@ -70,9 +70,11 @@ class _Piece:
                     structure.chains,
                     keep,
                 )
-                outputs[:, :, direction * H : (direction + 1) * H] = run.outputs
+                outputs.append(run.outputs)
                 self.runs.append(run)
-            x = outputs
+            last = layer == structure.layout.num_layers - 1
+            x = outputs[0] if directions == 1 else np.concatenate(outputs, axis=2)
+            x = x if last else np.ascontiguousarray(x)
         self.outputs = x
 
     def gradients(
@@ -86,7 +88,7 @@ class _Piece:
             below: Array | None = None
             for direction in range(layout.directions):
                 number = layer * layout.directions + direction
-                part = np.ascontiguousarray(d_outputs[:, :, direction * H : (direction + 1) * H])
+                part = d_outputs[:, :, direction * H : (direction + 1) * H]
                 weights, d_x, starts[number] = self.runs[number].gradients(
                     layout.of_run(vector, layer, direction), part, d_ends[number], layer > 0 or inputs_too
                 )
@@ -125,17 +127,21 @@ class Trace:
         def run(rows: Ints) -> _Piece:
             own = lengths[rows]
             longest = int(own[0])
-            x = np.ascontiguousarray(X[rows, :longest].transpose(1, 0, 2))
+            x = np.ascontiguousarray(X[_slice(rows), :longest].transpose(1, 0, 2))
             for b in np.flatnonzero(own < longest):
                 x[own[b] :, b] = 0.0
             return _Piece(structure, packed, x, own, self._starts(state, rows), keep)
 
         self._pieces: list[_Piece] | None = map_pieces(run, self._rows)
-        self.outputs = np.zeros((B, T, structure.output_size), vector.dtype)
+        self.outputs = np.empty((B, T, structure.output_size), vector.dtype)
         for rows, piece in zip(self._rows, self._pieces, strict=True):
             longest = len(piece.outputs)
-            self.outputs[rows[:, None], np.arange(longest)[None, :]] = piece.outputs.transpose(1, 0, 2)
+            self.outputs[_slice(rows), :longest] = piece.outputs.transpose(1, 0, 2)
+            self.outputs[_slice(rows), longest:] = 0.0
         self.state = self._gathered([[one.end() for one in piece.runs] for piece in self._pieces])
+        if not keep:
+            self._release(self._pieces)
+            self._pieces = None
 
     def _starts(self, state: NetworkState | None, rows: Ints) -> list[Ends]:
         structure, dtype = self._structure, self._vector.dtype
@@ -203,7 +209,7 @@ class Trace:
         def back(number: int) -> tuple[Array, Array | None, list[Ends]]:
             piece, rows = pieces[number], self._rows[number]
             longest = len(piece.outputs)
-            d_outputs = np.ascontiguousarray(grad_outputs[rows, :longest].transpose(1, 0, 2), dtype=vector.dtype)
+            d_outputs = grad_outputs[_slice(rows), :longest].transpose(1, 0, 2)
             given = ends[number]
             d_ends: list[Ends | None] = [None] * len(piece.runs) if given is None else list(given)
             return piece.gradients(vector, d_outputs, d_ends, inputs_too)
@@ -214,8 +220,16 @@ class Trace:
         for rows, (part, part_x, _) in zip(self._rows, found, strict=True):
             total += part
             if d_x is not None and part_x is not None:
-                d_x[rows[:, None], np.arange(len(part_x))[None, :]] = part_x.transpose(1, 0, 2)
+                d_x[_slice(rows), : len(part_x)] = part_x.transpose(1, 0, 2)
+        self._release(pieces)
         return total, d_x, self._gathered([starts for _, _, starts in found])
+
+    @staticmethod
+    def _release(pieces: list[_Piece]) -> None:
+        for piece in pieces:
+            piece.outputs = np.empty((0, 0, 0))
+            for run in piece.runs:
+                run.release()
 
     def gates(self) -> dict[str, dict[str, Array]]:
         """Activations of every gate, by layer and gate, each (batch, time, hidden_size); before `gradients`."""
@@ -243,6 +257,12 @@ class Trace:
                     here[name][rows[:, None], np.arange(len(read))[None, :]] = read.transpose(1, 0, 2)
             found[f"l{layer}" + ("_reverse" if direction else "")] = here
         return found
+
+
+def _slice(rows: Ints) -> Any:
+    """Rows as a slice where they are neighbours: no copy is made of what it takes."""
+    first = int(rows[0])
+    return slice(first, first + len(rows)) if (np.diff(rows) == 1).all() else rows
 
 
 def as_vector_of_state(structure: Structure, state: Any, B: int, dtype: Any) -> NetworkState:
