@@ -22,7 +22,7 @@ from statespace.protocols import Array, Ints
 def reversed_rows(x: Array, lengths: Ints) -> Array:
     """Each row of (T, B, n) from its own end; zeros beyond it. It undoes itself."""
     T, B = x.shape[:2]
-    if T and (lengths == T).all():
+    if T and len(lengths) and lengths[-1] >= T:
         return np.ascontiguousarray(x[::-1])
     found = np.zeros_like(x)
     for b in range(B):
@@ -99,9 +99,12 @@ class DirectionRun:
 
     def _last(self, start: Array, of_steps: Array, n: int) -> Array:
         """The last n of what was before the first step and of what belongs to the steps, of each row."""
+        B = len(self.lengths)
+        if len(of_steps) >= n and self.lengths[-1] == len(of_steps):
+            return of_steps[len(of_steps) - n :].copy()
         whole = np.concatenate([start, of_steps])
         at = self.lengths[None, :] + len(start) - n + np.arange(n)[:, None]
-        return np.asarray(whole[at, np.arange(len(self.lengths))[None, :]])
+        return np.asarray(whole[at, np.arange(B)[None, :]])
 
     @property
     def cell_states(self) -> Array | None:

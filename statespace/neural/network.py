@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -226,7 +227,7 @@ class RecurrentNetwork:
             raise TypeError(f"X has the type {x.dtype}, expected real numbers")
         x = x.astype(self.dtype, copy=False)
         valid = self._lengths(lengths, *x.shape[:2])
-        if not np.isfinite(np.add.reduce(x, axis=None)):
+        if not math.isfinite(np.add.reduce(x, axis=None)):
             inside = np.arange(x.shape[1])[None, :] < valid[:, None]
             bad = np.argwhere(~np.isfinite(x) & inside[:, :, None])
             if len(bad):

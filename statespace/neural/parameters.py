@@ -8,6 +8,7 @@ Matrices are kept transposed, as the kernels read them; what is seen from outsid
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -53,7 +54,7 @@ class Layout:
                 shapes += [("bias_ih", (gates,)), ("bias_hh", (gates,))]
             for name, shape in shapes:
                 self.places[f"{name}_{suffix}"] = at, shape
-                at += int(np.prod(shape))
+                at += math.prod(shape)
         self.size = at
 
     def runs(self) -> Iterator[tuple[int, int]]:
@@ -67,7 +68,7 @@ class Layout:
     def inside(self, vector: Array, name: str) -> Array:
         """A weight as the kernels read it: a matrix transposed."""
         at, shape = self.places[name]
-        return vector[at : at + int(np.prod(shape))].reshape(shape)
+        return vector[at : at + math.prod(shape)].reshape(shape)
 
     def outside(self, vector: Array) -> dict[str, Array]:
         """All weights by name, in torch's shapes: views of the vector."""

@@ -120,40 +120,45 @@ class Trace:
         B, T = X.shape[:2]
         self._shape = B, T
         packed = [pack(cell, layout.of_run(vector, *run)) for run in layout.runs()]
-        order = np.argsort(-lengths, kind="stable")
         size = -(-B // max(-(-B // _PIECE), 1)) if B else 1  # as even as can be
-        self._rows = [order[first : first + size] for first in range(0, B, size)]
+        falling = bool((lengths[1:] <= lengths[:-1]).all())
+        order = None if falling else np.argsort(-lengths, kind="stable")
+        firsts = range(0, B, size)
+        self._rows: list[Any] = [
+            slice(first, min(first + size, B)) if order is None else order[first : first + size] for first in firsts
+        ]
 
-        def run(rows: Ints) -> _Piece:
+        def run(rows: Any) -> _Piece:
             own = lengths[rows]
             longest = int(own[0])
-            x = np.ascontiguousarray(X[_slice(rows), :longest].transpose(1, 0, 2))
-            for b in np.flatnonzero(own < longest):
-                x[own[b] :, b] = 0.0
+            x = np.ascontiguousarray(X[rows, :longest].transpose(1, 0, 2))
+            if own[-1] < longest:
+                for b in np.flatnonzero(own < longest):
+                    x[own[b] :, b] = 0.0
             return _Piece(structure, packed, x, own, self._starts(state, rows), keep)
 
         self._pieces: list[_Piece] | None = map_pieces(run, self._rows)
         self.outputs = np.empty((B, T, structure.output_size), vector.dtype)
         for rows, piece in zip(self._rows, self._pieces, strict=True):
             longest = len(piece.outputs)
-            self.outputs[_slice(rows), :longest] = piece.outputs.transpose(1, 0, 2)
-            self.outputs[_slice(rows), longest:] = 0.0
+            self.outputs[rows, :longest] = piece.outputs.transpose(1, 0, 2)
+            self.outputs[rows, longest:] = 0.0
         self.state = self._gathered([[one.end() for one in piece.runs] for piece in self._pieces])
         if not keep:
             self._release(self._pieces)
             self._pieces = None
 
-    def _starts(self, state: NetworkState | None, rows: Ints) -> list[Ends]:
+    def _starts(self, state: NetworkState | None, rows: Any) -> list[Ends]:
         structure, dtype = self._structure, self._vector.dtype
         H, back, cells = structure.cell.size, structure.back, structure.n_cells
         n = structure.layout.num_layers * structure.layout.directions
-        shape = (n, back, len(rows), H)
         if state is None:
-            h, c = np.zeros(shape, dtype), np.zeros((n, cells, len(rows), H), dtype)
+            B = len(self._lengths[rows])
+            h, c = np.zeros((n, back, B, H), dtype), np.zeros((n, cells, B, H), dtype)
         else:
             B = self._shape[0]
             h = state.h.reshape(n, back, B, H)[:, :, rows]
-            c = np.zeros((n, 0, len(rows), H)) if state.c is None else state.c.reshape(n, cells, B, H)[:, :, rows]
+            c = h[:, :0] if state.c is None else state.c.reshape(n, cells, B, H)[:, :, rows]
         return [Ends(h[i], c[i] if cells else None) for i in range(n)]
 
     def _gathered(self, ends: list[list[Ends]]) -> NetworkState:
@@ -209,7 +214,7 @@ class Trace:
         def back(number: int) -> tuple[Array, Array | None, list[Ends]]:
             piece, rows = pieces[number], self._rows[number]
             longest = len(piece.outputs)
-            d_outputs = grad_outputs[_slice(rows), :longest].transpose(1, 0, 2)
+            d_outputs = grad_outputs[rows, :longest].transpose(1, 0, 2)
             given = ends[number]
             d_ends: list[Ends | None] = [None] * len(piece.runs) if given is None else list(given)
             return piece.gradients(vector, d_outputs, d_ends, inputs_too)
@@ -220,7 +225,7 @@ class Trace:
         for rows, (part, part_x, _) in zip(self._rows, found, strict=True):
             total += part
             if d_x is not None and part_x is not None:
-                d_x[_slice(rows), : len(part_x)] = part_x.transpose(1, 0, 2)
+                d_x[rows, : len(part_x)] = part_x.transpose(1, 0, 2)
         self._release(pieces)
         return total, d_x, self._gathered([starts for _, _, starts in found])
 
@@ -254,15 +259,9 @@ class Trace:
                     read = one.as_read(np.ascontiguousarray(values))
                     outside = np.arange(len(read))[:, None] >= one.lengths[None, :]
                     read = np.where(outside[:, :, None], 0.0, read)
-                    here[name][rows[:, None], np.arange(len(read))[None, :]] = read.transpose(1, 0, 2)
+                    here[name][rows, : len(read)] = read.transpose(1, 0, 2)
             found[f"l{layer}" + ("_reverse" if direction else "")] = here
         return found
-
-
-def _slice(rows: Ints) -> Any:
-    """Rows as a slice where they are neighbours: no copy is made of what it takes."""
-    first = int(rows[0])
-    return slice(first, first + len(rows)) if (np.diff(rows) == 1).all() else rows
 
 
 def as_vector_of_state(structure: Structure, state: Any, B: int, dtype: Any) -> NetworkState:
