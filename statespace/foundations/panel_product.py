@@ -23,7 +23,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from statespace.foundations.elementwise import VECTOR_BYTES, elementwise, lanes, padded
-from statespace.foundations.kernel import kernel
+from statespace.foundations.kernel import inlined_kernel, kernel
 from statespace.protocols import Array, Ints
 
 _FLAGS = ("contract",)
@@ -110,7 +110,7 @@ def add_tile(_, rows, vectors, n, x, x_at, x_row, x_k, a, a_at, a_k, a_panel, ou
     return types.void(rows, vectors, i8, x, i8, i8, i8, a, i8, i8, i8, out, i8, i8), generate
 
 
-@kernel
+@inlined_kernel
 def add_product(
     rows: int,
     A: Array,

@@ -38,7 +38,7 @@ class Layout:
     def __init__(
         self, cell: Cell, input_size: int, num_layers: int, directions: int, bias: bool, short: bool, skip: bool
     ) -> None:
-        self.cell, self.num_layers, self.directions = cell, num_layers, directions
+        self.cell, self.num_layers, self.directions, self.bias = cell, num_layers, directions, bias
         gates, H = cell.n_gates * cell.size, cell.size
         self.places: dict[str, tuple[int, tuple[int, ...]]] = {}
         at = 0

@@ -8,7 +8,7 @@ of what the backward pass needs are held: `kept` of the gates, one of the rest.
 
 from __future__ import annotations
 
-from statespace.foundations.kernel import kernel
+from statespace.foundations.kernel import inlined_kernel, kernel
 from statespace.foundations.panel_product import add_product, copy_step
 from statespace.neural.cells import (
     elman_relu_step,
@@ -25,13 +25,13 @@ from statespace.protocols import Array, Ints
 _ROWS_TOGETHER = 128
 
 
-@kernel
+@inlined_kernel
 def steps_together(B: int) -> int:
     """How many steps of B rows are begun together."""
     return max(_ROWS_TOGETHER // max(B, 1), 1)
 
 
-@kernel
+@inlined_kernel
 def begin_step(
     rows: Ints,
     t: int,
@@ -68,7 +68,7 @@ def begin_step(
     return place
 
 
-@kernel
+@inlined_kernel
 def mix(n: int, Hp: int, alpha: float, Y: Array, before: int, now: int) -> None:
     """Leaky units: the states at place `now` keep alpha of those at place `before`."""
     leak_step(n * Hp, Y, now, Y, before, alpha, Y, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -264,27 +265,25 @@ class Trace:
         return found
 
 
-def as_vector_of_state(structure: Structure, state: Any, B: int, dtype: Any) -> NetworkState:
+def checked_state(structure: Structure, state: Any, B: int, dtype: Any) -> NetworkState:
     """A state as it was given, checked; torch's h, or (h, c), is one too."""
     H, back, cells = structure.cell.size, structure.back, structure.n_cells
     n = structure.layout.num_layers * structure.layout.directions
-    if isinstance(state, NetworkState) or (isinstance(state, tuple | list) and len(state) == 2 and cells):
+    if isinstance(state, tuple | list) and len(state) == 2 and (cells or isinstance(state, NetworkState)):
         h, c = state
     else:
         h, c = state, None
-    given: list[Array | None] = []
-    for name, value, count in (("h", h, back), ("c", c, cells)):
-        if not count:
-            if value is not None:
-                raise ValueError(f"state has a {name}, and a network of {structure.cell.kind!r} cells has none")
-            given.append(None)
-            continue
-        shape = (n, B, H) if count == 1 else (n, count, B, H)
-        array: Array = np.asarray(value)
-        if array.shape != shape or array.dtype.kind not in "fiu":
-            raise ValueError(f"state.{name} has shape {array.shape}, expected {shape}, real numbers")
-        if not np.isfinite(array).all():
-            raise ValueError(f"state.{name} has entries that are not finite")
-        given.append(np.ascontiguousarray(array, dtype=dtype))
-    assert given[0] is not None
-    return NetworkState(given[0], given[1])
+    if not cells and c is not None:
+        raise ValueError(f"state has a c, and a network of {structure.cell.kind!r} cells has none")
+    shape = (n, B, H) if back == 1 else (n, back, B, H)
+    checked = _checked_part("h", h, shape, dtype)
+    return NetworkState(checked, _checked_part("c", c, (n, B, H) if cells == 1 else shape, dtype) if cells else None)
+
+
+def _checked_part(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+    array: Array = np.asarray(value)
+    if array.shape != shape or array.dtype.kind not in "fiu":
+        raise ValueError(f"state.{name} has shape {array.shape}, expected {shape}, real numbers")
+    if not math.isfinite(np.add.reduce(array, axis=None)) and not np.isfinite(array).all():
+        raise ValueError(f"state.{name} has entries that are not finite")
+    return np.ascontiguousarray(array, dtype=dtype)
