@@ -215,7 +215,7 @@ class Trace:
             total += part
             if d_x is not None and part_x is not None:
                 d_x[rows[:, None], np.arange(len(part_x))[None, :]] = part_x.transpose(1, 0, 2)
-        return total, d_x, self._gathered([starts for _, _, starts in found])
+        return total[: structure.layout.size], d_x, self._gathered([starts for _, _, starts in found])
 
     def gates(self) -> dict[str, dict[str, Array]]:
         """Activations of every gate, by layer and gate, each (batch, time, hidden_size); before `gradients`."""
