@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.special import expit, gammaln, log_softmax, softmax
 
 from statespace.neural import Bernoulli, Categorical, Gaussian, Head, Poisson
-from tests.laws_of_heads import Exponential
+from tests.neural.own_laws import Exponential
 
 seeds = st.integers(0, 2**32 - 1)
 DTYPES = [np.float32, np.float64]
