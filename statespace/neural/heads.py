@@ -16,7 +16,7 @@ from statespace.foundations.probability import generator
 from statespace.foundations.validation import check_integer
 from statespace.protocols import Array, Floats, HeadLaw, Ints
 
-_AT_ONCE = 1 << 19  # scores that are computed together
+_AT_ONCE = 1 << 15  # scores that are computed together, so that they stay near
 _PIECES = 8  # parts of a batch, each of which can have a thread of its own
 
 
@@ -158,8 +158,8 @@ class Head:
         layer, found = self._layer(), np.full(len(rows), np.nan)
 
         def of(part: slice) -> None:
-            x = self._inputs(rows, places[part])
-            found[places[part]] = self.law.log_likelihood(layer(x), values[part])
+            where = _span(places[part])
+            found[where] = self.law.log_likelihood(layer(rows[where]), values[part])
 
         map_pieces(of, [part for group in self._groups(len(places)) for part in group])
         return found.reshape(lead)
@@ -186,15 +186,16 @@ class Head:
         def of(group: list[slice]) -> tuple[float, Array]:
             total, d_layer = 0.0, layer.zeros()
             for part in group:
-                x = self._inputs(rows, places[part])
+                where = _span(places[part])
+                x = rows[where]
                 logs, slopes = self.law.derivatives(layer(x), values[part])
                 total += float(np.dot(np.asarray(logs, np.float64), each[part]))
                 d_scores = np.zeros((len(x), layer.padded), self.dtype)
                 with np.errstate(over="ignore"):
-                    np.multiply(slopes, each[part, None], out=d_scores[:, :K], casting="same_kind")
+                    np.multiply(slopes, each[part, None].astype(slopes.dtype), out=d_scores[:, :K], casting="same_kind")
                 layer.add_derivatives(x, d_scores, d_layer)
                 if outputs_too:
-                    d_outputs[places[part]] = layer.back(d_scores)
+                    d_outputs[where] = layer.back(d_scores)
             return total, d_layer
 
         groups = self._groups(len(places))
@@ -204,7 +205,7 @@ class Head:
 
     def _groups(self, n: int) -> list[list[slice]]:
         """What is computed one after the other, and what at the same time: both whatever the number of threads."""
-        size = min(max(_AT_ONCE // self._n_scores, 64), 4096)
+        size = min(max(_AT_ONCE // self._n_scores, 128), 1024)
         parts = [slice(first, min(first + size, n)) for first in range(0, n, size)]
         each = -(-len(parts) // _PIECES)
         return [parts[first : first + each] for first in range(0, len(parts), each)] if parts else []
@@ -251,11 +252,6 @@ class Head:
         rows = np.require(given.reshape(-1, self.input_size), self.dtype, ["C", "W"])
         return rows, given.shape[:-1]
 
-    def _inputs(self, rows: Array, places: Ints) -> Array:
-        """Some of the rows, ascending."""
-        first, n = int(places[0]), len(places)
-        return rows[first : first + n] if int(places[-1]) - first + 1 == n else rows[places]
-
     def _counted(self, targets: Any, weights: Any, lead: tuple[int, ...] | None) -> tuple[Array, Floats, Ints]:
         """Targets (n, n_features) that count, their weights, and which of all they are; checked."""
         given, D = np.asarray(targets), self._n_features
@@ -299,3 +295,9 @@ class Head:
                     f"targets[{', '.join(map(str, place))}] is {values[i, d]:g}, expected {self.law.expected}"
                 )
         return values, each, places
+
+
+def _span(places: Ints) -> slice | Ints:
+    """Ascending places, as a slice where they follow each other."""
+    first, n = int(places[0]), len(places)
+    return slice(first, first + n) if int(places[-1]) - first + 1 == n else places

@@ -230,6 +230,21 @@ def test_a_row_has_the_same_bits_alone_and_in_a_large_batch(dtype):
     )
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_any_number_of_threads_gives_the_same_bits(dtype, monkeypatch):
+    rng = np.random.default_rng(0)
+    found = []
+    outputs, targets = rng.normal(size=(9000, 5)).astype(dtype), rng.normal(size=(9000, 2))
+    head = random_head(Gaussian(2), 5, rng, dtype)
+    for n in (1, 2, 5):
+        monkeypatch.setattr("statespace.foundations.executors._n_processors", lambda n=n: n)
+        one = head.gradients(outputs, targets)
+        found.append([one.log_likelihood, one.vector, one.outputs, head.log_likelihood(outputs, targets)])
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 def test_nothing_counted_is_nothing():
     head = Head(Categorical(3), 2, np.float64)
     for outputs, targets in ((np.zeros((0, 2)), []), (np.zeros((2, 2)), [np.nan, np.nan])):
