@@ -42,28 +42,32 @@ class Head:
         Numbers that a network gives at each step, its `output_size`.
     dtype : float32 or float64
         That of the network.
+    random_state : None, int, Generator or RandomState
+        For the initial W, uniform between -1 / sqrt(input_size) and 1 / sqrt(input_size); b begins as 0.
 
     Attributes
     ----------
     vector : (n_parameters,)
-        All weights, to be changed in place; zeros at first, which is the same law whatever comes in.
+        All weights, to be changed in place.
 
     Examples
     --------
     >>> import numpy as np
     >>> from statespace.neural import Categorical
-    >>> head = Head(Categorical(["dry", "wet"]), input_size=3, dtype=np.float64)
+    >>> head = Head(Categorical(["dry", "wet"]), input_size=3, dtype=np.float64, random_state=0)
     >>> outputs, targets = np.random.default_rng(0).normal(size=(6, 3)), np.array([0, 1, 1, 0, 1, np.nan])
-    >>> head.start(targets)  # from here on: three wet days of five, and half a day of each
-    >>> head.predictive(outputs)[0].probability("wet").round(3)
+    >>> head.start(targets)  # three wet days of five, and half a day of each, but for what W adds
+    >>> head.predictive(np.zeros((1, 3))).probability("wet").round(3)
     array([0.583])
     >>> found = head.gradients(outputs, targets)
-    >>> round(found.log_likelihood, 3), found.outputs.shape, found.vector.shape
-    (-3.368, (6, 3), (8,))
+    >>> found.outputs.shape, found.vector.shape
+    ((6, 3), (8,))
+    >>> bool(np.isclose(found.log_likelihood, np.nansum(head.log_likelihood(outputs, targets))))
+    True
 
     """
 
-    def __init__(self, law: HeadLaw, input_size: int, dtype: Any = np.float32) -> None:
+    def __init__(self, law: HeadLaw, input_size: int, dtype: Any = np.float32, random_state: Any = None) -> None:
         self.law: Any = law
         self.input_size = check_integer("input_size", input_size, 1)
         self.dtype = np.dtype(dtype)
@@ -75,6 +79,10 @@ class Head:
         self._n_scores = check_integer("n_scores", law.n_scores, 1)
         self._n_features = check_integer("n_features", getattr(law, "n_features", 1), 1)
         self.vector: Array = np.zeros((self.input_size + 1) * self._n_scores, self.dtype)
+        bound = 1.0 / math.sqrt(self.input_size)
+        self.weights["weight"].T[...] = generator(random_state).uniform(
+            -bound, bound, (self.input_size, self._n_scores)
+        )
 
     @property
     def n_parameters(self) -> int:
@@ -121,16 +129,15 @@ class Head:
             own[name][...] = value
 
     def start(self, targets: Any, weights: Any = None) -> None:
-        """Begin at the law that all targets have together, whatever the network gives: W is 0.
+        """Begin at the law that all targets have together: it is what b alone says, where the outputs are 0.
 
-        A Gaussian's `location` and `scale` are set here too. Where no target counts, the bias is 0.
+        A Gaussian's `location` and `scale` are set here too. Where no target counts, b is 0.
         """
         begin = getattr(self.law, "start", None)
         values, each, _ = self._counted(targets, weights, None)
         if (each < 0).any():
             raise ValueError(f"weights holds {each[each < 0][0]}: to start from, they say how often a target counts")
         found = np.zeros(self._n_scores) if begin is None or not len(values) else np.asarray(begin(values, each))
-        self.vector[...] = 0
         self.weights["bias"][...] = found
 
     # ------------------------------------------------------------------------------------------------- log-likelihood

@@ -261,28 +261,28 @@ def test_nothing_counted_is_nothing():
 @given(seeds, st.floats(-6, 6))
 def test_a_head_starts_at_the_law_of_the_data_in_any_units(seed, power):
     rng = np.random.default_rng(seed)
-    n, outputs = 400, rng.normal(size=(400, 3))
+    n, nothing = 400, np.zeros((1, 3))
     head = Head(Categorical(4), 3, np.float64)
     codes = rng.integers(0, 3, n)
     head.start(codes)
     np.testing.assert_allclose(
-        head.predictive(outputs[:1]).probabilities[0], (np.bincount(codes, minlength=4) + 0.5) / (n + 2), rtol=1e-12
+        head.predictive(nothing).probabilities[0], (np.bincount(codes, minlength=4) + 0.5) / (n + 2), rtol=1e-12
     )
     answers = np.where(rng.random(n) < 0.2, np.nan, rng.random(n) < 0.1)
     head = Head(Bernoulli(), 3, np.float64)
     head.start(answers)
     known = answers[~np.isnan(answers)]
-    assert head.predictive(outputs[:1]).probability(1)[0] == pytest.approx((known.sum() + 0.5) / (len(known) + 1))
+    assert head.predictive(nothing).probability(1)[0] == pytest.approx((known.sum() + 0.5) / (len(known) + 1))
     counts = np.where(rng.random((n, 2)) < 0.2, np.nan, rng.poisson([0.0, 1e5], (n, 2)))
     head = Head(Poisson(2), 3, np.float64)
     head.start(counts)
     sums, numbers = np.nansum(counts, axis=0), (~np.isnan(counts)).sum(axis=0)
-    np.testing.assert_allclose(head.predictive(outputs[:1]).mean[0], (sums + 0.5) / numbers)
+    np.testing.assert_allclose(head.predictive(nothing).mean[0], (sums + 0.5) / numbers)
     scale = 10.0**power
     x = np.where(rng.random((n, 2)) < 0.2, np.nan, scale * rng.normal([5.0, -1.0], [1.0, 30.0], (n, 2)))
     head = Head(Gaussian(2), 3, np.float64)
     head.start(x)
-    law = head.predictive(outputs[:1])
+    law = head.predictive(nothing)
     np.testing.assert_allclose(law.mean[0], np.nanmean(x, axis=0), rtol=1e-10)
     np.testing.assert_allclose(np.diag(law.cov[0]), np.nanvar(x, axis=0), rtol=1e-10)
 
@@ -307,7 +307,7 @@ def test_gaussian_derivatives_do_not_depend_on_units(seed, power):
     outputs, x, w = rng.normal(size=(50, 3)), 3 + rng.normal(size=50), rng.normal(size=8)
     found = []
     for scale in (1.0, 10.0**power):
-        head = Head(Gaussian(), 3, np.float64)
+        head = Head(Gaussian(), 3, np.float64, random_state=0)
         head.start(scale * x)
         head.vector[...] += w
         one = head.gradients(outputs, scale * x)
