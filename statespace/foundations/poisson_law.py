@@ -9,14 +9,11 @@ from typing import Any, Self
 import numpy as np
 
 from statespace.foundations.distributions import draw_poisson, poisson_cdf, poisson_log_density, poisson_sf
-from statespace.foundations.events import Event, between, last_before
+from statespace.foundations.events import LEFT_OUT, Event, between, last_before, last_count
 from statespace.foundations.predictive import PredictiveLaw, freeze, moment_columns
 from statespace.foundations.probability import generator
 from statespace.foundations.quantiles import quantiles
 from statespace.protocols import Array, Floats
-
-_LEFT_OUT = 1e-15  # tails that a sum over counts does without
-_MOST_COUNTS = 1 << 24
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -140,18 +137,11 @@ class PoissonLaw(PredictiveLaw):
 
     def _pieces(self, event: Event, observed: list[Any]) -> tuple[list[Hashable], Floats]:
         rates = self._one("log_event")[:, None]
-        top = float(PoissonLaw(np.full((1, 1), np.nanmax(rates, initial=0.0)))._quantiles([1 - _LEFT_OUT])[0][0, 0])
-        most = max((float(value) for value in observed if np.isfinite(value)), default=0.0)
-        if most > top:
-            top = 2 * most + 64  # so far out that what is left is little beside what was seen
-        if top > _MOST_COUNTS:
-            raise ValueError(
-                f"the counts of this law reach to {top:.3g}, too many to ask the event of each: log_between (bins= in "
-                "compare) needs no more than the ends of an interval"
-            )
+        highest = PoissonLaw(np.full((1, 1), np.nanmax(rates, initial=0.0)))
+        top = float(highest._quantiles([1 - LEFT_OUT])[0][0, 0])
         groups: list[Hashable] = []
         ends = [-1.0]
-        for count in range(int(top) + 1):  # runs of counts that are the same thing
+        for count in range(last_count(top, observed) + 1):  # runs of counts that are the same thing
             group = event(count)
             if groups and group == groups[-1]:
                 ends[-1] = float(count)

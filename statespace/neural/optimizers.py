@@ -23,7 +23,8 @@ from statespace.foundations.validation import check_positive, check_probability
 from statespace.neural.schedules import Schedule, as_schedule
 from statespace.protocols import Array
 
-_BLOCK = 8192  # numbers that are updated together, so that they stay near
+_BLOCK = 1 << 16  # numbers that are updated together, so that they stay near
+_UNSHARED = 8192  # numbers of a product that BLAS does not share out to threads
 
 
 class TrainingDivergedError(ArithmeticError):
@@ -43,21 +44,15 @@ class TrainingDivergedError(ArithmeticError):
         self.step, self.norm = step, norm
 
 
-def global_norm(gradients: Sequence[Array], work: Array | None = None) -> float:
-    """Euclidean norm of several arrays together; the same to the last bit on any number of threads.
-
-    work : of the type of the gradients, flat, of any length; what the squares are written to.
-    """
+def global_norm(gradients: Sequence[Array]) -> float:
+    """Euclidean norm of several arrays together; the same to the last bit on any number of threads."""
     total = 0.0
     for gradient in gradients:
         flat = gradient.reshape(-1)
-        room = np.empty(min(flat.size, _BLOCK), flat.dtype) if work is None else work
-        for first in range(0, flat.size, max(len(room), 1)):
-            part = flat[first : first + len(room)]
-            squares = room[: len(part)]
+        for first in range(0, flat.size, _UNSHARED):
+            part = flat[first : first + _UNSHARED]
             with np.errstate(over="ignore", invalid="ignore"):
-                np.multiply(part, part, out=squares)
-            total += float(np.add.reduce(squares, dtype=np.float64))
+                total += float(np.dot(part, part))
     if math.isinf(total):  # squares beyond the largest float, of numbers that may be below it
         most = max(float(np.abs(gradient).max(initial=0.0)) for gradient in gradients)
         if math.isfinite(most):
@@ -138,7 +133,8 @@ class Adam:
         self._m = [np.zeros_like(vector) for vector in self._vectors]
         self._v = [np.zeros_like(vector) for vector in self._vectors]
         self._before = [vector.copy() for vector in self._vectors]  # the last weights with a finite gradient
-        self._work, self._scaled = np.empty(_BLOCK, dtype), np.empty(_BLOCK, dtype)
+        size = min(_BLOCK, max(vector.size for vector in self._vectors))
+        self._work, self._scaled = np.empty(size, dtype), np.empty(size, dtype)
         self._most = math.sqrt(float(np.finfo(dtype).max))
 
     def step(self, gradients: Any, loss: float | None = None) -> float:
@@ -167,7 +163,7 @@ class Adam:
                     f"gradients[{i}] has shape {part.shape} of {part.dtype}, expected "
                     f"{vector.shape} of {vector.dtype}, as the weights"
                 )
-        norm = global_norm(parts, self._work)
+        norm = global_norm(parts)
         rate = float(self.schedule(self.n_steps))
         if (loss is not None and not math.isfinite(loss)) or not math.isfinite(norm):
             self._give_up("is not finite", norm, loss, rate)
@@ -201,10 +197,9 @@ class Adam:
         v *= self.beta2
         v += work
         np.sqrt(v, out=work)
-        work /= correction
-        work += self.epsilon
+        work += self.epsilon * correction
         np.divide(m, work, out=work)
-        work *= step_size
+        work *= step_size * correction
         w -= work
 
     def _give_up(self, what: str, norm: float, loss: float | None, rate: float) -> None:

@@ -37,12 +37,12 @@ def test_steps_are_those_of_the_published_algorithm(seed, n, steps, decay, scale
 
 def test_long_vectors_are_updated_as_short_ones_are():
     rng = np.random.default_rng(0)
-    w, g = rng.normal(size=20_000), rng.normal(size=(3, 20_000))
-    apart = [w[i : i + 1000].copy() for i in range(0, 20_000, 1000)]
+    w, g = rng.normal(size=70_000), rng.normal(size=(3, 70_000))
+    apart = [w[i : i + 10_000].copy() for i in range(0, 70_000, 10_000)]
     adam, others = Adam(w), Adam(apart)
     for one in g:
         adam.step(one)
-        others.step([one[i : i + 1000].copy() for i in range(0, 20_000, 1000)])
+        others.step([one[i : i + 10_000].copy() for i in range(0, 70_000, 10_000)])
     np.testing.assert_array_equal(w, np.concatenate(apart))
 
 
