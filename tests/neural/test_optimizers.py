@@ -1,6 +1,7 @@
 """Adam against its formulas written out, its error when a training fails, and going on from a saved state."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -44,6 +45,18 @@ def test_long_vectors_are_updated_as_short_ones_are():
         adam.step(one)
         others.step([one[i : i + 10_000].copy() for i in range(0, 70_000, 10_000)])
     np.testing.assert_array_equal(w, np.concatenate(apart))
+
+
+def test_a_step_needs_no_memory():
+    rng = np.random.default_rng(0)
+    w, g = rng.normal(size=200_000), rng.normal(size=200_000)
+    adam = Adam(w, Schedule(0.1, "cosine", steps=9), weight_decay=0.1, clip=1.0)
+    adam.step(g, 1.0)
+    tracemalloc.start()
+    adam.step(g, 1.0)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 10_000  # bytes: views, not 1.6 MB of numbers
 
 
 @given(seeds, st.floats(0.01, 10.0))
