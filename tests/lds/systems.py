@@ -489,6 +489,50 @@ def forgets_all():
     return system, simulated(system, 8)
 
 
+def told_and_forgotten():
+    """A number without noise tells all that the transition lets through: the next state is certain, a step is missing."""
+    z = np.array([1.0, 1.25])
+    system = make(
+        z,
+        0.0,
+        np.outer([-0.75, 0.5], z),
+        np.zeros((2, 2)),
+        initial_state=[0.5, 1.0],
+        initial_state_cov=np.diag([0.3, 0.7]),
+    )
+    Y = simulated(system, 6)
+    Y[[1, 2, 4]] = np.nan
+    return system, Y
+
+
+def told_and_forgotten_from_nothing():
+    """The same where nothing is known of the second state at first."""
+    z = short([0.7, 1.3])
+    system = make(
+        z,
+        0.0,
+        np.outer([-0.75, 0.5], z),
+        np.zeros((2, 2)),
+        initial_state=[0.5, 0.0],
+        initial_state_cov=np.diag([0.7, 0.0]),
+        diffuse=np.array([False, True]),
+    )
+    Y = simulated(system, 6, start=np.array([1.0, 2.0]))
+    Y[[1, 2, 4]] = np.nan
+    return system, Y
+
+
+def open_beside_what_is_missing():
+    """The transition leaves one state open of which nothing is known, and the missing number sees the others."""
+    z = short([0.3, 0.7, 0.9])
+    T = np.vstack([short(0.7) * z, [0.5, -0.25, 0.25], short(-1.1) * z])
+    Z = np.array([[z], short([[0.3, 0.0, 0.7]]), [[1.0, 0.0, 1.0]], short([[0.3, 1.0, 0.0]]), [[1.0, 1.0, 1.0]]])
+    system = make(Z, 0.0, T, np.diag([0.25, 1.0, 0.5]), initialization="diffuse")
+    Y = simulated(system, 5, start=np.array([1.0, -1.0, 2.0]))
+    Y[1:3] = np.nan
+    return system, Y
+
+
 def sees_nothing():
     """A design of zeros: the states follow nothing but their law."""
     system = make([[0.0, 0.0]], 2.0, [[0.75, 0.25], [0.0, 0.5]], np.eye(2), obs_intercept=[1.0])
@@ -537,6 +581,9 @@ HARD = (
     wide,
     noise_of_few_sources,
     forgets_all,
+    told_and_forgotten,
+    told_and_forgotten_from_nothing,
+    open_beside_what_is_missing,
     sees_nothing,
     certain,
 )
