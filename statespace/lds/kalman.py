@@ -28,12 +28,12 @@ SKIPPED, ORDINARY, DIFFUSE = 0, 1, 2
 """What became of a number: it was known before; it was taken; it determined a diffuse direction."""
 
 LOG_2PI = math.log(2 * math.pi)
-_STEADY = 2e-14  # what is left of the way to the limit of P, relative to P, when it is taken to be there
-_STILL = 2e-15  # a change of P that is rounding
+STEADY = 2e-14  # what is left of the way to the limit of P, relative to P, when it is taken to be there
+STILL = 2e-15  # a change of P that is rounding
 ROUNDING = 64 * 2.0**-52  # of what was summed up to F: less than this is nothing
 LOST = 1e-5  # F, relative to what was subtracted to get it, below which too many digits are gone
-_EXACT = 1e-10  # noise, relative to F, beside which a state can be known to the last digit
-_NOTHING = 1e-12  # of a variance, left where something became known exactly: most likely rounding
+EXACT = 1e-10  # noise, relative to F, beside which a state can be known to the last digit
+NOTHING = 1e-12  # of a variance, left where something became known exactly: most likely rounding
 CONTRADICTION = 1e-8  # an innovation where nothing was left to learn, relative to the numbers it was made of
 
 
@@ -126,7 +126,7 @@ def take_number(
         span[j] += abs(gain[j] * v)
     bad = LOST * before > F
     for i in range(m):
-        if P[i, i] < 0.0 or (h <= _EXACT * F and P[i, i] <= _NOTHING * reach[i]):
+        if P[i, i] < 0.0 or (h <= EXACT * F and P[i, i] <= NOTHING * reach[i]):
             bad = bad or h > 0.0 or P[i, i] > ROUNDING * reach[i]
             for j in range(m):
                 P[i, j] = P[j, i] = 0.0
@@ -297,10 +297,10 @@ def filter_steps(
                 factor = M[i_state]
                 for j in range(m):
                     P[i_state, j] -= factor * M[j]
-            exact = variances[f, i] <= _EXACT * F
+            exact = variances[f, i] <= EXACT * F
             for i_state in range(m):
                 variance = P[i_state, i_state]
-                if variance < 0.0 or (exact and variance <= _NOTHING * reach[i_state]):
+                if variance < 0.0 or (exact and variance <= NOTHING * reach[i_state]):
                     # Rounding is no variance; nor is it what little noise leaves
                     lost = lost or variances[f, i] > 0.0 or variance > ROUNDING * reach[i_state]
                     for j in range(m):
@@ -377,7 +377,7 @@ def filter_steps(
             if f == f_before:
                 change = change_of(all_P, g, following)
                 rate = change / change_before if change < change_before else 1.0
-                if change <= _STILL or (change <= 1e-12 and rate < 1.0 and change * rate / (1.0 - rate) <= _STEADY):
+                if change <= STILL or (change <= 1e-12 and rate < 1.0 and change * rate / (1.0 - rate) <= STEADY):
                     steady, frozen_frame, following = True, f, g
                     if steady_from == n:
                         steady_from = t + 1

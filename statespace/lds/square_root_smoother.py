@@ -41,7 +41,8 @@ import numpy as np
 
 from statespace.foundations.kernel import kernel
 from statespace.lds.dynamics import Dynamics
-from statespace.lds.filtering import Filtered, initial_state, rows_of
+from statespace.lds.filtered import Filtered, initial_state
+from statespace.lds.filtering import rows_of
 from statespace.lds.frames import Frames
 from statespace.lds.kalman import ORDINARY, SKIPPED, Rows, Tables
 from statespace.lds.results import State

@@ -490,7 +490,7 @@ def forgets_all():
 
 
 def told_and_forgotten():
-    """A number without noise tells all that the transition lets through: the next state is certain; steps are missing."""
+    """A number without noise tells all that the transition lets through, and steps are missing."""
     z = np.array([1.0, 1.25])
     system = make(
         z,
