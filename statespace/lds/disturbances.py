@@ -24,7 +24,8 @@ from statespace.lds.filtering import filter_covariance
 from statespace.lds.frames import Frames, steps_of_frames
 from statespace.lds.results import Disturbances
 from statespace.lds.smoother import Backward
-from statespace.lds.smoothing import pass_backwards
+from statespace.lds.smoothing import LOST, pass_backwards
+from statespace.lds.square_root_smoother import smooth_square_root
 from statespace.lds.system import System
 from statespace.protocols import Floats
 
@@ -37,13 +38,19 @@ class OfCovariance:
     dynamics: Dynamics
     frames: Frames
     filtered: Filtered | None = None
+    size: Floats | None = None
+    """Of the products that were added up to smoothed variances, shape (m,), where the form may change for the digits
+    of the noise: it can be a small rest of states that are large."""
 
     def __call__(self, cov: Floats) -> Disturbances:
         """From smoothed covariances (n, m, m)."""
         filtered = self.filtered or filter_covariance(self.system, self.dynamics, self.frames)
         backward = pass_backwards(self.dynamics, self.frames, filtered)
-        obs = obs_disturbances(self.system, self.frames, backward.u, cov)
-        return Disturbances(*obs, *state_disturbances(self.system, backward))
+        mean, spread = obs_disturbances(self.system, self.frames, backward.u, cov)
+        if self.size is not None and _is_lost(self.system.design, self.size, spread):
+            roots = smooth_square_root(self.system, self.dynamics, self.frames)[0].roots
+            mean, spread = obs_disturbances(self.system, self.frames, backward.u, roots=roots)
+        return Disturbances(mean, spread, *state_disturbances(self.system, backward))
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +61,7 @@ class OfSquareRoot:
     dynamics: Dynamics
     frames: Frames
     filtered: Filtered
-    finite_cov: Floats
+    roots: Floats
     state: Floats
     state_cov: Floats
 
@@ -62,7 +69,7 @@ class OfSquareRoot:
         """From smoothed covariances (n, m, m)."""
         backward = pass_backwards(self.dynamics, self.frames, self.filtered)
         del cov  # infinite where a direction stays open, which what was observed does not meet
-        obs = obs_disturbances(self.system, self.frames, backward.u, self.finite_cov)
+        obs = obs_disturbances(self.system, self.frames, backward.u, roots=self.roots)
         return Disturbances(*obs, self.state, self.state_cov)
 
 
@@ -79,8 +86,21 @@ class Innovations:
         return innovations(self.system, self.values, self.filtered)
 
 
-def obs_disturbances(system: System, frames: Frames, u: Floats, cov: Floats) -> tuple[Floats, Floats]:
-    """E(e_t | all), shape (n, p), and Cov(e_t | all), shape (n, p, p); `cov` are smoothed covariances (n, m, m)."""
+def _is_lost(design: Floats, size: Floats, spread: Floats) -> bool:
+    """Whether variances of the noise, z V z^T, are too small a rest of what the states' were added up from."""
+    used = np.count_nonzero(design, axis=2)
+    reach = (used * (design**2 @ size)).max(axis=0)
+    largest = np.diagonal(spread, axis1=1, axis2=2).max(axis=0, initial=0.0)
+    return bool((reach > LOST * largest)[largest > 0].any())
+
+
+def obs_disturbances(
+    system: System, frames: Frames, u: Floats, cov: Floats | None = None, roots: Floats | None = None
+) -> tuple[Floats, Floats]:
+    """E(e_t | all), shape (n, p), and Cov(e_t | all), shape (n, p, p).
+
+    cov : smoothed covariances (n, m, m), or roots : rows of their factors, (n, ., m), from which nothing cancels.
+    """
     n, p = u.shape
     mean, spread = np.empty((n, p)), np.empty((n, p, p))
     for f, steps in enumerate(steps_of_frames(frames)):
@@ -98,7 +118,11 @@ def obs_disturbances(system: System, frames: Frames, u: Floats, cov: Floats) -> 
         rest = H - M @ np.where(seen[:, None], H, 0.0)
         rest[seen] = 0.0
         rest[:, seen] = 0.0
-        spread[steps] = moved @ cov[steps] @ moved.T + 0.5 * (rest + rest.T)
+        if roots is not None:
+            left = roots[steps] @ moved.T
+            spread[steps] = left.transpose(0, 2, 1) @ left + 0.5 * (rest + rest.T)
+        elif cov is not None:
+            spread[steps] = moved @ cov[steps] @ moved.T + 0.5 * (rest + rest.T)
         exact = seen & (np.diagonal(H) == 0)
         spread[steps] *= ~(exact[:, None] | exact[None])
     return mean, _without_rounding(spread)

@@ -86,8 +86,8 @@ class Smoothed(NamedTuple):
     """E(n_t | all), shape (n, r)."""
     state_disturbance_cov: Floats
     """Cov(n_t | all), shape (n, r, r)."""
-    finite_cov: Floats
-    """The part of cov that is finite, shape (n, m, m)."""
+    roots: Floats
+    """Rows X with X^T X the part of cov that is finite, shape (n, m + q, m)."""
 
 
 class Scores(NamedTuple):
@@ -339,6 +339,9 @@ def _smooth_steps(
         if q:
             _apply(b.C, n_rows + 1, m, q, diffuse.filtered[s], ONE, b.X, ZERO)
         gram(b.X, n_rows, ZERO, m, out.cov[t])
+        for k in range(out.roots.shape[1]):
+            for j in range(m):
+                out.roots[t, k, j] = b.X[k, j] if k < n_rows else 0.0
         for j in range(m):
             out.mean[t, j] = tables.af[t, j] + b.X[n_rows, j]
         f = rows.frame[t]
@@ -396,9 +399,13 @@ def smooth_square_root(
         np.empty(n_below),
     )
     added = Scores(np.empty((1, 0, 0)), np.empty((1, 0, 0))) if scores is None else scores
-    cov = np.empty((n, m, m))
     smoothed = Smoothed(
-        np.empty((n, m)), cov, np.empty((max(n - 1, 0), m, m)), np.empty((n, r)), np.empty((n, r, r)), cov
+        np.empty((n, m)),
+        np.empty((n, m, m)),
+        np.empty((max(n - 1, 0), m, m)),
+        np.empty((n, r)),
+        np.empty((n, r, r)),
+        np.empty((n, m + q, m)),
     )
     tables = passed.filtered.tables
     nothing = DiffuseMoves(
@@ -414,7 +421,6 @@ def smooth_square_root(
             first, last, rows_of(frames), dynamics, Q_roots, tables, passed.moves, block, work, smoothed, added
         )
     if q < len(kept):
-        smoothed = smoothed._replace(finite_cov=cov.copy())
         _add_undetermined(dynamics, begun.loadings, _complement(kept.T), smoothed)
     return smoothed, filtered
 

@@ -288,7 +288,9 @@ class SystemVerbs(DrawsAndForecasts):
                     one.index,
                     Repeated(backward.cov[lowest:n], places),
                     Repeated(backward.lag[lowest:n], places[:-1]),
-                    OfCovariance(one.system, one.dynamics, one.frames, filtered),
+                    OfCovariance(
+                        one.system, one.dynamics, one.frames, filtered, None if form == "covariance" else backward.size
+                    ),
                 )
         smoothed, filtered = smooth_square_root(one.system, one.dynamics, one.frames)
         every = np.arange(n)
@@ -304,7 +306,7 @@ class SystemVerbs(DrawsAndForecasts):
                 one.dynamics,
                 one.frames,
                 filtered,
-                smoothed.finite_cov,
+                smoothed.roots,
                 smoothed.state_disturbance,
                 smoothed.state_disturbance_cov,
             ),

@@ -533,6 +533,44 @@ def open_beside_what_is_missing():
     return system, Y
 
 
+def noise_beside_large_states():
+    """Two states with deviations of 1e5 times that of the noise, determined by sums of which the noise is a rest."""
+    Z = np.array([[0.0, 0.0, 0.0], [0.375, 0.0, 0.0], [0.0] * 3, [0.0] * 3, [-0.25, 0.0, -0.09375], [0.0, 0.25, 0.0]])
+    T = [[0.0, -0.09375, 0.0], [-0.25, -0.1875, 0.03125], [0.0, 0.0, -0.1875]]
+    H = np.array([1.0, 9.0, 9.0, 16.0, 9.0, 16.0]) / 256.0
+    system = make(
+        Z[:, None],
+        H[:, None, None],
+        T,
+        np.diag([0.0625, 0.25, 1.0]),
+        initial_state=np.zeros(3),
+        initial_state_cov=np.diag([0.0, 0.0, 256 / 247]),
+        diffuse=np.array([True, True, False]),
+    )
+    return system, np.array([[0.4375], [np.nan], [-0.75], [0.3125], [-0.8125], [0.6875]])
+
+
+def noise_that_is_told():
+    """Three features see the same sum of states, one of them without noise: the noise of the others is known."""
+    T = np.array([[-0.125, 0.0625, 0.1875], [0.0, 0.0, 0.0], [0.1875, -0.1875, 0.0]])
+    R = np.array([[0.0, -32.0, 32.0, -32.0], [-32.0, 0.0, -16.0, -32.0], [24.0, -32.0, 16.0, -16.0]])
+    L = np.array([[0.25, 0.0, 0.0, 0.0], [0.25, 1.0, 0.0, 0.0], [0.5, 0.5, 1.0, 0.0], [-0.75, 0.25, 0.5, 0.25]])
+    system = make(
+        np.full((3, 3), 2.0**-8),
+        2.0**-10 * np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]),
+        T,
+        L @ L.T,
+        R,
+        initial_state=np.zeros(3),
+        initial_state_cov=np.diag([0.0, 1344.0, 0.0]),
+        diffuse=np.array([True, False, True]),
+    )
+    Y = np.full((6, 3), -0.5)
+    Y[0, :2] = 0.34375
+    Y[4, 2] = -0.28125
+    return system, Y
+
+
 def sees_nothing():
     """A design of zeros: the states follow nothing but their law."""
     system = make([[0.0, 0.0]], 2.0, [[0.75, 0.25], [0.0, 0.5]], np.eye(2), obs_intercept=[1.0])
@@ -584,6 +622,8 @@ HARD = (
     told_and_forgotten,
     told_and_forgotten_from_nothing,
     open_beside_what_is_missing,
+    noise_beside_large_states,
+    noise_that_is_told,
     sees_nothing,
     certain,
 )
