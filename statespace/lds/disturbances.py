@@ -39,17 +39,20 @@ class OfCovariance:
     frames: Frames
     filtered: Filtered | None = None
     size: Floats | None = None
-    """Of the products that were added up to smoothed variances, shape (m,), where the form may change for the digits
-    of the noise: it can be a small rest of states that are large."""
+    """Of the products that were added up to smoothed variances, shape (m,); None where the form is not to change.
+    Noise can be a small rest of states that are large, and N large where it does not count."""
 
     def __call__(self, cov: Floats) -> Disturbances:
         """From smoothed covariances (n, m, m)."""
         filtered = self.filtered or filter_covariance(self.system, self.dynamics, self.frames)
         backward = pass_backwards(self.dynamics, self.frames, filtered)
         mean, spread = obs_disturbances(self.system, self.frames, backward.u, cov)
-        if self.size is not None and _is_lost(self.system.design, self.size, spread):
-            roots = smooth_square_root(self.system, self.dynamics, self.frames)[0].roots
-            mean, spread = obs_disturbances(self.system, self.frames, backward.u, roots=roots)
+        if self.size is not None and (
+            _noise_is_lost(self.system.design, self.size, spread) or _disturbance_is_lost(self.system, backward)
+        ):
+            found = smooth_square_root(self.system, self.dynamics, self.frames)[0]
+            mean, spread = obs_disturbances(self.system, self.frames, backward.u, roots=found.roots)
+            return Disturbances(mean, spread, found.state_disturbance, found.state_disturbance_cov)
         return Disturbances(mean, spread, *state_disturbances(self.system, backward))
 
 
@@ -86,7 +89,15 @@ class Innovations:
         return innovations(self.system, self.values, self.filtered)
 
 
-def _is_lost(design: Floats, size: Floats, spread: Floats) -> bool:
+def _disturbance_is_lost(system: System, backward: Backward) -> bool:
+    """Whether Q - Q R^T N R Q is too small a rest of the products that are added up to it."""
+    reach = np.sqrt(np.abs(np.diagonal(backward.N[backward.place[1:]], axis1=1, axis2=2)).max(axis=0, initial=0.0))
+    back = np.abs(system.state_cov @ system.selection.transpose(0, 2, 1)).max(axis=0)
+    variances = np.diagonal(system.state_cov, axis1=1, axis2=2).max(axis=0)
+    return bool(((back @ reach) ** 2 > LOST * variances).any())
+
+
+def _noise_is_lost(design: Floats, size: Floats, spread: Floats) -> bool:
     """Whether variances of the noise, z V z^T, are too small a rest of what the states' were added up from."""
     used = np.count_nonzero(design, axis=2)
     reach = (used * (design**2 @ size)).max(axis=0)

@@ -571,6 +571,23 @@ def noise_that_is_told():
     return system, Y
 
 
+def certain_but_for_one_shock():
+    """A shock that is seen at once is all that moves the states: much is told of other moves, in vain."""
+    L = np.array([8.0, 1.5])
+    system = make(
+        [[-0.25, 128.0], [0.046875, -16.0]],
+        np.outer(L, L),
+        [[0.5, 128.0], [-0.00146484375, 0.0]],
+        [[0.25, 0.125], [0.125, 0.625]],
+        [[-16.0, -16.0], [-0.03125, -0.03125]],
+        [0.0, 1.0],
+        [-24.0, -0.046875],
+        initial_state=[-8.0, -0.015625],
+        initial_state_cov=np.zeros((2, 2)),
+    )
+    return system, np.tile([64.0, 4.0], (7, 1))
+
+
 def sees_nothing():
     """A design of zeros: the states follow nothing but their law."""
     system = make([[0.0, 0.0]], 2.0, [[0.75, 0.25], [0.0, 0.5]], np.eye(2), obs_intercept=[1.0])
@@ -624,6 +641,7 @@ HARD = (
     open_beside_what_is_missing,
     noise_beside_large_states,
     noise_that_is_told,
+    certain_but_for_one_shock,
     sees_nothing,
     certain,
 )
