@@ -67,6 +67,8 @@ class FilterResult:
     shared_filtered_cov: Repeated = field(repr=False)
     moved: Callable[[], tuple[Floats, Floats]] = field(repr=False)
     """Computes innovations and their covariances."""
+    digits_lost: bool = False
+    """Whether fewer digits than nine may be right: only where form="covariance" was asked for."""
 
     @cached_property
     def predicted_cov(self) -> Floats:
@@ -109,6 +111,8 @@ class SmoothResult:
     shared_lag_one_cov: Repeated = field(repr=False)
     disturbances: Callable[[Floats], Disturbances] = field(repr=False)
     """Computes those of observations and states from smoothed covariances."""
+    digits_lost: bool = False
+    """Whether fewer digits than nine of the states may be right: only where form="covariance" was asked for."""
 
     @cached_property
     def cov(self) -> Floats:

@@ -63,7 +63,8 @@ class SystemVerbs(DrawsAndForecasts):
             What an observation adds that determines a diffuse direction: -1/2 (log F_inf + log 2 pi), or the same
             without log 2 pi.
         form : {"auto", "covariance", "square_root"}
-            Which recursions run; "auto" takes the second where the first has lost digits.
+            Which recursions run; "auto" takes the second where the first has lost digits. With "covariance" these are
+            gone, and results of `filter` and `smooth` say so in `digits_lost`.
 
         """
         check_choice("by", by, ("total", "sequence", "step"))
@@ -233,6 +234,7 @@ class SystemVerbs(DrawsAndForecasts):
             Repeated(filtered.P, last.place),
             Repeated(filtered.Pf, last.place[:-1]),
             Innovations(own, values, last),
+            filtered.lost,
         )
 
     def smooth(
@@ -278,7 +280,8 @@ class SystemVerbs(DrawsAndForecasts):
         determined = filtered.n_determined == one.system.n_diffuse
         if filtered.form == "covariance" and determined:
             backward = pass_backwards(one.dynamics, one.frames, filtered, moments=True, errors=False)
-            if form == "covariance" or not is_lost(filtered, backward):
+            lost = is_lost(filtered, backward)
+            if form == "covariance" or not lost:
                 lowest = int(backward.place[0])
                 places = backward.place[:n] - lowest
                 return SmoothResult(
@@ -291,6 +294,7 @@ class SystemVerbs(DrawsAndForecasts):
                     OfCovariance(
                         one.system, one.dynamics, one.frames, filtered, None if form == "covariance" else backward.size
                     ),
+                    lost,
                 )
         smoothed, filtered = smooth_square_root(one.system, one.dynamics, one.frames)
         every = np.arange(n)
