@@ -22,12 +22,15 @@ from statespace.lds.dynamics import Dynamics
 from statespace.lds.filtered import Filtered
 from statespace.lds.filtering import filter_covariance
 from statespace.lds.frames import Frames, steps_of_frames
+from statespace.lds.kalman import ROUNDING
 from statespace.lds.results import Disturbances
 from statespace.lds.smoother import Backward
 from statespace.lds.smoothing import LOST, pass_backwards
 from statespace.lds.square_root_smoother import smooth_square_root
 from statespace.lds.system import System
 from statespace.protocols import Floats
+
+_DOUBTFUL = 1e-7  # of what was added up to a variance, below which correlations are made those of a covariance
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +139,7 @@ def obs_disturbances(
             spread[steps] = moved @ cov[steps] @ moved.T + 0.5 * (rest + rest.T)
         exact = seen & (np.diagonal(H) == 0)
         spread[steps] *= ~(exact[:, None] | exact[None])
-    return mean, _without_rounding(spread)
+    return mean, _without_rounding(spread, np.zeros(p))
 
 
 def state_disturbances(system: System, backward: Backward) -> tuple[Floats, Floats]:
@@ -152,15 +155,27 @@ def state_disturbances(system: System, backward: Backward) -> tuple[Floats, Floa
         cov = table[of_step.ravel()]
     else:
         cov = Q - back.transpose(0, 2, 1) @ backward.N[backward.place[1:]] @ back
-    return np.ascontiguousarray(mean), _without_rounding(cov)
+    return np.ascontiguousarray(mean), _without_rounding(cov, np.diagonal(Q, axis1=1, axis2=2))
 
 
-def _without_rounding(cov: Floats) -> Floats:
-    """Symmetric covariances; a variance that has come out below 0 is one of 0."""
+def _without_rounding(cov: Floats, size: Floats) -> Floats:
+    """Symmetric positive-semidefinite covariances (n, k, k), of variances that were added up to from `size` (., k).
+
+    A variance that is nothing but rounding, or below 0, is one of 0.
+    """
     cov = np.asarray(0.5 * (cov + cov.transpose(0, 2, 1)))
-    below = np.diagonal(cov, axis1=1, axis2=2) < 0
-    if below.any():
-        cov = np.where(below[:, :, None] | below[:, None, :], 0.0, cov)
+    variances = np.diagonal(cov, axis1=1, axis2=2)
+    none = (variances < 0) | ((variances <= ROUNDING * size) & (variances > 0))
+    if none.any():
+        cov = np.where(none[:, :, None] | none[:, None, :], 0.0, cov)
+    doubtful = np.flatnonzero(((variances <= _DOUBTFUL * size) & (variances > 0) & ~none).any(axis=1))
+    if len(doubtful) and cov.shape[1] > 1:  # few digits of correlations are left
+        deviations = np.sqrt(np.diagonal(cov[doubtful], axis1=1, axis2=2))
+        scale = np.where(deviations > 0, deviations, 1.0)
+        values, vectors = np.linalg.eigh(cov[doubtful] / scale[:, :, None] / scale[:, None, :])
+        rows = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :] * deviations[:, :, None]
+        nearest = rows @ rows.transpose(0, 2, 1)
+        cov[doubtful] = 0.5 * (nearest + nearest.transpose(0, 2, 1))
     return cov
 
 
@@ -174,7 +189,9 @@ def innovations(system: System, values: Floats, filtered: Filtered) -> tuple[Flo
         cov = (Z @ filtered.P[places] @ Z.transpose(0, 2, 1))[of_step.ravel()] + H
     else:
         cov = Z @ filtered.P[filtered.place[:n]] @ Z.transpose(0, 2, 1) + H
-    cov = 0.5 * (cov + cov.transpose(0, 2, 1))
+    deviations = np.sqrt(np.diagonal(filtered.P, axis1=1, axis2=2))[filtered.place[:n]]
+    reach = np.abs(Z) @ deviations[:, :, None]
+    cov = _without_rounding(cov, reach[:, :, 0] ** 2 + np.diagonal(H, axis1=1, axis2=2))
     for t, A in enumerate(filtered.loadings):
         met = Z[t if len(Z) > 1 else 0] @ A
         reach = np.abs(Z[t if len(Z) > 1 else 0]) @ np.abs(A)

@@ -588,6 +588,41 @@ def certain_but_for_one_shock():
     return system, np.tile([64.0, 4.0], (7, 1))
 
 
+def implied_by_rounded_states():
+    """Two shocks that cancel, and a number without noise that the ones before imply: its variance is nothing."""
+    system = make(
+        [[0.1875, -8.0, 2.0]],
+        0.0,
+        [[-1.0, 0.0, -8.0], [0.0078125, 1.0, 0.0625], [-0.03125, -8.0, 0.0]],
+        [[0.5625, -0.5625], [-0.5625, 0.5625]],
+        [[4.0, 4.0], [0.0625, 0.0625], [0.5, 0.5]],
+        initial_state=[-6.0, 0.0, -0.5],
+        initial_state_cov=np.diag([64.0, 0.015625, 0.5625]),
+    )
+    return system, np.array([[np.nan], [-4.0], [-6.5], [np.nan], [-6.5]])
+
+
+def disturbances_that_are_told():
+    """Two states seen without noise, of which nothing is known: disturbances between whole observations are certain."""
+    system = make(
+        [[-0.125, -1.5], [0.5, 1.5]],
+        np.zeros((2, 2)),
+        [[-0.25, -1.5], [-0.09375, -0.25]],
+        [[16.0, -3.0], [-3.0, 1.125]],
+        initialization="diffuse",
+    )
+    return system, np.array([[1.5, np.nan], [-0.5, np.nan], [-1.0, -4.0], [2.5, -5.5], [np.nan, np.nan]])
+
+
+def known_at_the_end_of_a_diffuse_start():
+    """A state of which nothing is known is seen without noise after three steps."""
+    Z = np.array([-1.0, -2.0, 2.0, -1.0, -1.0, 2.0, 1.0]) / 256
+    T = np.array([0.25, 0.75, -1.0, -0.75, -1.0, -0.75, 0.5])
+    Q = np.array([256.0, 16.0, 64.0, 16.0, 144.0, 16.0, 16.0])
+    system = make(Z[:, None, None], 0.0, T[:, None, None], Q[:, None, None], initialization="diffuse")
+    return system, np.array([np.nan, np.nan, np.nan, 0.015625, np.nan, -0.125, 0.16015625])[:, None]
+
+
 def sees_nothing():
     """A design of zeros: the states follow nothing but their law."""
     system = make([[0.0, 0.0]], 2.0, [[0.75, 0.25], [0.0, 0.5]], np.eye(2), obs_intercept=[1.0])
@@ -642,6 +677,9 @@ HARD = (
     noise_beside_large_states,
     noise_that_is_told,
     certain_but_for_one_shock,
+    implied_by_rounded_states,
+    disturbances_that_are_told,
+    known_at_the_end_of_a_diffuse_start,
     sees_nothing,
     certain,
 )

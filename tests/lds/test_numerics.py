@@ -28,6 +28,7 @@ def test_hard_systems_have_covariances(hard, form):
     found = Given(system).filter(Y, form=form)
     is_covariance(found.predicted_cov[found.n_diffuse_steps :])
     is_covariance(found.filtered_cov[found.n_diffuse_steps :])
+    is_covariance(found.innovation_cov)
     if form != "covariance":
         smoothed = Given(system).smooth(Y, form=form)
         is_covariance(smoothed.cov)
