@@ -14,7 +14,7 @@ from statespace.lds.frames import Frames, make_frames
 from statespace.lds.panel import cut_frames
 from statespace.lds.results import State
 from statespace.lds.system import System
-from statespace.protocols import Floats
+from statespace.protocols import Floats, Ints
 
 
 class Inputs(NamedTuple):
@@ -36,6 +36,36 @@ class Series(NamedTuple):
     values: Floats
     inputs: Floats | None
     index: Any
+
+
+def checked_coefficients(name: str, value: Any, n_rows: int) -> Floats:
+    """Coefficients of known inputs, a row for each feature or state.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where they are not.
+
+    """
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r:.60}, expected an array of numbers") from None
+    if array.ndim != 2 or len(array) != n_rows or not array.shape[1] or not np.isfinite(array).all():
+        raise ValueError(f"{name} has shape {array.shape}, expected finite numbers of the shape ({n_rows}, n_inputs)")
+    return array
+
+
+def check_inputs(read: Observations, offsets: Ints, name: str) -> None:
+    """Refuse known inputs that are not a row for each row of the data, or of which one is missing."""
+    if len(read.values) != int(offsets[-1]):
+        raise ValueError(f"exog has {len(read.values)} rows, {name} {int(offsets[-1])}: give one for each")
+    if read.n_sequences > 1 and not np.array_equal(read.offsets, offsets):
+        raise ValueError(f"exog has other lengths than {name}: give a row of inputs for each row of each sequence")
+    missing = np.isnan(read.values)
+    if missing.any():
+        row, column = (int(i) for i in np.argwhere(missing)[0])
+        raise ValueError(f"exog has a missing entry at [{row}, {column}]: known inputs are known at every step")
 
 
 class SystemReader(SequenceModel):
@@ -94,13 +124,12 @@ class SystemReader(SequenceModel):
         width = widths.pop()
         if exog is None:
             raise ValueError(f"the model has coefficients of {width} known inputs: hand them over, exog=")
-        read = read_observations(exog, None, n_features=width)
-        if len(read.values) != int(offsets[-1]):
-            raise ValueError(f"exog has {len(read.values)} rows, {name} {int(offsets[-1])}: give one for each")
-        if read.n_sequences > 1 and not np.array_equal(read.offsets, offsets):
-            raise ValueError(f"exog has other lengths than {name}: give a row of inputs for each row of each sequence")
-        if not np.isfinite(np.add.reduce(read.values, axis=None)):
-            raise ValueError("exog has a missing entry: known inputs are known at every step")
+        read = read_observations(exog)
+        if read.values.shape[1] != width:
+            raise ValueError(
+                f"exog has {read.values.shape[1]} columns, and the model has coefficients of {width} inputs"
+            )
+        check_inputs(read, offsets, name)
         return read.values
 
     @staticmethod

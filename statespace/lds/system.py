@@ -46,6 +46,10 @@ class System(NamedTuple):
     stationary: Array
     """Which states begin with their stationary law, so that a1 and P1 follow from the other matrices, shape
     (n_states,), bool."""
+    obs_exog: Floats | None = None
+    """D of y_t = d + D x_t + ..., shape (n_features, n_inputs), where a fit estimates it; x comes with the data."""
+    state_exog: Floats | None = None
+    """B of a_{t+1} = c + B x_t + ..., shape (n_states, n_inputs)."""
 
     @property
     def n_features(self) -> int:
@@ -82,6 +86,8 @@ class System(NamedTuple):
 
 TIMED = ("design", "obs_intercept", "obs_cov", "transition", "state_intercept", "selection", "state_cov")
 """The matrices that may change with time."""
+COEFFICIENTS = ("obs_exog", "state_exog")
+"""Those of known inputs, without a time axis."""
 
 
 def last_matrices(system: System, n: int) -> System:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -95,6 +96,22 @@ class SystemVerbs(DrawsAndForecasts):
         return np.concatenate(
             [log_likelihoods(one.system, [one.frames], convention, form, one.dynamics) for one in series]
         )
+
+    def score(self, X: Any, lengths: Any = None, *, exog: Any = None) -> float:
+        """Total log-likelihood of `X` in nats."""
+        return float(self.log_likelihood(X, lengths, exog=exog))
+
+    def aic(self, X: Any, lengths: Any = None, *, exog: Any = None) -> float:
+        """Akaike's information criterion, 2 n_parameters - 2 log L; less is better (Akaike 1974)."""
+        return 2 * self.n_parameters - 2 * self.score(X, lengths, exog=exog)
+
+    def bic(self, X: Any, lengths: Any = None, *, exog: Any = None) -> float:
+        """Schwarz's criterion, log(n) n_parameters - 2 log L; n does not count diffuse steps (Schwarz 1978)."""
+        scored = self.scored_steps(X, lengths, exog=exog)
+        n_steps = sum(int(np.count_nonzero(part)) for part in (scored if isinstance(scored, list) else [scored]))
+        if not n_steps:
+            raise ValueError("no step of X is scored, so bic has no n: the diffuse start takes all observations")
+        return math.log(n_steps) * self.n_parameters - 2 * self.score(X, lengths, exog=exog)
 
     def scored_steps(self, X: Any, lengths: Any = None, *, exog: Any = None) -> Any:
         """Which steps `compare` and `bic` count, in the form of `X`: neither missing nor part of a diffuse start."""
