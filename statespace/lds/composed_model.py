@@ -156,14 +156,11 @@ class ComposedModel(ParametricModel):
         Returns
         -------
         Diagnostics or list of Diagnostics
-            One for one sequence.
+            One for one sequence; of several, flat ones too, each has tests of its own.
 
         """
-        filtered = self.filter(X, lengths, exog=exog)
-        several = isinstance(filtered, list)
-        found: list[Diagnostics] = [
-            diagnostics(one, lags, n_parameters)[0] for one in (filtered if several else [filtered])
-        ]
+        several, filtered = self._filter_each(X, lengths, exog)
+        found: list[Diagnostics] = [diagnostics(one, lags, n_parameters)[0] for one in filtered]
         return found if several else found[0]
 
     # --------------------------------------------------------------------------------------------------- saving

@@ -107,6 +107,11 @@ def diagnostics(filtered: FilterResult, lags: Any = None, n_parameters: int = 0)
 
 def standardised_innovations(filtered: FilterResult) -> Floats:
     """Innovations with variance one, independent of each other, shape (n, n_features); NaN where there is none."""
+    if isinstance(filtered.n_diffuse_steps, tuple):
+        raise ValueError(
+            "the result is of several sequences laid end to end, and tests are of one series: filter a list of them, "
+            "and test each"
+        )
     v, F = filtered.innovations, filtered.innovation_cov
     standardised = np.full(v.shape, np.nan)
     from_there = slice(filtered.n_diffuse_steps, None)

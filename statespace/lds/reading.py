@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -138,17 +139,27 @@ class SystemReader(SequenceModel):
             raise ValueError(f"the matrices change with time and have {system.n_times} entries, {name} needs {n}")
 
     @staticmethod
-    def _formed(observations: Observations, results: list[Any]) -> Any:
-        """One result for one sequence, a list for several."""
-        return results[0] if observations.layout.form == "single" else results
+    def _formed(observations: Observations, results: list[Any], join: Callable[[list[Any], Any], Any]) -> Any:
+        """One result for one sequence, joined ones for flat data, a list for a list."""
+        layout = observations.layout
+        if layout.form == "flat":
+            return join(results, layout.indexes[0])
+        return results[0] if layout.form == "single" else results
 
     @staticmethod
-    def _start(state: State | None, system: System) -> State | None:
+    def _states_before(state: Any, system: System, n_sequences: int) -> list[State | None]:
+        """Where each sequence goes on from, of a state or a sequence of states."""
         if state is None:
-            return None
-        if not isinstance(state, State) or state.mean.shape != (system.n_states,):
+            return [None] * n_sequences
+        states = [state] if isinstance(state, State) else state
+        if not isinstance(states, list | tuple) or not all(
+            isinstance(one, State) and one.mean.shape == (system.n_states,) for one in states
+        ):
             raise ValueError(
-                f"state is {type(state).__name__}, expected the `state` of an earlier filter of one sequence, of a "
-                f"model with {system.n_states} states"
+                f"state is {type(state).__name__}, expected the `state` of an earlier filter, or a list of these, one "
+                f"for each sequence, of a model with {system.n_states} states"
             )
-        return State(*(np.array(part, dtype=np.float64, order="C") for part in state))
+        if len(states) != n_sequences:
+            count = "that of one sequence" if len(states) == 1 else f"those of {len(states)} sequences"
+            raise ValueError(f"state is {count}, and X has {n_sequences}: give a list of states, one for each")
+        return [State(*(np.array(part, dtype=np.float64, order="C") for part in one)) for one in states]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,7 @@ from statespace.lds.disturbances import Innovations, OfCovariance, OfSquareRoot
 from statespace.lds.draws_and_forecasts import DrawsAndForecasts
 from statespace.lds.dynamics import make_dynamics
 from statespace.lds.filtering import Filtered, last_step
+from statespace.lds.flat_results import join_filters, join_smooths
 from statespace.lds.frames import make_frames
 from statespace.lds.gradient import through_stationary_start
 from statespace.lds.likelihood import CONVENTIONS, FORMS, HALF_LOG_2PI, filtered_in, gradient_of, log_likelihoods
@@ -192,7 +194,7 @@ class SystemVerbs(DrawsAndForecasts):
         X: Any,
         lengths: Any = None,
         *,
-        state: State | None = None,
+        state: State | Sequence[State] | None = None,
         exog: Any = None,
         form: str = "auto",
         memory: str = "full",
@@ -203,29 +205,35 @@ class SystemVerbs(DrawsAndForecasts):
         ----------
         X, lengths, exog, form
             As in `log_likelihood`.
-        state : State, optional
-            The `state` of an earlier result: the sequence goes on from there. Matrices that change with time begin with
-            the first row of `X`.
+        state : State or list of State, optional
+            The `state` of an earlier result: the sequence goes on from there, several sequences each from its own.
+            Matrices that change with time begin with the first row of `X`.
         memory : {"full", "last"}
             Whether all steps are kept, or only what the last one leaves.
 
         Returns
         -------
         FilterResult
-            A list of them for several sequences.
+            A list of them for a list of sequences; of flat data with `lengths` one, whose rows lie end to end.
 
         """
         check_choice("form", form, FORMS)
         check_choice("memory", memory, MEMORIES)
         system, observations, series = self._read(X, lengths, exog)
-        begun = self._start(state, system)
-        if begun is not None and len(series) > 1:
-            raise ValueError(f"state is that of one sequence, and X has {len(series)}: filter each with its own")
         results = []
-        for one in series:
+        for one, begun in zip(series, self._states_before(state, system, len(series)), strict=True):
             filtered = filtered_in(form, one.system, one.dynamics, one.frames, begun)
             results.append(self._filter_result(one, filtered, memory))
-        return self._formed(observations, results)
+        return self._formed(observations, results, join_filters)
+
+    def _filter_each(self, X: Any, lengths: Any, exog: Any) -> tuple[bool, list[FilterResult]]:
+        """Whether there are several sequences, and the result of each."""
+        _, observations, series = self._read(X, lengths, exog)
+        found = [
+            self._filter_result(one, filtered_in("auto", one.system, one.dynamics, one.frames), "full")
+            for one in series
+        ]
+        return observations.layout.form != "single", found
 
     @staticmethod
     def _filter_result(one: Series, filtered: Filtered, memory: str) -> FilterResult:
@@ -265,15 +273,15 @@ class SystemVerbs(DrawsAndForecasts):
         Returns
         -------
         SmoothResult
-            A list of them for several sequences.
+            A list of them for a list of sequences; of flat data with `lengths` one, whose rows lie end to end.
 
         """
         check_choice("form", form, FORMS)
         _, observations, series = self._read(X, lengths, exog)
         if lag is not None:
             behind = check_integer("lag", lag)
-            return self._formed(observations, [self._fixed_lag(one, behind, form) for one in series])
-        return self._formed(observations, [self._smooth_one(one, form) for one in series])
+            return self._formed(observations, [self._fixed_lag(one, behind, form) for one in series], join_smooths)
+        return self._formed(observations, [self._smooth_one(one, form) for one in series], join_smooths)
 
     @staticmethod
     def _smooth_one(one: Series, form: str) -> SmoothResult:
