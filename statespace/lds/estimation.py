@@ -21,7 +21,7 @@ from statespace.foundations.estimator import NotFittedError, unchanged_on_failur
 from statespace.foundations.observations import Observations, read_observations
 from statespace.foundations.validation import check_integer, check_sample_weight, check_tolerance
 from statespace.lds.dynamics import make_dynamics
-from statespace.lds.filtering import Filtered
+from statespace.lds.filtered import Filtered
 from statespace.lds.frames import Frames, make_frames
 from statespace.lds.likelihood import filtered_in, log_likelihood, log_likelihood_and_gradient
 from statespace.lds.parametrisations import Parametrisation

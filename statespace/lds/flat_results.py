@@ -62,9 +62,15 @@ def join_draws(paths: Sequence[Floats], index: Any) -> Floats:
 
 
 def _end_to_end(parts: Sequence[Repeated]) -> Repeated:
+    tables = np.concatenate([part.table for part in parts])
+    if all(part.place is None for part in parts):
+        return Repeated(tables)
     firsts = np.cumsum([0, *(len(part.table) for part in parts)])
-    places = [part.place + first for part, first in zip(parts, firsts, strict=False)]
-    return Repeated(np.concatenate([part.table for part in parts]), np.concatenate(places))
+    places = [
+        first + (np.arange(len(part.table)) if part.place is None else part.place)
+        for part, first in zip(parts, firsts, strict=False)
+    ]
+    return Repeated(tables, np.concatenate(places))
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from statespace.foundations.executors import map_pieces
 from statespace.foundations.observations import Observations, read_observations
 from statespace.lds.dynamics import Dynamics, make_dynamics
 from statespace.lds.estimation import Objective
-from statespace.lds.filtering import Filtered
+from statespace.lds.filtered import Filtered
 from statespace.lds.frames import Frames, make_frames, steps_of_frames
 from statespace.lds.free_entries import FreeEntries
 from statespace.lds.likelihood import filtered_in, gradient_of, log_likelihoods
