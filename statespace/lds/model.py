@@ -44,7 +44,7 @@ from statespace.lds.saving import from_archive, to_archive
 from statespace.lds.starts import GIVEN, fitted_in, floors, rotated, starting_system, suggested_starts
 from statespace.lds.subspace import Start
 from statespace.lds.summary import FitRecord, Summarised
-from statespace.lds.system import COEFFICIENTS, TIMED, System, checked_matrices
+from statespace.lds.system import COEFFICIENTS, TIMED, System, as_numbers, checked_matrices
 from statespace.lds.verbs import SystemVerbs
 from statespace.protocols import Array, Floats
 
@@ -419,7 +419,10 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         unknown = given.keys() - {*GIVEN, *enter}
         if unknown:
             raise ValueError(f"init names {sorted(unknown)}; it can give {', '.join([*GIVEN, *enter])}")
-        for name in held:
+        for name, value in given.items():
+            if as_numbers(value) is None:
+                raise TypeError(f"init[{name!r}] is {value!r:.60}, expected an array of numbers")
+        for name in (name for name, value in held.items() if value is not False):
             needs = name in TIMED or name.startswith("initial")
             if needs and not name.endswith("intercept") and name != "initial_state" and name not in given:
                 raise ValueError(f"fixed holds {name}, and init has no {name} to hold it at")

@@ -153,10 +153,11 @@ class SystemReader(SequenceModel):
             return [None] * n_sequences
         states = [state] if isinstance(state, State) else state
         if not isinstance(states, list | tuple) or not all(
-            isinstance(one, State) and one.mean.shape == (system.n_states,) for one in states
+            isinstance(one, State) and np.shape(one.mean) == (system.n_states,) for one in states
         ):
+            what = f"of {len(state.mean)} states" if isinstance(state, State) else type(state).__name__
             raise ValueError(
-                f"state is {type(state).__name__}, expected the `state` of an earlier filter, or a list of these, one "
+                f"state is {what}, expected the `state` of an earlier filter, or a list of these, one "
                 f"for each sequence, of a model with {system.n_states} states"
             )
         if len(states) != n_sequences:

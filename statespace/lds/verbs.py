@@ -391,6 +391,10 @@ class SystemVerbs(DrawsAndForecasts):
         given = read_observations(states, lengths, n_features=system.n_states)
         if not np.array_equal(given.offsets, observations.offsets):
             raise ValueError("states has other lengths than X: give a state for each row")
+        unknown = np.isnan(given.values)
+        if unknown.any():
+            row, column = (int(i) for i in np.argwhere(unknown)[0])
+            raise ValueError(f"states[{row}, {column}] is missing: log_joint needs every state")
         return float(
             sum(
                 log_joint_density(one.system, one.values, given.values[a:b])
