@@ -176,9 +176,8 @@ def blocks(name: str, cov: Floats, free: Array) -> list[Array]:
     beside = free.diagonal()[:, None] & ~expected & (cov != 0)
     if not np.array_equal(expected, free) or beside.any():
         raise ValueError(
-            f"fixed holds single entries inside the {name}: method='em' holds any without acceleration; "
-            "method='lbfgs', acceleration and standard errors ask for blocks that are held or free as a whole, with "
-            "zeros between them"
+            f"fixed holds single entries inside the {name}: method='em' holds any, method='lbfgs' and standard errors "
+            "ask for blocks that are held or free as a whole, with zeros between them"
         )
     return found
 

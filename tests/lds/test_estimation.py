@@ -237,14 +237,6 @@ def test_what_acceleration_cannot_do_is_said():
         LinearDynamicalSystem(method="lbfgs", acceleration="squarem").fit(NILE)
     with pytest.raises(ValueError, match="acceleration is 'anderson', expected"):
         LinearDynamicalSystem(acceleration="anderson").fit(NILE)
-    held = {
-        "init": {"obs_cov": [[1.0, 0.3], [0.3, 1.0]]},
-        "fixed": {"obs_cov": np.array([[False, True], [True, False]])},
-    }
-    with pytest.raises(ValueError, match="acceleration and standard errors ask for blocks"):
-        LinearDynamicalSystem(acceleration="squarem", **held, covariances="full", n_iter=2).fit(
-            np.random.default_rng(0).standard_normal((30, 2)) + NILE[:30, None]
-        )
 
 
 def test_a_fit_that_is_stopped_says_so():
