@@ -147,8 +147,7 @@ class ObjectiveWithInputs(Objective):
     def value_and_slope(self, theta: Floats) -> tuple[float, Floats]:
         """L(theta) and dL/dtheta."""
         system = self.parametrisation.system(theta)
-        moving = "transition" in getattr(self.parametrisation, "varies", ("transition",))
-        found = gradient_with_inputs(system, self.sequences, self.weights, self.inputs, by_transition=moving)
+        found = gradient_with_inputs(system, self.sequences, self.weights, self.inputs)
         return float(found.log_likelihood), self.parametrisation.pullback(theta, found)
 
     def _filtered(self, theta: Floats) -> list[Filtered]:
@@ -200,8 +199,6 @@ def gradient_with_inputs(
     sequences: Sequence[Floats],
     weights: Floats | None,
     inputs: Sequence[Floats],
-    *,
-    by_transition: bool = True,
 ) -> Gradient:
     """The gradient of the weighted log-likelihood of sequences with known inputs; that by a1 and P1 as if free."""
     shared = make_dynamics(system)
@@ -209,7 +206,7 @@ def gradient_with_inputs(
     def of(one: tuple[Floats, Floats]) -> Gradient:
         frames = make_frames(system, without_inputs(system, *one))
         dynamics = moved_dynamics(system, shared, one[1])
-        found, _, backward = gradient_of(system, dynamics, frames, by_transition=by_transition)
+        found, _, backward = gradient_of(system, dynamics, frames)
         return gradient_by_inputs(system, frames, found, backward, one[1])
 
     found = _each(of, sequences, inputs)
@@ -304,7 +301,7 @@ def settled(
         return system._replace(**changed)
 
     def slope(there: System) -> tuple[float, Floats]:
-        found = gradient_with_inputs(there, sequences, weights, inputs, by_transition=False)
+        found = gradient_with_inputs(there, sequences, weights, inputs)
         parts = [np.reshape(getattr(found, name), free.masks[name].shape)[free.masks[name]] for name in names]
         return float(found.log_likelihood), np.concatenate(parts)
 
