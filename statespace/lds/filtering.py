@@ -10,7 +10,10 @@ from statespace.lds.diffuse_start import DiffuseTables, diffuse_steps
 from statespace.lds.dynamics import Dynamics
 from statespace.lds.frames import Frames
 from statespace.lds.kalman import Rows, Tables, filter_steps
+from statespace.lds.kalman_blocks import closes, filter_blocks, work_of
+from statespace.lds.padded import is_full
 from statespace.lds.results import State
+from statespace.lds.steady import SMALL_NUMBERS, SMALL_STATES
 from statespace.lds.system import System
 from statespace.protocols import Floats, Ints
 
@@ -114,6 +117,19 @@ def _tables(n: int, m: int, p: int, keep: bool, state: State) -> Tables:
     return made
 
 
+def _ordinary_steps(
+    first: int, last: int, g: int, rows: Rows, dynamics: Dynamics, keep: int, freeze: int, tables: Tables
+) -> tuple[float, int, int, bool, int]:
+    """The steps after a diffuse start, by the kernel for few states or by that for more."""
+    p, m = rows.design.shape[1:]
+    if m <= SMALL_STATES and p <= SMALL_NUMBERS:
+        work = np.empty((m + 4, m))
+        return filter_steps(first, last, g, rows, dynamics, keep, freeze, tables, work)
+    full = is_full(dynamics)
+    memory = work_of(m, p, full, bool(freeze) and closes(dynamics, full))
+    return filter_blocks(first, last, g, int(full), rows, dynamics, keep, freeze, tables, memory)
+
+
 def filter_covariance(
     system: System, dynamics: Dynamics, frames: Frames, start: State | None = None, *, freeze: bool = True
 ) -> Filtered:
@@ -145,7 +161,7 @@ def filter_covariance(
     g, steady_from, lost, filled = t, n, False, t + 1
     if t < n:
         freezes = int(freeze and is_constant(system))
-        _, g, steady_from, lost, filled = filter_steps(t, n, t, rows, dynamics, 1, freezes, tables, work)
+        _, g, steady_from, lost, filled = _ordinary_steps(t, n, t, rows, dynamics, 1, freezes, tables)
     tables.place[n] = g
     filled = max(filled, g + 1)
     return Filtered(
@@ -186,7 +202,7 @@ def likelihood_covariance(
         total, t, q, determined = diffuse_steps(0, n, rows, dynamics, A, E, q, 0, tables, nothing, work)
     if t < n:
         freezes = int(freeze and is_constant(system))
-        added, _, _, lost, _ = filter_steps(t, n, t & 1, rows, dynamics, 0, freezes, tables, work)
+        added, _, _, lost, _ = _ordinary_steps(t, n, t & 1, rows, dynamics, 0, freezes, tables)
         total += added
     return total, determined, lost
 
