@@ -19,6 +19,7 @@ from statespace.foundations.register_tile import (
     _INDEX,
     ROWS,
     WIDTH,
+    _at,
     _data,
     _load,
     _row,
@@ -178,19 +179,38 @@ def three_sums(_, n, x, x_at, y, y_at, z, z_at):  # type: ignore[no-untyped-def]
     return types.UniTuple(types.float64, 3)(i8, x, i8, y, i8, z, i8), generate
 
 
+def _masked(builder: Any, kind: str, result: Any, arguments: list[Any]) -> Any:
+    """One of LLVM's masked accesses of eight neighbours."""
+    name = f"llvm.masked.{kind}.v{WIDTH}f64.p0"
+    function = builder.module.globals.get(name)
+    if function is None:
+        function = ir.Function(builder.module, ir.FunctionType(result, [value.type for value in arguments]), name)
+    return builder.call(function, arguments)
+
+
 @intrinsic
 def copy_run(_, n, a, a_at, out, out_at):  # type: ignore[no-untyped-def]
     """out_k = a_k, k < n; n is not 0."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         a_data, out_data = _data(context, builder, signature, values, 1), _data(context, builder, signature, values, 3)
+        indices, vector = ir.VectorType(_INDEX, WIDTH), _vector(WIDTH)
+        lanes, align = ir.Constant(indices, list(range(WIDTH))), ir.Constant(ir.IntType(32), 8)
+        nowhere, zeros = (
+            ir.Constant(indices, ir.Undefined),
+            ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH),
+        )
 
         def body(k: Any, _: list[Any]) -> list[Any]:
-            value = builder.load(builder.gep(a_data, [builder.add(values[2], k)]))
-            builder.store(value, builder.gep(out_data, [builder.add(values[4], k)]))
+            left = builder.insert_element(nowhere, builder.sub(values[0], k), ir.Constant(ir.IntType(32), 0))
+            mask = builder.icmp_signed("<", lanes, builder.shuffle_vector(left, nowhere, zeros))
+            source = _at(builder, a_data, builder.add(values[2], k), WIDTH)
+            value = _masked(builder, "load", vector, [source, align, mask, ir.Constant(vector, ir.Undefined)])
+            target = _at(builder, out_data, builder.add(values[4], k), WIDTH)
+            _masked(builder, "store", ir.VoidType(), [value, target, align, mask])
             return []
 
-        _loop(builder, values[0], 1, [], body)
+        _loop(builder, values[0], WIDTH, [], body)
         return context.get_dummy_value()
 
     i8 = types.int64

@@ -37,6 +37,7 @@ from statespace.lds.padded import (
     SAME,
     WHOLE,
     change_between,
+    clear_variance,
     combine_rows,
     congruence,
     read_rows,
@@ -53,10 +54,9 @@ _MEAN, _LEFT, _REACH, _EARLIER, _MOVED, _GAIN, _ZERO, _N_ROWS = range(8)
 _FEW = 2  # numbers that are cheaper one by one than as a tile
 
 
-@bare_kernel
+@kernel_part
 def used_columns(design: Floats, q: int, first: Ints, beyond: Ints, used: Floats) -> None:
     """Which columns the rows of a design use: from a multiple of 4 to another, and how many are not zero."""
-    kept_apart()
     m = design.shape[1]
     for i in range(q):
         low, high, count = m, 0, 0.0
@@ -191,9 +191,7 @@ def forget_known(m: int, wide: int, work: Floats, filtered: int, vectors: int, n
         if left < 0.0 or (exact and left <= _NOTHING * reach):
             lost = lost or noisy or left > _ROUNDING * reach
             work[vectors + _LEFT * wide + j] = 0.0
-            for k in range(m):
-                work[filtered + j * wide + k] = 0.0
-                work[filtered + k * wide + j] = 0.0
+            clear_variance(j, m, wide, work, filtered)
     return lost
 
 
@@ -312,10 +310,9 @@ def take_numbers(
     return product, logs, square, n_taken, impossible, lost
 
 
-@bare_kernel
+@kernel_part
 def variances_of(m: int, wide: int, work: Floats, P: int, vectors: int) -> None:
     """Bounds of the variances before what came last, and the variances."""
-    kept_apart()
     reach, earlier, left = vectors + _REACH * wide, vectors + _EARLIER * wide, vectors + _LEFT * wide
     for j in range(m):
         variance = work[P + j * wide + j]
@@ -324,17 +321,14 @@ def variances_of(m: int, wide: int, work: Floats, P: int, vectors: int) -> None:
         work[left + j] = variance
 
 
-@bare_kernel
+@kernel_part
 def without_negative(m: int, wide: int, work: Floats, P: int) -> bool:
     """Zeros in place of variances below 0, and beside them; whether there were any."""
-    kept_apart()
     found = False
     for i in range(m):
         if work[P + i * wide + i] < 0.0:
             found = True
-            for j in range(m):
-                work[P + i * wide + j] = 0.0
-                work[P + j * wide + i] = 0.0
+            clear_variance(i, m, wide, work, P)
     return found
 
 
@@ -366,7 +360,7 @@ def move_padded_mean(
     copy_run(m, work, moved, work, mean)
 
 
-@bare_kernel
+@kernel_part
 def steady_step(
     t: int,
     q: int,
@@ -380,7 +374,6 @@ def steady_step(
     innovations: Floats,
 ) -> float:
     """The numbers of a steady step; the mean becomes the filtered one. Returns the sum of v^2 / F."""
-    kept_apart()
     m = gains.shape[1]
     mean, design = rows + _MEAN * wide, design_at(rows, m, gains.shape[0])
     square = 0.0

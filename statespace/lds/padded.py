@@ -11,7 +11,7 @@ from typing import cast
 
 import numpy as np
 
-from statespace.foundations.kernel import bare_kernel, kept_apart
+from statespace.foundations.kernel import bare_kernel, kept_apart, kernel_part
 from statespace.foundations.register_rows import (
     combine,
     combine_chosen,
@@ -58,16 +58,24 @@ def write_rows(n: int, m: int, wide: int, A: Floats, at: int, out: Floats, out_a
         copy_run(m, A, at + i * wide, out, out_at + i * m)
 
 
-@bare_kernel
+@kernel_part
 def read_transition(
     row_start: Ints, column: Ints, value: Floats, wide: int, out: Floats, at: int, transposed_at: int
 ) -> None:
     """T and its transpose from the entries of T."""
-    kept_apart()
     for i in range(row_start.shape[0] - 1):
         for e in range(row_start[i], row_start[i + 1]):
             out[at + i * wide + column[e]] = value[e]
             out[transposed_at + column[e] * wide + i] = value[e]
+
+
+@bare_kernel
+def clear_variance(j: int, m: int, wide: int, A: Floats, at: int) -> None:
+    """Zeros in row and column j."""
+    kept_apart()
+    for k in range(m):
+        A[at + j * wide + k] = 0.0
+        A[at + k * wide + j] = 0.0
 
 
 @bare_kernel
@@ -169,10 +177,9 @@ def combine_rows(n: int, wide: int, A: Floats, x: int, rows: int, start: int, ou
         combine(n, A, x, A, rows + c, wide, A, start + c, A, out + c)
 
 
-@bare_kernel
+@kernel_part
 def change_between(m: int, wide: int, A: Floats, P: int, other: int) -> float:
     """The largest change from P to another, relative to the deviations; inf where a variance was or became 0."""
-    kept_apart()
     largest = 0.0
     for i in range(m):
         variance = A[P + i * wide + i]

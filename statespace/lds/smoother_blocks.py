@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from statespace.foundations.kernel import bare_kernel, kept_apart
+from statespace.foundations.kernel import bare_kernel, kept_apart, kernel_part
 from statespace.foundations.register_rows import add_scaled, copy_run, scale_run, set_product, subtract_outer
 from statespace.foundations.register_tile import dot
 from statespace.lds.dynamics import Dynamics
@@ -19,6 +19,7 @@ from statespace.lds.padded import (
     NOWHERE,
     SAME,
     WHOLE,
+    clear_variance,
     combine_rows,
     congruence,
     mirror,
@@ -75,12 +76,11 @@ def backward_work_of(m: int, p: int, n_entries: int, full: bool, closes: bool) -
     )
 
 
-@bare_kernel
+@kernel_part
 def smoothed_cov(
     m: int, wide: int, work: Floats, N: int, P: int, Pf: int, left: int, room: int, zero: int, size: Floats
 ) -> None:
     """Left = -P N and room = P - P N P, and the largest bounds so far of what is subtracted; Pf as filtered."""
-    kept_apart()
     scale_run(wide * wide, -1.0, work, N, work, room)
     set_product(wide, wide, m, work, P, wide, NEXT, work, room, wide, work, zero, SAME, work, left, wide, WHOLE)
     set_product(wide, wide, m, work, left, wide, NEXT, work, P, wide, work, P, wide, work, room, wide, LOWER)
@@ -94,15 +94,12 @@ def smoothed_cov(
         if work[Pf + at] > 0.0:
             size[i] = max(size[i], work[P + at] * (1.0 + spread * spread))
         if not (work[Pf + at] > 0.0 and work[room + at] > 0.0):  # known exactly when it was seen, or to rounding
-            for j in range(m):
-                work[room + i * wide + j] = 0.0
-                work[room + j * wide + i] = 0.0
+            clear_variance(i, m, wide, work, room)
 
 
-@bare_kernel
+@kernel_part
 def is_unmoved(m: int, wide: int, work: Floats, N: int, before: int) -> bool:
     """Whether two symmetric matrices differ by rounding alone."""
-    kept_apart()
     for i in range(m):
         variance = work[N + i * wide + i]
         if abs(variance - work[before + i * wide + i]) > _STILL * variance:
@@ -115,7 +112,7 @@ def is_unmoved(m: int, wide: int, work: Floats, N: int, before: int) -> bool:
     return True
 
 
-@bare_kernel
+@kernel_part
 def pull_back_padded(
     full: int,
     column_start: Ints,
@@ -129,7 +126,6 @@ def pull_back_padded(
     out: int,
 ) -> None:
     """Out = T^T r; values : the entries of T by columns."""
-    kept_apart()
     m = column_start.shape[0] - 1
     if full:
         combine_rows((m + 3) // 4 * 4, wide, work, r, T, zero, out)
@@ -141,7 +137,7 @@ def pull_back_padded(
         work[out + j] = total
 
 
-@bare_kernel
+@kernel_part
 def pull_back_numbers(
     t: int,
     here: int,
@@ -157,7 +153,6 @@ def pull_back_numbers(
     all_u: Floats,
 ) -> None:
     """The numbers of a step in r: u = v / F - k^T r and r <- r + z u, from the last."""
-    kept_apart()
     for i in range(q - 1, -1, -1):
         u = 0.0
         if kinds[here, i] != SKIPPED:

@@ -10,8 +10,9 @@ on the mean before is one product for all steps, and so is what follows from the
 from __future__ import annotations
 
 from statespace.foundations.kernel import bare_kernel, kept_apart, kernel_part
-from statespace.foundations.register_rows import combine, copy_run, set_product
-from statespace.lds.padded import NEXT, NOWHERE, SAME, WHOLE, read_rows, write_rows
+from statespace.foundations.register_rows import add_scaled, combine, copy_run, set_product
+from statespace.foundations.register_tile import dot
+from statespace.lds.padded import NEXT, NOWHERE, SAME, WHOLE, read_rows, turn, write_rows
 from statespace.protocols import Floats, Ints
 
 _STEPS = 32  # of a block: a multiple of 8
@@ -67,30 +68,25 @@ def close(
     for i in range(q):
         if kinds[i] == 0:
             continue
-        closed[precision + i] = 1.0 / F[i]
-        closed[W + i * across + i] = 1.0
-        closed[below + i * across + i] = 1.0
-        for j in range(m):
-            closed[k + i * wide + j] = gains[i, j]
-            closed[U + i * wide + j] = design[i, j]
+        own, row = U + i * wide, below + i * across
+        closed[precision + i], closed[row + i] = 1.0 / F[i], 1.0
+        copy_run(m, gains, i * m, closed, k + i * wide)
+        copy_run(m, design, i * m, closed, own)
+        copy_run(m, design, i * m, closed, NOWHERE)  # z, where L^T will be
         for j in range(i):
             if kinds[j] != 0:
-                C = 0.0
-                for s in range(m):
-                    C += design[i, s] * gains[j, s]
-                for s in range(j + 1):
-                    closed[W + s * across + i] -= C * closed[W + s * across + j]
-                for s in range(m):
-                    closed[U + i * wide + s] -= C * closed[U + j * wide + s]
+                C = dot(wide, closed, NOWHERE, closed, k + j * wide)
+                add_scaled(wide, -C, closed, U + j * wide, closed, own, closed, own)
+                add_scaled(across, -C, closed, below + j * across, closed, row, closed, row)
+        for j in range(i + 1):
+            closed[W + j * across + i] = closed[row + j]
         for j in range(m):
             total = 0.0
             for e in range(row_start[j], row_start[j + 1]):
                 total += value[e] * gains[i, column[e]]
             closed[moved + i * wide + j] = total
-            closed[less + j * across + i] = -closed[U + i * wide + j]
             closed[drawn + j * across + i] = -total
-        for j in range(i):
-            closed[below + i * across + j] = closed[W + j * across + i]
+            closed[less + j * across + i] = -closed[own + j]
     # K^T = W^T (T k)^T, L = T - T k U
     set_product(
         across, wide, q, closed, W, across, NEXT, closed, moved, wide, closed, zero, SAME, closed, K, wide, WHOLE
@@ -98,14 +94,8 @@ def close(
     for i in range(m):
         for e in range(row_start[i], row_start[i + 1]):
             closed[L + i * wide + column[e]] = value[e]
-    for s in range(q):
-        for i in range(m):
-            factor = closed[moved + s * wide + i]
-            for j in range(m):
-                closed[L + i * wide + j] -= factor * closed[U + s * wide + j]
-    for i in range(m):
-        for j in range(m):
-            closed[j * wide + i] = closed[L + i * wide + j]
+    set_product(wide, wide, q, closed, drawn, across, NEXT, closed, U, wide, closed, L, wide, closed, L, wide, WHOLE)
+    turn(wide, closed, L, NOWHERE)
 
 
 @bare_kernel
@@ -143,10 +133,10 @@ def steady_run(
     for begin in range(first, last, _STEPS):
         n = min(_STEPS, last - begin)
         rows = (n + 7) // 8 * 8
-        for s in range(rows):
-            copy_run(m, intercept, (timed * (begin + s) if s < n else 0) * m, run, a + (s + 1) * wide)
-            for i in range(q):
-                run[seen + s * across + i] = x[begin + s, i] if s < n else 0.0
+        for s in range(n):
+            copy_run(m, intercept, timed * (begin + s) * m, run, a + (s + 1) * wide)
+            if q:
+                copy_run(q, x, (begin + s) * p, run, seen + s * across)
         out = a + wide
         set_product(rows, wide, q, run, seen, across, NEXT, closed, K, wide, run, out, wide, run, out, wide, WHOLE)
         for s in range(n):
@@ -166,8 +156,8 @@ def steady_run(
             total += square
             if keep:
                 steps[begin + s] = step_log - 0.5 * square
-                for i in range(q):
-                    all_v[begin + s, i] = run[v + s * across + i]
+                if q:
+                    copy_run(q, run, v + s * across, all_v, (begin + s) * p)
         if keep:
             set_product(rows, wide, q, run, v, across, NEXT, closed, k, wide, run, a, wide, run, af, wide, WHOLE)
             write_rows(n, m, wide, run, a, all_a, begin * m)
@@ -217,9 +207,9 @@ def steady_run_back(
         begin = max(end - _STEPS, first)
         n = end - begin
         rows = (n + 7) // 8 * 8
-        for s in range(rows):
+        for s in range(n):
             for i in range(q):
-                run[ratio + s * across + i] = all_v[begin + s, i] * closed[precision + i] if s < n else 0.0
+                run[ratio + s * across + i] = all_v[begin + s, i] * closed[precision + i]
         read_rows(n, m, all_a, begin * m, wide, run, means)
         set_product(rows, wide, q, run, ratio, across, NEXT, closed, U, wide, closed, zero, SAME, run, r, wide, WHOLE)
         copy_run(m, all_r, end * m, run, r + n * wide)
@@ -268,9 +258,9 @@ def steady_run_back(
                 across,
                 WHOLE,
             )
-            for s in range(n):
-                for i in range(q):
-                    all_u[begin + s, i] = run[out + s * across + i]
+            if q:
+                for s in range(n):
+                    copy_run(q, run, out + s * across, all_u, (begin + s) * p)
         set_product(rows, wide, m, run, r, wide, NEXT, P, at, wide, run, means, wide, run, means, wide, WHOLE)
         write_rows(n, m, wide, run, means, all_mean, begin * m)
         end = begin
