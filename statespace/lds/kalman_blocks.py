@@ -236,7 +236,7 @@ def take_numbers(
     mean, left, reach = vectors + _MEAN * wide, vectors + _LEFT * wide, vectors + _REACH * wide
     gain = vectors + _GAIN * wide
     product, logs, square, n_taken, impossible, lost, size = 1.0, 0.0, 0.0, 0, False, False, 0.0
-    source, begin = P, 0
+    source, begin = P, NOWHERE
     if q:
         prepare_numbers(t, begin, q, p, x, low, high, m, wide, work, source, vectors, sizes, spreads)
     for i in range(q):

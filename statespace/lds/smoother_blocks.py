@@ -31,7 +31,7 @@ from statespace.lds.padded import (
     write_rows,
     zeros,
 )
-from statespace.lds.smoother import _STILL, Backward, correlate
+from statespace.lds.smoother import _NONE, _STILL, Backward, correlate
 from statespace.lds.steady_blocks import close, closed_size, run_size, steady_run_back
 from statespace.protocols import Floats, Ints
 
@@ -294,7 +294,7 @@ def smooth_blocks(
     turned = T_at + full * size
     timed, timed_W = int(value.shape[0] > 1), int(out.W.shape[0] > 1)
     by_blocks = run.shape[0] > 0
-    steady, place_before, frame_before, f_loaded, here_loaded, T_loaded, repeated = False, -1, -1, -1, -1, -1, 0.0
+    steady, place_before, frame_before, f_loaded, here_loaded, T_loaded, repeated = False, _NONE, _NONE, -1, -1, -1, 0.0
     read_rows(m, m, all_N, g * m * m, wide, work, N)
     out_place[n] = g
     t = n - 1

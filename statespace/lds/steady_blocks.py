@@ -12,7 +12,7 @@ from __future__ import annotations
 from statespace.foundations.kernel import bare_kernel, kept_apart, kernel_part
 from statespace.foundations.register_rows import add_scaled, combine, copy_run, set_product
 from statespace.foundations.register_tile import dot
-from statespace.lds.padded import NEXT, NOWHERE, SAME, WHOLE, read_rows, turn, write_rows
+from statespace.lds.padded import NEXT, NOWHERE, SAME, WHOLE, turn
 from statespace.protocols import Floats, Ints
 
 _STEPS = 32  # of a block: a multiple of 8
@@ -160,8 +160,9 @@ def steady_run(
                     copy_run(q, run, v + s * across, all_v, (begin + s) * p)
         if keep:
             set_product(rows, wide, q, run, v, across, NEXT, closed, k, wide, run, a, wide, run, af, wide, WHOLE)
-            write_rows(n, m, wide, run, a, all_a, begin * m)
-            write_rows(n, m, wide, run, af, all_af, begin * m)
+            for s in range(n):
+                copy_run(m, run, a + s * wide, all_a, (begin + s) * m)
+                copy_run(m, run, af + s * wide, all_af, (begin + s) * m)
         copy_run(m, run, a + n * wide, run, a)
     copy_run(m, run, a, mean, at)
     return total
@@ -210,14 +211,14 @@ def steady_run_back(
         for s in range(n):
             for i in range(q):
                 run[ratio + s * across + i] = all_v[begin + s, i] * closed[precision + i]
-        read_rows(n, m, all_a, begin * m, wide, run, means)
+        for s in range(n):
+            copy_run(m, all_a, (begin + s) * m, run, means + s * wide)
         set_product(rows, wide, q, run, ratio, across, NEXT, closed, U, wide, closed, zero, SAME, run, r, wide, WHOLE)
         copy_run(m, all_r, end * m, run, r + n * wide)
         for s in range(n - 1, -1, -1):
             row = r + s * wide
             for c in range(0, wide, 8):
                 combine(whole, run, row + wide, closed, L + c, wide, run, row + c, run, row + c)
-        write_rows(n, m, wide, run, r, all_r, begin * m)
         if errors:
             following = r + wide
             set_product(
@@ -262,5 +263,7 @@ def steady_run_back(
                 for s in range(n):
                     copy_run(q, run, out + s * across, all_u, (begin + s) * p)
         set_product(rows, wide, m, run, r, wide, NEXT, P, at, wide, run, means, wide, run, means, wide, WHOLE)
-        write_rows(n, m, wide, run, means, all_mean, begin * m)
+        for s in range(n):
+            copy_run(m, run, r + s * wide, all_r, (begin + s) * m)
+            copy_run(m, run, means + s * wide, all_mean, (begin + s) * m)
         end = begin
