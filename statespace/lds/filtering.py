@@ -9,8 +9,10 @@ from statespace.lds.dynamics import Dynamics
 from statespace.lds.few_states import FILTERS
 from statespace.lds.filtered import Filtered, initial_state
 from statespace.lds.frames import Frames
-from statespace.lds.kalman import Rows, Tables, filter_steps
+from statespace.lds.kalman import Rows, Tables
+from statespace.lds.kalman_blocks import closes, filter_blocks, work_of
 from statespace.lds.one_state import filter_one_state, is_one_state, likelihood_one_state
+from statespace.lds.padded import is_full
 from statespace.lds.results import State
 from statespace.lds.system import System
 from statespace.protocols import Floats
@@ -82,7 +84,7 @@ def filter_covariance(
     g, steady_from, filled = t, n, t + 1
     if t < n:
         freezes = int(freeze and is_constant(system))
-        _, g, steady_from, bad, filled = _ordinary(t, t, system, dynamics, rows, 1, freezes, tables, work)
+        _, g, steady_from, bad, filled = _ordinary(t, t, system, dynamics, rows, 1, freezes, tables)
         lost = lost or bad
     tables.place[n] = g
     filled = max(filled, g + 1)
@@ -126,7 +128,7 @@ def likelihood_covariance(
         total, t, q, determined, lost = diffuse_steps(0, n, rows, dynamics, A, E, q, 0, tables, nothing, work)
     if t < n:
         freezes = int(freeze and is_constant(system))
-        added, _, _, bad, _ = _ordinary(t, t & 1, system, dynamics, rows, 0, freezes, tables, work)
+        added, _, _, bad, _ = _ordinary(t, t & 1, system, dynamics, rows, 0, freezes, tables)
         total, lost = total + added, lost or bad
     return total, determined, lost
 
@@ -140,12 +142,13 @@ def _ordinary(
     keep: int,
     freeze: int,
     tables: Tables,
-    work: Floats,
 ) -> tuple[float, int, int, bool, int]:
     """The steps after a diffuse start, by the kernel for so many states."""
     n, few = len(rows.x), FILTERS.get(system.n_states)
     if few is None:
-        return filter_steps(first, n, g, rows, dynamics, keep, freeze, tables, work)
+        full = is_full(dynamics)
+        memory = work_of(system.n_states, system.n_features, full, bool(freeze) and closes(dynamics, full))
+        return filter_blocks(first, n, g, int(full), rows, dynamics, keep, freeze, tables, memory)
     csr = dynamics.row_start, dynamics.column, dynamics.value
     moves = system.transition, dynamics.intercept, dynamics.noise
     found: tuple[float, int, int, bool, int] = few(first, n, g, rows, csr, *moves, keep, freeze, tables)

@@ -89,7 +89,15 @@ class System(_Matrices):
 
     @cached_property
     def disturbance_cov(self) -> Floats:
-        """R Q R^T, shape (1 or n, n_states, n_states), symmetric to the last bit."""
+        """R Q R^T, shape (1 or n, n_states, n_states), symmetric to the last bit; Q itself where R is the identity."""
+        R = self.selection
+        if (
+            len(R) == 1
+            and R.shape[1] == R.shape[2]
+            and np.count_nonzero(R) == R.shape[1]
+            and (R[0].diagonal() == 1).all()
+        ):
+            return self.state_cov
         product = self.selection @ self.state_cov @ self.selection.transpose(0, 2, 1)
         return np.ascontiguousarray(0.5 * (product + product.transpose(0, 2, 1)))
 
