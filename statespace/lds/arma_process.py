@@ -24,6 +24,7 @@ from scipy.linalg import solve_triangular
 
 from statespace.lds.component import Block
 from statespace.lds.initialization import stationary_cov, stationary_pullback
+from statespace.lds.spectra import polynomial_at, power
 from statespace.protocols import Floats, Ints
 
 _NONE = np.empty(0)
@@ -96,6 +97,28 @@ def _through_loadings(gradient: Block, block: Block, phi: Floats, m: int) -> Flo
     )[:m, :m]
     rows = solve_triangular(_toeplitz(m, phi), C.T, lower=True, unit_diagonal=True).T
     return np.array([np.trace(rows, -lag) for lag in range(1, len(phi) + 1)])
+
+
+def rational_spectrum(
+    sigma2: float, moving: list[tuple[Floats, Floats]], autoregressive: list[tuple[Floats, Floats]]
+) -> tuple[Floats, list[Floats]]:
+    """sigma2 prod |theta(z)|^2 / prod |phi(z)|^2 and its derivatives by the coefficients of each polynomial in turn.
+
+    A polynomial comes with the z that it is taken at: e^{-iw}, or e^{-isw} of a seasonal one.
+    """
+    z = (moving + autoregressive)[0][1]
+    density, at = np.full(len(z), sigma2), []
+    for coefficients, z in moving:
+        at.append(polynomial_at(np.concatenate([[1.0], coefficients]), z))
+        density = density * power(at[-1])
+    for coefficients, z in autoregressive:
+        at.append(polynomial_at(np.concatenate([[1.0], -coefficients]), z))
+        density = density / power(at[-1])
+    slopes = []
+    for (coefficients, z), value in zip(moving + autoregressive, at, strict=True):
+        powers = z ** np.arange(1, len(coefficients) + 1)[:, None]
+        slopes.append(2.0 * density * (powers / value).real)
+    return density, slopes
 
 
 def _ahead(column: Floats) -> Floats:

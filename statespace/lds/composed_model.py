@@ -16,7 +16,8 @@ from statespace.lds.components import PARTS, Regression
 from statespace.lds.composition import Composition
 from statespace.lds.diagnostics import Diagnostics, diagnostics
 from statespace.lds.dynamics import Dynamics
-from statespace.lds.estimation import Objective, ParametricModel
+from statespace.lds.estimation import ParametricModel
+from statespace.lds.objective import Objective
 from statespace.lds.reading import Inputs, Series
 from statespace.lds.results import Gradient
 from statespace.lds.system import System

@@ -20,6 +20,7 @@ from statespace.lds.bounded_parameters import BoundedParameters
 from statespace.lds.component import Block, Component, Facts
 from statespace.lds.moment_starts import variances_by_moments
 from statespace.lds.results import Gradient
+from statespace.lds.spectra import information
 from statespace.lds.system import System
 from statespace.protocols import Floats
 
@@ -63,7 +64,7 @@ class Composition:
             raise ValueError("the model has no states: white noise alone is no state-space model; add a Level")
         self._directions = _slices(component.n_diffuse for component in self.components)
         takes = [component for component in self.components if component.takes_exog]
-        self.varies = ("transition",) if any(part.moves_transition for part in self.components) else ()
+        self.varies = {name for part in self.components for name in part.varies}
         self._last: tuple[Floats, Floats, System] | None = None
         self._n_design = _n_rows(exog) if any(part.n_states for part in takes) else 1
         self._n_intercept = _n_rows(exog) if any(not part.n_states for part in takes) else 1
@@ -79,6 +80,13 @@ class Composition:
     def units(self, theta: Floats) -> Floats:
         """The size of a sensible step of each coordinate."""
         return self.bounds.units(theta)
+
+    def curvature(self, theta: Floats, slope: Floats, n: float, n_sequences: int = 1) -> Floats | None:
+        """Roughly -d2L / dtheta dtheta^T of n observations, where dL/dtheta is `slope`; None where nothing tells it."""
+        values = self.natural(theta)
+        beyond = max(n - n_sequences * self._directions[-1].stop, 1.0)
+        found = information(self.components, [values[own] for own in self._values], beyond)
+        return None if found is None else self.bounds.curvature(theta, slope, found, beyond)
 
     def vector(self, values: Floats) -> Floats:
         """Numbers without bounds for parameters."""

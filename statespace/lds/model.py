@@ -24,11 +24,12 @@ from statespace.foundations.validation import (
     check_sample_weight,
     check_tolerance,
 )
-from statespace.lds.estimation import Objective, ParametricModel, sequences_of
+from statespace.lds.estimation import ParametricModel
 from statespace.lds.fitting import Begun, Climb, value_of
 from statespace.lds.free_entries import FreeEntries, count_parameters, free_entries, states_without_unit
 from statespace.lds.function_parametrisation import FunctionParametrisation
 from statespace.lds.initialization import make_system
+from statespace.lds.objective import Objective, sequences_of
 from statespace.lds.parametrisations import MatrixParametrisation
 from statespace.lds.reading import Inputs
 from statespace.lds.saving import from_archive, to_archive

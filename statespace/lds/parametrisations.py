@@ -27,8 +27,9 @@ class Parametrisation(Protocol):
 
     More members are used where they are: `natural(theta)`, the values that `names` name where these are not the
     coordinates themselves, and `natural_jacobian(theta)`, their derivatives; `units(theta)`, the size of a sensible
-    step of each coordinate, which is 1 otherwise (or measured, with a true `measured_units`); and `varies`, the names
-    of the matrices that depend on theta, so that derivatives in the others need not be computed.
+    step of each coordinate, which is 1 otherwise (or measured, with a true `measured_units`); `curvature(theta, slope,
+    n_observed, n_sequences)`, roughly -d2L / dtheta dtheta^T where dL/dtheta is `slope`, or None; and `varies`, the
+    names of the matrices that depend on theta: the others stay as they are, and derivatives in them are not computed.
     """
 
     names: list[str]
@@ -72,7 +73,7 @@ class MatrixParametrisation:
         self._sizes = [
             self._covariances[name].size if name in COVARIANCES else int(free.masks[name].sum()) for name in ESTIMATED
         ]
-        self.varies = {name for name in ESTIMATED if free.any(name)}
+        self.varies = {name for name in ESTIMATED if free.any(name)} | (set(INITIAL) if stationary else set())
         self._last: tuple[Floats, System] = np.empty(0), system
         self._places = [(name, place) for name in ESTIMATED for place in self._named(name)]
         self.names = [f"{name}[{', '.join(map(str, place))}]" for name, place in self._places]

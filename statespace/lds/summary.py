@@ -15,7 +15,7 @@ from statespace.lds.standard_errors import KINDS, coordinate_covariance, delta_m
 from statespace.protocols import Floats
 
 if TYPE_CHECKING:
-    from statespace.lds.estimation import Objective
+    from statespace.lds.objective import Objective
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,6 +83,9 @@ class System(NamedTuple):
 TIMED = ("design", "obs_intercept", "obs_cov", "transition", "state_intercept", "selection", "state_cov")
 """The matrices that may change with time."""
 
+MATRICES = (*TIMED, "initial_state", "initial_state_cov")
+"""All of them."""
+
 
 def last_matrices(system: System, n: int) -> System:
     """The system at the last of n steps."""
