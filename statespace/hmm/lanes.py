@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import threading
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
@@ -24,6 +23,7 @@ import numpy as np
 
 from statespace.foundations.executors import map_pieces, sum_in_order
 from statespace.foundations.register_tile import ROWS, pack_panels
+from statespace.foundations.scratch import Scratch
 from statespace.hmm.frames import Frames
 from statespace.hmm.lane_batches import (
     exponentiate_scaled,
@@ -46,28 +46,8 @@ _SHORT = 256
 _AGREE, _NOTICED = 1e-13, 1e-40  # relative to a probability, and to all of them
 _PIECE = 2e6  # nanoseconds of work, about, from which another thread pays
 _MOST_NUMBERS = 1 << 24  # of all lanes of a batch; what is longer takes less memory by itself
-_MOST_HELD = 1 << 20  # numbers of scratch that are kept, 8 MB
 _NO_ROWS: Ints = np.empty(0, np.int64)
-
-
-class _Held(threading.local):
-    """Scratch that a thread keeps from one call to the next: fresh memory costs as much as what is done in it."""
-
-    def __init__(self) -> None:
-        self.arrays: dict[str, Floats] = {}
-
-    def zeros(self, name: str, n: int) -> Floats:
-        """Zeros, this thread's own until it asks again."""
-        if n > _MOST_HELD:
-            return np.zeros(n)
-        if name not in self.arrays or self.arrays[name].size < n:
-            self.arrays[name] = np.empty(n)
-        found = self.arrays[name][:n]
-        found[:] = 0.0
-        return found
-
-
-_held = _Held()
+_scratch = Scratch()
 
 
 class Lanes(NamedTuple):
@@ -254,8 +234,8 @@ class SideBySide:
             transitions = np.zeros(((K + 7) // 8 * 8, self.width) if summed else (0, 0))
             rows = np.zeros(self.E.size if by_row else 0)
             step, longest = lanes.batch * self.width, int(lanes.length[part.start])
-            alpha = _held.zeros("alpha", (longest + 2) * step)
-            frames = _held.zeros("frames", 0 if self.rows.size else (longest + 2 * lanes.warm) * step)
+            alpha = _scratch.zeros("alpha", (longest + 2) * step)
+            frames = _scratch.zeros("frames", 0 if self.rows.size else (longest + 2 * lanes.warm) * step)
             arguments: tuple[Any, ...] = (
                 *(self.startprob, self.panels, self.panels_back, self.table, self.rows, self.E, self.shift),
                 *(self.width, *lanes.arguments, lane_weights, part.start, part.stop),

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from statespace.lds.dynamics import Dynamics
-from statespace.lds.filtering import Filtered
+from statespace.lds.filtered import Filtered
+from statespace.lds.filtering import filter_covariance
 from statespace.lds.frames import Frames, steps_of_frames
 from statespace.lds.results import Disturbances
 from statespace.lds.smoother import Backward
@@ -30,16 +31,17 @@ from statespace.protocols import Floats
 
 @dataclass(frozen=True, eq=False)
 class OfCovariance:
-    """Disturbances that the backward pass of the covariance form gives."""
+    """Disturbances that the backward pass of the covariance form gives; without `filtered` it filters first."""
 
     system: System
     dynamics: Dynamics
     frames: Frames
-    filtered: Filtered
+    filtered: Filtered | None = None
 
     def __call__(self, cov: Floats) -> Disturbances:
         """From smoothed covariances (n, m, m)."""
-        backward = pass_backwards(self.dynamics, self.frames, self.filtered)
+        filtered = self.filtered or filter_covariance(self.system, self.dynamics, self.frames)
+        backward = pass_backwards(self.dynamics, self.frames, filtered)
         obs = obs_disturbances(self.system, self.frames, backward.u, cov)
         return Disturbances(*obs, *state_disturbances(self.system, backward))
 

@@ -14,7 +14,7 @@ from statespace.foundations.predictive import PredictiveLaw
 from statespace.foundations.probability import generator
 from statespace.foundations.validation import check_choice, check_integer
 from statespace.lds.dynamics import make_dynamics
-from statespace.lds.filtering import Filtered
+from statespace.lds.filtered import Filtered
 from statespace.lds.forecasting import laws_ahead, predictive_laws, responses
 from statespace.lds.frames import make_frames
 from statespace.lds.likelihood import FORMS, filtered_in

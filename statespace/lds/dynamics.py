@@ -38,23 +38,25 @@ class Dynamics(NamedTuple):
     """V = R Q R^T, shape (1 or n, m, m)."""
 
 
-def make_dynamics(system: System, state_intercept: Floats | None = None) -> Dynamics:
-    """The dynamics of a system, or with other intercepts."""
-    T = system.transition
-    m = system.n_states
-    used = (T != 0).any(axis=0)
-    rows, columns = np.nonzero(used)
-    by_column = np.lexsort((rows, columns))
-    return Dynamics(
-        np.concatenate([[0], np.cumsum(used.sum(axis=1))]).astype(np.int64),
-        columns.astype(np.int64),
-        np.ascontiguousarray(T[:, rows, columns]),
-        np.concatenate([[0], np.cumsum(used.sum(axis=0))]).astype(np.int64),
-        rows[by_column].astype(np.int64),
-        by_column.astype(np.int64),
-        system.state_intercept if state_intercept is None else np.ascontiguousarray(state_intercept),
-        system.disturbance_cov if m else system.state_cov,
-    )
+def make_dynamics(system: System) -> Dynamics:
+    """The dynamics of a system."""
+    made: Dynamics | None = system.derived.get("dynamics")
+    if made is None:
+        T = system.transition
+        used = (T != 0).any(axis=0)
+        rows, columns = np.nonzero(used)
+        by_column = np.lexsort((rows, columns))
+        made = system.derived["dynamics"] = Dynamics(
+            np.concatenate([[0], np.cumsum(used.sum(axis=1))]).astype(np.int64),
+            columns.astype(np.int64),
+            np.ascontiguousarray(T[:, rows, columns]),
+            np.concatenate([[0], np.cumsum(used.sum(axis=0))]).astype(np.int64),
+            rows[by_column].astype(np.int64),
+            by_column.astype(np.int64),
+            system.state_intercept,
+            system.disturbance_cov,
+        )
+    return made
 
 
 @kernel

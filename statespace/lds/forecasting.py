@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from statespace.lds.disturbances import innovations
-from statespace.lds.filtering import Filtered
+from statespace.lds.filtered import Filtered
 from statespace.lds.results import State
 from statespace.lds.square_root_filter import semidefinite_rows
 from statespace.lds.system import System

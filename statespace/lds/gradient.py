@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from statespace.lds.filtering import Filtered
+from statespace.lds.filtered import Filtered
 from statespace.lds.frames import Frames, steps_of_frames
 from statespace.lds.initialization import stationary_pullback
 from statespace.lds.results import Gradient

@@ -28,8 +28,8 @@ SKIPPED, ORDINARY, DIFFUSE = 0, 1, 2
 """What became of a number: it was known before; it was taken; it determined a diffuse direction."""
 
 LOG_2PI = math.log(2 * math.pi)
-_STEADY = 2e-14  # what is left of the way to the limit of P, relative to P, when it is taken to be there
-_STILL = 2e-15  # a change of P that is rounding
+STEADY = 2e-14  # what is left of the way to the limit of P, relative to P, when it is taken to be there
+STILL = 2e-15  # a change of P that is rounding
 _ROUNDING = 64 * 2.0**-52  # of what was summed up to F: less than this is nothing
 _LOST = 1e-5  # F, relative to what was subtracted to get it, below which too many digits are gone
 _EXACT = 1e-10  # noise, relative to F, beside which a state can be known to the last digit
@@ -349,7 +349,7 @@ def filter_steps(
             if f == f_before:
                 change = change_of(all_P, g, following)
                 rate = change / change_before if change < change_before else 1.0
-                if change <= _STILL or (change <= 1e-12 and rate < 1.0 and change * rate / (1.0 - rate) <= _STEADY):
+                if change <= STILL or (change <= 1e-12 and rate < 1.0 and change * rate / (1.0 - rate) <= STEADY):
                     steady, frozen_frame, following = True, f, g
                     if steady_from == n:
                         steady_from = t + 1

@@ -10,9 +10,11 @@ import numpy as np
 
 from statespace.foundations.executors import map_pieces
 from statespace.lds.dynamics import Dynamics, make_dynamics
-from statespace.lds.filtering import Filtered, filter_covariance, likelihood_covariance
+from statespace.lds.filtered import Filtered, initial_state
+from statespace.lds.filtering import filter_covariance, likelihood_covariance
 from statespace.lds.frames import Frames
 from statespace.lds.gradient import ALL_MATRICES, from_moments, gradient
+from statespace.lds.one_state import gradient_one_state, is_one_state
 from statespace.lds.results import Gradient, State
 from statespace.lds.smoother import Backward
 from statespace.lds.smoothing import pass_backwards
@@ -107,8 +109,11 @@ def log_likelihood_and_gradient(
 ) -> tuple[float, Gradient]:
     """Of all sequences, each with its weight; the gradient by a1 and P1 as if they were free, and 0 if not wanted."""
     shared = make_dynamics(system) if dynamics is None else dynamics
+    state, constant = initial_state(system), system.n_times is None
 
     def of(one: Frames) -> Gradient:
+        if constant and is_one_state(one, state):
+            return gradient_one_state(system, shared, one, state)
         return gradient_of(system, shared, one, full=full, wanted=wanted)[0]
 
     if sum(one.x.size for one in frames) < _LONG or len(frames) == 1:

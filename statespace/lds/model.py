@@ -41,6 +41,8 @@ from statespace.lds.verbs import SystemVerbs
 from statespace.protocols import Array, Floats
 
 _INITIALIZATIONS = ("free", "known", "stationary", "diffuse", "approximate_diffuse")
+_SMALL = 4096  # bytes of an array that are kept to see whether it was changed; of a larger one a copy is
+_PIECE = 1 << 14  # numbers that are compared at once
 
 
 class LinearDynamicalSystem(Summarised, SystemVerbs):
@@ -147,7 +149,7 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         self.n_init = n_init
         self.random_state = random_state
 
-    _checked: tuple[list[Array], System] | None = None
+    _checked: tuple[list[Any], System] | None = None
     """The attributes that were checked last, and the system that they made."""
 
     # ------------------------------------------------------------------------------------------- matrices given
@@ -378,7 +380,7 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         present = [getattr(self, name) for name in names]
         if self._checked is not None:
             before, known = self._checked
-            if all(_same(a, b) for a, b in zip(present, before, strict=True)):
+            if all(_is_still(value, was) for value, was in zip(present, before, strict=True)):
                 return known
         try:
             matrices = checked_matrices(**{name: getattr(self, f"{name}_") for name in TIMED})
@@ -388,7 +390,7 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
                 system = make_system(matrices, self.initial_state_, self.initial_state_cov_, self.diffuse_, "known")
         except (TypeError, ValueError) as error:
             raise type(error)(f"the matrices of this {type(self).__name__}: {error}") from None
-        self._checked = ([np.array(value) for value in present], system)
+        self._checked = ([_content(value) for value in present], system)
         return system
 
     def _inputs(self) -> Inputs:
@@ -450,5 +452,20 @@ def _coefficients(name: str, value: Any, n_rows: int) -> Floats:
     return array
 
 
-def _same(a: Any, b: Array) -> bool:
-    return isinstance(a, np.ndarray) and a.shape == b.shape and bool((a == b).all())
+def _content(value: Any) -> Any:
+    """What an array can be compared with later; anything else is itself."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return value.copy() if value.nbytes > _SMALL else (value.shape, value.dtype, value.tobytes())
+
+
+def _is_still(value: Any, before: Any) -> bool:
+    """Whether an array holds what it held when `_content` was asked."""
+    if not isinstance(value, np.ndarray):
+        return value is before
+    if not isinstance(before, np.ndarray):
+        return bool(_content(value) == before)
+    if value.shape != before.shape or value.dtype != before.dtype:
+        return False
+    a, b = value.reshape(-1), before.reshape(-1)  # by pieces: no large array is made
+    return all((a[i : i + _PIECE] == b[i : i + _PIECE]).all() for i in range(0, a.size, _PIECE))

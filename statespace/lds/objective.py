@@ -15,7 +15,7 @@ import numpy as np
 
 from statespace.foundations.observations import Observations
 from statespace.lds.dynamics import Dynamics, make_dynamics
-from statespace.lds.filtering import Filtered
+from statespace.lds.filtered import Filtered
 from statespace.lds.frames import Frames, make_frames
 from statespace.lds.likelihood import filtered_in, log_likelihood, log_likelihood_and_gradient
 from statespace.lds.parametrisations import Parametrisation

@@ -7,7 +7,8 @@ import numpy as np
 from statespace.foundations.executors import map_pieces
 from statespace.foundations.kernel import kernel
 from statespace.lds.dynamics import Dynamics
-from statespace.lds.filtering import Filtered, filter_covariance, initial_state, is_constant, rows_of
+from statespace.lds.filtered import Filtered, initial_state
+from statespace.lds.filtering import filter_covariance, is_constant, rows_of
 from statespace.lds.frames import Frames
 from statespace.lds.kalman import CONTRADICTION, DIFFUSE, LOG_2PI, SKIPPED, Rows, Tables
 from statespace.lds.likelihood import HALF_LOG_2PI, log_likelihoods

@@ -25,16 +25,16 @@ class State(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Repeated:
-    """Matrices of which steps share some: the matrix of step t is table[place[t]]."""
+    """Matrices of which steps share some: the matrix of step t is table[place[t]], or table[t] without `place`."""
 
     table: Floats
     """Shape (n_distinct, ...)."""
-    place: Ints
+    place: Ints | None = None
     """Shape (n,)."""
 
     def expanded(self) -> Floats:
         """One for each step, shape (n, ...)."""
-        return np.asarray(self.table.take(self.place, axis=0))
+        return self.table if self.place is None else np.asarray(self.table.take(self.place, axis=0))
 
 
 @dataclass(frozen=True, eq=False)

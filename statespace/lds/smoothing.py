@@ -6,8 +6,10 @@ import numpy as np
 
 from statespace.lds.diffuse_smoother import smooth_diffuse_steps
 from statespace.lds.dynamics import Dynamics
-from statespace.lds.filtering import Filtered, rows_of
+from statespace.lds.filtered import Filtered
+from statespace.lds.filtering import rows_of
 from statespace.lds.frames import Frames
+from statespace.lds.one_state import is_of_one_state, pass_backwards_one_state
 from statespace.lds.smoother import Backward, smooth_steps
 
 _LOST = 1e5  # roundings of what a smoothed variance was added up from, relative to roundings of itself
@@ -41,6 +43,8 @@ def pass_backwards(
     """
     n, m = filtered.af.shape
     p = frames.x.shape[1]
+    if is_of_one_state(filtered):
+        return pass_backwards_one_state(dynamics, frames, filtered)
     rows = rows_of(frames)
     tables = filtered.tables
     G, timed = n + 1, len(dynamics.value) > 1

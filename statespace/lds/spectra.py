@@ -44,6 +44,9 @@ def information(components: Sequence[Component], values: Sequence[Floats], n: fl
 
     """
     size = min(max(int(n) // 2, _FEWEST), _MOST)
+    season = max((lag for part in components for lag in part.differences), default=1)
+    if season > 1:  # densities that are infinite at multiples of 2 pi / season are so halfway between two frequencies
+        size = season * max(round(size / season), 1)
     frequencies = np.asarray((np.arange(size) + 0.5) * (np.pi / size), dtype=np.float64)
     found = [part.spectrum(own, frequencies) for part, own in zip(components, values, strict=True)]
     total, slopes = np.zeros(size), []

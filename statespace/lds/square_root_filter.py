@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from statespace.lds.dynamics import Dynamics
-from statespace.lds.filtering import Filtered, initial_state, rows_of
+from statespace.lds.filtered import Filtered, initial_state
+from statespace.lds.filtering import rows_of
 from statespace.lds.frames import Frames
 from statespace.lds.kalman import Tables
 from statespace.lds.results import State

@@ -32,7 +32,7 @@ import numpy as np
 
 from statespace.foundations.kernel import kernel
 from statespace.lds.dynamics import Dynamics
-from statespace.lds.filtering import Filtered, initial_state
+from statespace.lds.filtered import Filtered, initial_state
 from statespace.lds.frames import Frames
 from statespace.lds.kalman import DIFFUSE, ORDINARY, Tables
 from statespace.lds.results import State

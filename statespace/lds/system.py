@@ -10,6 +10,7 @@ to t + 1.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,8 +21,8 @@ _ASYMMETRY = 1e-8  # relative to the deviations that belong to the entry
 _INDEFINITE = 1e-8  # a negative eigenvalue of the correlations that rounding of printed figures can make
 
 
-class System(NamedTuple):
-    """A linear dynamical system: arrays of float64, C-contiguous, each with a time axis."""
+class _Matrices(NamedTuple):
+    """Arrays of float64, C-contiguous, each of the first seven with a time axis."""
 
     design: Floats
     """Z, shape (1 or n, n_features, n_states)."""
@@ -46,6 +47,15 @@ class System(NamedTuple):
     stationary: Array
     """Which states begin with their stationary law, so that a1 and P1 follow from the other matrices, shape
     (n_states,), bool."""
+
+
+class System(_Matrices):
+    """A linear dynamical system; nothing changes its arrays, so that what follows from them is computed once."""
+
+    @cached_property
+    def derived(self) -> dict[str, Any]:
+        """What others made of the matrices, by their own names."""
+        return {}
 
     @property
     def n_features(self) -> int:
@@ -73,7 +83,7 @@ class System(NamedTuple):
         lengths = [len(getattr(self, name)) for name in TIMED if len(getattr(self, name)) > 1]
         return min(lengths) if lengths else None
 
-    @property
+    @cached_property
     def disturbance_cov(self) -> Floats:
         """R Q R^T, shape (1 or n, n_states, n_states), symmetric to the last bit."""
         product = self.selection @ self.state_cov @ self.selection.transpose(0, 2, 1)

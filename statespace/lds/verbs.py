@@ -13,10 +13,12 @@ from statespace.foundations.validation import check_choice, check_integer
 from statespace.lds.disturbances import Innovations, OfCovariance, OfSquareRoot
 from statespace.lds.draws_and_forecasts import DrawsAndForecasts
 from statespace.lds.dynamics import make_dynamics
-from statespace.lds.filtering import Filtered, last_step
+from statespace.lds.filtered import Filtered, initial_state, last_step
+from statespace.lds.filtering import is_constant
 from statespace.lds.frames import make_frames
 from statespace.lds.gradient import through_stationary_start
 from statespace.lds.likelihood import CONVENTIONS, FORMS, HALF_LOG_2PI, filtered_in, gradient_of, log_likelihoods
+from statespace.lds.one_state import is_one_state, smooth_one_state
 from statespace.lds.panel import cut_frames, panel_log_likelihoods
 from statespace.lds.reading import Series
 from statespace.lds.results import Disturbances, FilterResult, Gradient, Repeated, SmoothResult, State
@@ -260,7 +262,18 @@ class SystemVerbs(DrawsAndForecasts):
 
     @staticmethod
     def _smooth_one(one: Series, form: str) -> SmoothResult:
-        n = len(one.values)
+        n, start = len(one.values), initial_state(one.system)
+        if form != "square_root" and is_one_state(one.frames, start):
+            alone = smooth_one_state(one.dynamics, one.frames, start, is_constant(one.system))
+            return SmoothResult(
+                alone.mean,
+                alone.log_likelihood,
+                "covariance",
+                one.index,
+                Repeated(alone.cov),
+                Repeated(alone.lag_one_cov),
+                OfCovariance(one.system, one.dynamics, one.frames),
+            )
         filtered = filtered_in(form, one.system, one.dynamics, one.frames)
         determined = filtered.n_determined == one.system.n_diffuse
         if filtered.form == "covariance" and determined:
