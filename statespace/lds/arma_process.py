@@ -141,15 +141,17 @@ def _toeplitz(m: int, phi: Floats) -> Floats:
 
 def product(first: Floats, second: Floats, season: int) -> Floats:
     """Coefficients a_1.. of 1 + sum_j a_j L^j = (1 + sum_i first_i L^i) (1 + sum_j second_j L^(j season))."""
+    if not len(second):
+        return first.copy()
     return np.convolve(np.concatenate([[1.0], first]), _spread(second, season))[1:]
 
 
 def product_pullback(first: Floats, second: Floats, season: int, gradient: Floats) -> tuple[Floats, Floats]:
     """Derivatives in both factors of the derivative in the product."""
+    if not len(second):
+        return gradient, np.empty(0)
     padded = np.concatenate([[0.0], gradient])
     d_first = np.correlate(padded, _spread(second, season), "valid")[1:]
-    if not len(second):
-        return d_first, np.empty(0)
     return d_first, np.correlate(padded, np.concatenate([[1.0], first]), "valid")[season::season]
 
 

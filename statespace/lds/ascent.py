@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,8 +20,26 @@ from statespace.protocols import Floats
 _MEMORY = 20  # pairs of steps and slopes that L-BFGS keeps
 _WORSE = 1.0  # nats an observation below the start, for matrices that are impossible: the line search comes back
 _LEAST = 1e-6  # of the largest curvature, in units of each coordinate: less is taken for as much
+_STEPS = 2  # of the objective's own, before L-BFGS takes over
 _SURE = 1e-2  # of a tolerance: what the slope still promises, by the curvature of the start
 NATS_PER_OBSERVATION = 1e-10  # near a maximum L-BFGS gains many digits a step: it may as well take the last
+
+
+class Ascended(Protocol):
+    """What is climbed."""
+
+    @property
+    def n_observed(self) -> int:
+        """Observations."""
+
+    def value_and_slope(self, theta: Floats) -> tuple[float, Floats]:
+        """L in nats, and dL/dtheta."""
+
+    def advanced(self, theta: Floats, slope: Floats) -> tuple[Floats, float] | None:
+        """A better point than theta, and roughly what it gains; None where nothing is known."""
+
+    def curvature(self, theta: Floats, slope: Floats) -> Floats:
+        """Roughly -d2L / dtheta dtheta^T, a matrix or its diagonal."""
 
 
 class AscentMonitor(ConvergenceMonitor):
@@ -59,6 +77,20 @@ class _Search:
         self.origin = self.theta = start
         self.value, self.slope = value_and_slope(start)
 
+    def try_first(self, here: Floats) -> bool:
+        """Begin at another point instead, if it is better."""
+        value, slope = self._evaluated(here)
+        if not (value > self.value and math.isfinite(slope.sum())):
+            return False
+        self.origin, self.theta, self.value, self.slope = here, here, value, slope
+        return True
+
+    def _evaluated(self, here: Floats) -> tuple[float, Floats]:
+        try:
+            return self._value_and_slope(here)
+        except (ValueError, ArithmeticError, np.linalg.LinAlgError):  # too extreme to be used
+            return -math.inf, np.empty(0)
+
     def begin(self, curvature: Floats, n: int) -> None:
         """Take the coordinates from a curvature."""
         self._first, self._worst = self.value, self.value - _WORSE * max(n, 1)
@@ -83,10 +115,7 @@ class _Search:
             return 0.0, -self._first_slope
         step = self._moves @ moved if self._moves.ndim == 2 else self._moves * moved
         here = self.origin + self.scale * step
-        try:
-            value, slope = self._value_and_slope(here)
-        except (ValueError, ArithmeticError, np.linalg.LinAlgError):  # too extreme to be used
-            value, slope = -math.inf, np.empty(0)
+        value, slope = self._evaluated(here)
         if not (value > self._worst and math.isfinite(slope.sum())):
             return (self._first - self._worst) / self.scale**2, np.nan_to_num(moved / np.abs(moved).max())
         if value > self.value:
@@ -106,24 +135,14 @@ def whitened(curvature: Floats) -> Floats:
     return np.asarray(vectors / np.sqrt(values) / root[:, None])
 
 
-def climb(
-    value_and_slope: Callable[[Floats], tuple[float, Floats]],
-    start: Floats,
-    curvature: Callable[[Floats, Floats], Floats],
-    n_observed: int,
-    monitor: AscentMonitor,
-) -> tuple[Floats, float]:
-    """Climb from `start` to a maximum, by L-BFGS.
+def climb(objective: Ascended, start: Floats, monitor: AscentMonitor) -> tuple[Floats, float]:
+    """Climb from `start` to a maximum, by L-BFGS, after as many steps as the objective itself knows.
 
     Parameters
     ----------
-    value_and_slope : callable
-        From coordinates to L in nats and dL/dtheta; it may raise where the coordinates are too extreme.
+    objective : Objective
+        It may raise where the coordinates are too extreme.
     start : (n_coordinates,)
-    curvature : callable
-        From the start and dL/dtheta there to roughly -d2L/dtheta dtheta^T in nats, a matrix or its diagonal.
-    n_observed : int
-        Observations.
     monitor : AscentMonitor
         Told of the objective before each iteration; `begin` has been called.
 
@@ -143,7 +162,7 @@ def climb(
     from scipy.optimize import minimize
 
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # a line search looks far
-        search = _Search(value_and_slope, start)
+        search = _Search(objective.value_and_slope, start)
         if not math.isfinite(search.value):
             raise ValueError(
                 "the data are impossible under the starting values (their log-likelihood is "
@@ -151,22 +170,34 @@ def climb(
             )
         told = False
 
-        def tell(value: float) -> None:
+        def tell(value: float, left: float) -> None:
             nonlocal told
-            monitor.left = search.left
+            monitor.left = left
             monitor.report(value)
             told = monitor.converged
 
         def each(intermediate_result: Any) -> None:
             if told:
                 raise StopIteration
-            tell(search.at(float(intermediate_result.fun)))
+            tell(search.at(float(intermediate_result.fun)), search.left)
             if told and monitor.iter < monitor.n_iter:
                 raise StopIteration
 
-        search.begin(curvature(start, search.slope) if start.size else start, n_observed)
-        tell(search.value)
-        if start.size and monitor.n_iter and not monitor.promised:
+        n_steps = min(_STEPS, monitor.n_iter - 1) if start.size else 0
+        while not told:
+            step = objective.advanced(search.origin, search.slope) if n_steps > 0 else None
+            if step is not None:
+                tell(search.value, step[1])
+                n_steps -= 1
+                if told or search.try_first(step[0]):
+                    continue
+            search.begin(
+                objective.curvature(search.origin, search.slope) if start.size else start, objective.n_observed
+            )
+            if step is None:
+                tell(search.value, search.left)
+            break
+        if start.size and monitor.n_iter and not (told and monitor.iter < monitor.n_iter) and not monitor.promised:
             minimize(
                 search,
                 np.zeros(start.size),
@@ -174,7 +205,7 @@ def climb(
                 method="L-BFGS-B",
                 callback=each,
                 options={
-                    "maxiter": monitor.n_iter,
+                    "maxiter": monitor.n_iter - monitor.iter + 1,
                     "maxfun": 20 * monitor.n_iter,
                     "maxcor": _MEMORY,
                     "ftol": 0,

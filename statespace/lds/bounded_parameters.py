@@ -27,6 +27,7 @@ from statespace.protocols import Floats
 _SMALLEST_STEP = 1e-8  # of the deviation of all noise together
 _LARGEST_PARTIAL = 0.97  # of starting values: further out the coordinates hardly move
 _WIDTH = 0.5 * math.pi - 0.1  # w
+_HEIGHT = math.sin(_WIDTH)
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ class BoundedParameters:
             else:
                 self._invertible.append(slice(at, at + size))
             at += size
+        self.are_variances = len(variances) == len(self.names)
+        """Whether all of them are."""
         self._variances = np.array(variances, dtype=np.int64)
         self._between = np.array([k for k, _, _ in between], dtype=np.int64)
         self._low = np.array([low for _, low, _ in between])
@@ -110,6 +113,8 @@ class BoundedParameters:
 
     def values(self, theta: Floats) -> Floats:
         """Parameters at theta, both of shape (n_parameters,)."""
+        if self.are_variances:
+            return np.asarray(theta, dtype=np.float64) ** 2
         values = np.array(theta, dtype=np.float64)
         values[self._variances] **= 2
         if self._between.size:
@@ -136,11 +141,13 @@ class BoundedParameters:
             theta[part] = partial / np.sqrt(1.0 - partial * partial)
         for part in self._invertible:
             partial = np.clip(partial_autocorrelations(-theta[part]), -_LARGEST_PARTIAL, _LARGEST_PARTIAL)
-            theta[part] = np.arcsin(partial * math.sin(_WIDTH))
+            theta[part] = np.arcsin(partial * _HEIGHT)
         return theta
 
     def pullback(self, theta: Floats, gradient: Floats) -> Floats:
         """dL/dtheta, shape (n_parameters,), of dL/dparameters."""
+        if self.are_variances:
+            return gradient * (2.0 * theta)
         pulled = np.array(gradient, dtype=np.float64)
         deviations = theta[self._variances]
         pulled[self._variances] *= 2.0 * deviations
@@ -192,7 +199,7 @@ class BoundedParameters:
 
     def jacobian(self, theta: Floats) -> Floats:
         """Derivatives d(parameters) / d(theta), shape (n_parameters, n_parameters)."""
-        if len(self._variances) == len(theta):
+        if self.are_variances:
             return np.diag(2.0 * theta)
         return np.array([self.pullback(theta, row) for row in np.eye(len(self.names))]).reshape(2 * (len(theta),))
 
@@ -204,10 +211,13 @@ def _deviation(variances: Floats) -> float:
 
 def _wave(x: Floats) -> tuple[Floats, Floats]:
     """Partial autocorrelations in [-1, 1] that run to the ends and back, and their slopes."""
-    along = (x + _WIDTH) % (4.0 * _WIDTH)
-    folded = _WIDTH - np.abs(along - 2.0 * _WIDTH)
-    slope = np.where(along < 2.0 * _WIDTH, 1.0, -1.0) * np.cos(folded) / math.sin(_WIDTH)
-    return np.clip(np.sin(folded) / math.sin(_WIDTH), -1.0, 1.0), slope
+    partial, slopes = [], []
+    for one in x.tolist():
+        along = (one + _WIDTH) % (4.0 * _WIDTH) if math.isfinite(one) else math.nan
+        folded = _WIDTH - abs(along - 2.0 * _WIDTH)
+        partial.append(min(max(math.sin(folded) / _HEIGHT, -1.0), 1.0))
+        slopes.append(math.copysign(math.cos(folded), 2.0 * _WIDTH - along) / _HEIGHT)
+    return np.array(partial), np.array(slopes)
 
 
 def _logistic(x: Floats) -> Floats:
@@ -227,6 +237,8 @@ def coefficients(partial: Floats) -> Floats:
 
 def coefficients_pullback(partial: Floats, gradient: Floats) -> Floats:
     """dL/dr, shape (p,), of dL/dphi: Levinson's recursion backwards."""
+    if len(partial) < 2:
+        return gradient
     stages = [partial[:0], partial[:1]]
     for r in partial[1:]:
         stages.append(np.append(stages[-1] - r * stages[-1][::-1], r))

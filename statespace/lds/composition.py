@@ -17,12 +17,13 @@ import numpy as np
 
 from statespace.foundations.observations import Observations
 from statespace.lds.bounded_parameters import BoundedParameters
-from statespace.lds.component import Block, Component, Facts
+from statespace.lds.component import Block, Component, Facts, NoisyComponent
+from statespace.lds.components import Irregular
 from statespace.lds.moment_starts import variances_by_moments
 from statespace.lds.results import Gradient
-from statespace.lds.spectra import information
+from statespace.lds.spectra import information, scored
 from statespace.lds.system import System
-from statespace.protocols import Floats
+from statespace.protocols import Floats, Ints
 
 _LEAST_SHARE = 0.1  # of what a variance would otherwise start from: one of 0 would stay there
 
@@ -66,6 +67,8 @@ class Composition:
         takes = [component for component in self.components if component.takes_exog]
         self.varies = {name for part in self.components for name in part.varies}
         self._last: tuple[Floats, Floats, System] | None = None
+        self._moved = self._moved_variances()
+        self._template: System | None = None
         self._n_design = _n_rows(exog) if any(part.n_states for part in takes) else 1
         self._n_intercept = _n_rows(exog) if any(not part.n_states for part in takes) else 1
 
@@ -81,12 +84,28 @@ class Composition:
         """The size of a sensible step of each coordinate."""
         return self.bounds.units(theta)
 
+    def advanced(self, theta: Floats, slope: Floats, n: float, n_sequences: int = 1) -> tuple[Floats, float] | None:
+        """Where Fisher's scoring goes from theta, and roughly what it gains; None where not all are variances.
+
+        In the variances a likelihood is closer to a parabola than in their roots, where one of them belongs at 0.
+        """
+        if not (self.bounds.are_variances and theta.all()):
+            return None
+        values = self.natural(theta)
+        found = self._information(values, n, n_sequences)
+        if found is None or not np.diagonal(found).all():
+            return None
+        new, gain = scored(values, slope / (2.0 * theta), found)
+        return self.vector(new), gain
+
+    def _information(self, values: Floats, n: float, n_sequences: int) -> Floats | None:
+        beyond = max(n - n_sequences * self._directions[-1].stop, 1.0)
+        return information(self.components, [values[own] for own in self._values], beyond)
+
     def curvature(self, theta: Floats, slope: Floats, n: float, n_sequences: int = 1) -> Floats | None:
         """Roughly -d2L / dtheta dtheta^T of n observations, where dL/dtheta is `slope`; None where nothing tells it."""
-        values = self.natural(theta)
-        beyond = max(n - n_sequences * self._directions[-1].stop, 1.0)
-        found = information(self.components, [values[own] for own in self._values], beyond)
-        return None if found is None else self.bounds.curvature(theta, slope, found, beyond)
+        found = self._information(self.natural(theta), n, n_sequences)
+        return None if found is None else self.bounds.curvature(theta, slope, found, n)
 
     def vector(self, values: Floats) -> Floats:
         """Numbers without bounds for parameters."""
@@ -112,8 +131,32 @@ class Composition:
         self._last = np.array(theta), values, system  # what a gradient there will be pulled back through
         return system
 
+    def _moved_variances(self) -> tuple[Ints, Ints] | None:
+        """Which parameter each disturbance's variance is, and which add up to H; None where parameters do more."""
+        owners, noises = [], []
+        for part, own in zip(self.components, self._values, strict=True):
+            if type(part).write is NoisyComponent.write and type(part).pullback is NoisyComponent.pullback:
+                owners.append(own.start + part.known[3])  # type: ignore[attr-defined]  # it is one
+            elif type(part) is Irregular:
+                noises.append(own.start)
+            elif part.varies or len(part.parameters("")) or part.n_disturbances:
+                return None
+        if not any(len(owner) for owner in owners):
+            return None
+        return np.concatenate(owners), np.array(noises, np.int64)
+
     def system_of(self, values: Floats) -> System:
         """The system at parameters as they are printed."""
+        if self._moved is None or self._template is None:
+            self._template = self._written(values)
+            return self._template
+        owners, noises = self._moved
+        Q = np.zeros((1, self._r, self._r))
+        Q[0, range(self._r), range(self._r)] = values[owners]
+        H = np.full((1, 1, 1), values[noises].sum())
+        return self._template._replace(state_cov=Q, obs_cov=H)
+
+    def _written(self, values: Floats) -> System:
         m, r = self._m, self._r
         whole = System(
             design=np.zeros((self._n_design, 1, m)),
@@ -134,6 +177,11 @@ class Composition:
 
     def pullback(self, theta: Floats, gradient: Gradient) -> Floats:
         """Return dL/dtheta, shape (n_parameters,), of the derivatives in the matrices of `system(theta)`."""
+        if self._moved is not None:
+            owners, noises = self._moved
+            by_values: Floats = np.bincount(owners, np.diagonal(gradient.state_cov[0]), len(theta)).astype(np.float64)
+            by_values[noises] += gradient.obs_cov[0, 0, 0]
+            return self.bounds.pullback(theta, by_values)
         last = self._last
         if last is None or not np.array_equal(last[0], theta):
             values = self.natural(theta)

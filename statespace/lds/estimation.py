@@ -126,7 +126,7 @@ class ParametricModel(Summarised, SystemVerbs):
         monitor = gradient_monitor(self.tol, self.n_iter, objective.n_observed)
         with blas_on_one_thread():
             start = np.array(parametrisation.start(observations), dtype=np.float64)
-            theta, value = climb(objective.value_and_slope, start, objective.curvature, objective.n_observed, monitor)
+            theta, value = climb(objective, start, monitor)
         if monitor.reason.startswith("not converged") and monitor.n_iter > 1:
             warn_not_converged(monitor)
         self.monitor_ = monitor

@@ -64,7 +64,7 @@ class Climb:
         objective = Objective(parametrisation, self.observations, self.weights)
         start = parametrisation.start(self.observations)
         monitor = gradient_monitor(self.tol, self.n_iter, objective.n_observed)
-        theta, _ = climb(objective.value_and_slope, start, objective.curvature, objective.n_observed, monitor)
+        theta, _ = climb(objective, start, monitor)
         return Ended(parametrisation.system(theta), begun.free, monitor)
 
 

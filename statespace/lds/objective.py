@@ -136,11 +136,22 @@ class Objective:
             return np.asarray(np.sqrt(max(self.n_observed, 1) / np.diagonal(measured)))
         return np.ones(len(theta))
 
+    @property
+    def _n_weighed(self) -> float:
+        return self.n_observed * (1.0 if self.weights is None else float(self.weights.mean()))
+
+    def advanced(self, theta: Floats, slope: Floats) -> tuple[Floats, float] | None:
+        """Where the parametrisation itself would go from theta, and what it would gain; None where it does not know."""
+        if not hasattr(self.parametrisation, "advanced"):
+            return None
+        found: tuple[Floats, float] | None = self.parametrisation.advanced(
+            theta, slope, self._n_weighed, len(self.sequences)
+        )
+        return found
+
     def curvature(self, theta: Floats, slope: Floats) -> Floats:
         """Roughly -d2L / dtheta dtheta^T, a matrix or its diagonal, where the slope is known."""
-        n = float(self.n_observed)
-        if self.weights is not None:
-            n *= float(self.weights.mean())
+        n = self._n_weighed
         if hasattr(self.parametrisation, "curvature"):
             found = self.parametrisation.curvature(theta, slope, n, len(self.sequences))
             if found is not None and np.isfinite(found).all():
