@@ -168,7 +168,7 @@ class NoisyComponent(Component):
     @property
     def n_states(self) -> int:
         """m, the states it brings."""
-        return len(np.atleast_1d(self.matrices()[0]))
+        return int(self.known[0].size)
 
     @property
     def n_diffuse(self) -> int:

@@ -97,7 +97,10 @@ class ComposedModel(ParametricModel):
         assert isinstance(made, Composition)
         self._exog_names = made.exog_names if made.exog is not None else None
         super()._remember(objective, theta, value)
-        self._set_system(made.components)
+        if self._exog_names is None:
+            self._composition = made
+        else:
+            self._set_system(made.components)
 
     def _set_system(self, components: list[Component]) -> None:
         """The system of the parameters as it is without inputs, which come in with the data."""

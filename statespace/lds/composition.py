@@ -21,7 +21,7 @@ from statespace.lds.component import Block, Component, Facts, NoisyComponent
 from statespace.lds.components import Irregular
 from statespace.lds.moment_starts import variances_by_moments
 from statespace.lds.results import Gradient
-from statespace.lds.spectra import information, scored
+from statespace.lds.spectra import density, frequencies_for, information, scored
 from statespace.lds.system import System
 from statespace.protocols import Floats, Ints
 
@@ -69,6 +69,7 @@ class Composition:
         self._last: tuple[Floats, Floats, System] | None = None
         self._moved = self._moved_variances()
         self._template: System | None = None
+        self._shares: Floats | None = None
         self._n_design = _n_rows(exog) if any(part.n_states for part in takes) else 1
         self._n_intercept = _n_rows(exog) if any(not part.n_states for part in takes) else 1
 
@@ -100,7 +101,14 @@ class Composition:
 
     def _information(self, values: Floats, n: float, n_sequences: int) -> Floats | None:
         beyond = max(n - n_sequences * self._directions[-1].stop, 1.0)
-        return information(self.components, [values[own] for own in self._values], beyond)
+        if self.bounds.are_variances and self._shares is not None:
+            return information(values @ self._shares, self._shares, beyond)
+        parts = [values[own] for own in self._values]
+        found = density(self.components, parts, frequencies_for(self.components, beyond))
+        if found is None:
+            return None
+        self._shares = found[1]  # of variances, their shares of f, which is linear in them
+        return information(*found, beyond)
 
     def curvature(self, theta: Floats, slope: Floats, n: float, n_sequences: int = 1) -> Floats | None:
         """Roughly -d2L / dtheta dtheta^T of n observations, where dL/dtheta is `slope`; None where nothing tells it."""

@@ -33,34 +33,44 @@ Spectrum = tuple[Floats, Floats]
 """f at some frequencies, shape (n_frequencies,), and its derivatives by parameters, (n_parameters, n_frequencies)."""
 
 
-def information(components: Sequence[Component], values: Sequence[Floats], n: float) -> Floats | None:
-    """I of all parameters, shape (n_parameters, n_parameters); None where a part has no density to be had.
+def frequencies_for(components: Sequence[Component], n: float) -> Floats:
+    """Frequencies that n observations tell one from another, shape (n_frequencies,)."""
+    size = min(max(int(n) // 2, _FEWEST), _MOST)
+    season = max((lag for part in components for lag in part.differences), default=1)
+    if season > 1:  # densities that are infinite at multiples of 2 pi / season are so halfway between two frequencies
+        size = season * max(round(size / season), 1)
+    return np.asarray((np.arange(size) + 0.5) * (np.pi / size), dtype=np.float64)
+
+
+def density(
+    components: Sequence[Component], values: Sequence[Floats], frequencies: Floats
+) -> tuple[Floats, Floats] | None:
+    """The density f and its derivatives by all parameters, (n_parameters, n_frequencies); None where there is none.
 
     Parameters
     ----------
     components : sequence of Component
     values : sequence of (n_own,)
         The parameters of each.
-    n : float
-        Observations beyond the diffuse ones.
+    frequencies : (n_frequencies,)
 
     """
-    size = min(max(int(n) // 2, _FEWEST), _MOST)
-    season = max((lag for part in components for lag in part.differences), default=1)
-    if season > 1:  # densities that are infinite at multiples of 2 pi / season are so halfway between two frequencies
-        size = season * max(round(size / season), 1)
-    frequencies = np.asarray((np.arange(size) + 0.5) * (np.pi / size), dtype=np.float64)
-    found = [part.spectrum(own, frequencies) for part, own in zip(components, values, strict=True)]
-    total, slopes = np.zeros(size), []
-    for spectrum in found:
+    total, slopes = np.zeros(len(frequencies)), []
+    for part, own in zip(components, values, strict=True):
+        spectrum = part.spectrum(own, frequencies)
         if spectrum is None:
             return None
         total += spectrum[0]
         slopes.append(spectrum[1])
-    if not (total > 0).all():
+    return total, np.concatenate(slopes)
+
+
+def information(total: Floats, slopes: Floats, n: float) -> Floats | None:
+    """I of all parameters, shape (n_parameters, n_parameters), of n observations; None where f has no logarithm."""
+    if not total.min() > 0:
         return None
-    relative = np.concatenate(slopes) / total
-    made: Floats = (0.5 * n / size) * (relative @ relative.T)
+    relative = slopes / total
+    made: Floats = (0.5 * n / len(total)) * (relative @ relative.T)
     return made if np.isfinite(made).all() else None
 
 
@@ -103,12 +113,12 @@ def spectrum_by_differences(part: Component, values: Floats, frequencies: Floats
         for sign in (1.0, -1.0):
             other = np.array(values)
             other[k] += sign * step
-            ends.append(_density(part, other, frequencies))
+            ends.append(_density_of(part, other, frequencies))
         moved.append((ends[0] - ends[1]) / (2.0 * step))
-    return _density(part, values, frequencies), np.array(moved).reshape(len(values), len(frequencies))
+    return _density_of(part, values, frequencies), np.array(moved).reshape(len(values), len(frequencies))
 
 
-def _density(part: Component, values: Floats, frequencies: Floats) -> Floats:
+def _density_of(part: Component, values: Floats, frequencies: Floats) -> Floats:
     from statespace.lds.component import empty_block
 
     block = empty_block(part)
