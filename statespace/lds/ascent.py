@@ -29,8 +29,8 @@ class Ascended(Protocol):
     """What is climbed."""
 
     @property
-    def n_observed(self) -> int:
-        """Observations."""
+    def n_observed(self) -> float:
+        """Observations, by weight."""
 
     def value_and_slope(self, theta: Floats) -> tuple[float, Floats]:
         """L in nats, and dL/dtheta."""
@@ -53,7 +53,7 @@ class AscentMonitor(ConvergenceMonitor):
 
     """
 
-    def __init__(self, tol: float | None, n_iter: int, n_observed: int) -> None:
+    def __init__(self, tol: float | None, n_iter: int, n_observed: float) -> None:
         super().__init__(NATS_PER_OBSERVATION * max(n_observed, 1) if tol is None else tol, n_iter, False)
         self.left = math.inf
         """What is left to gain, in nats, if the likelihood curves as it did at the start."""
@@ -91,7 +91,7 @@ class _Search:
         except (ValueError, ArithmeticError, np.linalg.LinAlgError):  # too extreme to be used
             return -math.inf, np.empty(0)
 
-    def begin(self, curvature: Floats, n: int) -> None:
+    def begin(self, curvature: Floats, n: float) -> None:
         """Take the coordinates from a curvature."""
         self._first, self._worst = self.value, self.value - _WORSE * max(n, 1)
         self._moves = whitened(curvature)
@@ -220,7 +220,7 @@ def climb(objective: Ascended, start: Floats, monitor: AscentMonitor) -> tuple[F
     return search.theta, search.value
 
 
-def gradient_monitor(tol: float | None, n_iter: int, n_observed: int) -> AscentMonitor:
+def gradient_monitor(tol: float | None, n_iter: int, n_observed: float) -> AscentMonitor:
     """A monitor for `climb`."""
     monitor = AscentMonitor(tol, n_iter, n_observed)
     monitor.begin(n_observed)

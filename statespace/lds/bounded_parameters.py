@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from statespace.protocols import Floats
+from statespace.protocols import Array, Floats
 
 _SMALLEST_STEP = 1e-8  # of the deviation of all noise together
 _LARGEST_PARTIAL = 0.97  # of starting values: further out the coordinates hardly move
@@ -110,6 +110,13 @@ class BoundedParameters:
         self._width = np.array([high - low for _, low, high in between])
         self._relative = np.array([k for k, _ in relative], dtype=np.int64)
         self._unit = np.array([unit for _, unit in relative])
+
+    @property
+    def variances(self) -> Array:
+        """Which of them are variances, shape (n_parameters,)."""
+        found = np.zeros(len(self.names), dtype=bool)
+        found[self._variances] = True
+        return found
 
     def values(self, theta: Floats) -> Floats:
         """Parameters at theta, both of shape (n_parameters,)."""

@@ -298,8 +298,10 @@ class Regression(Component):
         """Least squares in first differences."""
         if self.coefficients == "states":
             return []
-        inputs, (y, *_) = self._inputs, facts.series
-        dx, dy = np.diff(inputs[: len(y)], axis=0), np.diff(y)
+        inputs = self._inputs
+        ends = np.cumsum([len(y) for y in facts.series])
+        dx = np.concatenate([np.diff(part, axis=0) for part in np.split(inputs[: ends[-1]], ends[:-1])])
+        dy = np.concatenate([np.diff(y) for y in facts.series])
         seen = ~np.isnan(dy)
         units = np.sqrt(np.mean(inputs**2, axis=0))
         units[units == 0] = 1.0

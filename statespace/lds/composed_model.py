@@ -51,8 +51,9 @@ class ComposedModel(ParametricModel):
             Observations of one feature, NaN where missing.
         lengths : (n_sequences,), optional
             Lengths of the sequences laid end to end in a flat `X`.
-        exog : (n_samples, n_inputs), optional
-            Known inputs of one sequence, a row for each observation; the columns of a frame give them their names.
+        exog : (n_samples, n_inputs) or a list of these, optional
+            Known inputs, a row for each observation: in the form of `X`, or of all sequences end to end; the columns
+            of a frame give them their names.
         sample_weight : (n_sequences,), optional
             A weight for each sequence.
 
@@ -78,13 +79,10 @@ class ComposedModel(ParametricModel):
         if exog is None:
             return Composition(components)
         known = read_observations(exog)
-        if known.n_sequences > 1 or observations.n_sequences > 1:
-            raise ValueError(
-                "exog is for one sequence, and there are several: one model for each, or the inputs' effect taken off "
-                "beforehand"
-            )
         if len(known.values) != observations.n_samples:
             raise ValueError(f"exog has {len(known.values)} rows, X {observations.n_samples}: give one for each")
+        if known.n_sequences > 1 and not np.array_equal(known.offsets, observations.offsets):
+            raise ValueError("exog has other lengths than X: give a row of inputs for each row of each sequence")
         if not np.isfinite(known.values).all():
             raise ValueError("exog has a missing entry: known inputs are known at every step")
         if not any(component.takes_exog for component in components):
@@ -211,6 +209,8 @@ class ComposedModel(ParametricModel):
 
 
 def _column_names(exog: Any, width: int) -> tuple[str, ...]:
+    if isinstance(exog, list | tuple) and len(exog) and np.ndim(exog[0]):
+        exog = exog[0]
     names = getattr(exog, "columns", None)
     if names is None and getattr(exog, "name", None) is not None:
         names = [exog.name]

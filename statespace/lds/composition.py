@@ -35,7 +35,7 @@ class Composition:
     ----------
     components : sequence of Component
     exog : (n, n_inputs), optional
-        Known inputs, one row for each step that the system is asked for.
+        Known inputs, one row for each step that the system is asked for, of one sequence after the other.
     exog_names : tuple of str
         Names of the inputs; x1, x2, ... where there are none.
 
@@ -51,6 +51,8 @@ class Composition:
         groups = [component.parameters(name) for component, name in zip(self.components, self.part_names, strict=True)]
         self.bounds = BoundedParameters([parameter for group in groups for parameter in group])
         self.names = self.bounds.names
+        self.variances = self.bounds.variances
+        self.by_row = exog is not None
         twice = [name for name, count in Counter(self.names).items() if count > 1]
         if twice:
             raise ValueError(
@@ -85,7 +87,7 @@ class Composition:
         """The size of a sensible step of each coordinate."""
         return self.bounds.units(theta)
 
-    def advanced(self, theta: Floats, slope: Floats, n: float, n_sequences: int = 1) -> tuple[Floats, float] | None:
+    def advanced(self, theta: Floats, slope: Floats, n: float, n_sequences: float = 1) -> tuple[Floats, float] | None:
         """Where Fisher's scoring goes from theta, and roughly what it gains; None where not all are variances.
 
         In the variances a likelihood is closer to a parabola than in their roots, where one of them belongs at 0.
@@ -99,7 +101,7 @@ class Composition:
         new, gain = scored(values, slope / (2.0 * theta), found)
         return self.vector(new), gain
 
-    def _information(self, values: Floats, n: float, n_sequences: int) -> Floats | None:
+    def _information(self, values: Floats, n: float, n_sequences: float) -> Floats | None:
         beyond = max(n - n_sequences * self._directions[-1].stop, 1.0)
         if self.bounds.are_variances and self._shares is not None:
             return information(values @ self._shares, self._shares, beyond)
@@ -110,7 +112,7 @@ class Composition:
         self._shares = found[1]  # of variances, their shares of f, which is linear in them
         return information(*found, beyond)
 
-    def curvature(self, theta: Floats, slope: Floats, n: float, n_sequences: int = 1) -> Floats | None:
+    def curvature(self, theta: Floats, slope: Floats, n: float, n_sequences: float = 1) -> Floats | None:
         """Roughly -d2L / dtheta dtheta^T of n observations, where dL/dtheta is `slope`; None where nothing tells it."""
         found = self._information(self.natural(theta), n, n_sequences)
         return None if found is None else self.bounds.curvature(theta, slope, found, n)

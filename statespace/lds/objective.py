@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -19,7 +20,8 @@ from statespace.lds.filtered import Filtered
 from statespace.lds.frames import Frames, make_frames
 from statespace.lds.likelihood import filtered_in, log_likelihood, log_likelihood_and_gradient
 from statespace.lds.parametrisations import Parametrisation
-from statespace.lds.system import MATRICES, System
+from statespace.lds.results import Gradient
+from statespace.lds.system import MATRICES, TIMED, System
 from statespace.protocols import Floats
 
 _PROBE = 1e-4  # of a coordinate: the step by which its curvature is measured
@@ -56,27 +58,44 @@ class Objective:
         self.observations = observations
         self.sequences = sequences_of(observations)
         self.weights = weights
+        self._rows = list(pairwise(observations.offsets.tolist()))
+        self._by_row = bool(getattr(parametrisation, "by_row", False)) and len(self._rows) > 1
         self._varies = frozenset(getattr(parametrisation, "varies", MATRICES))
-        self._kept: tuple[System, list[Frames]] | None = None
+        self._kept: tuple[list[System], list[Frames]] | None = None
         self._kept_dynamics: Dynamics | None = None
         if weights is not None and not weights.all():  # what has no weight may even be impossible
-            self.sequences = [values for values, w in zip(self.sequences, weights, strict=True) if w > 0]
-            self.weights = weights[weights > 0]
+            used = np.flatnonzero(weights > 0).tolist()
+            self.sequences, self._rows = [self.sequences[s] for s in used], [self._rows[s] for s in used]
+            self.weights = weights[used]
+
+    @cached_property
+    def n_observed(self) -> float:
+        """Rows of which something was observed, by weight."""
+        if self.weights is None:
+            return n_observed(self.observations)
+        return float(self.weights @ [(~np.isnan(values)).any(axis=1).sum() for values in self.sequences])
 
     @property
-    def n_observed(self) -> int:
-        """Rows of which something was observed."""
-        return n_observed(self.observations)
+    def n_sequences(self) -> float:
+        """Sequences, by weight."""
+        return len(self.sequences) if self.weights is None else float(self.weights.sum())
 
-    def frames(self, system: System) -> list[Frames]:
-        """The sequences as a system sees them."""
+    def _systems(self, system: System) -> list[System]:
+        """What each sequence sees of a system."""
+        return [_rows_of(system, *rows) for rows in self._rows] if self._by_row else [system] * len(self.sequences)
+
+    def _frames(self, systems: list[System]) -> list[Frames]:
+        """The sequences as their systems see them."""
         kept = self._kept
         if kept is not None:
-            again = [_frames_again(frames, kept[0], system, self._varies) for frames in kept[1]]
+            again = [
+                _frames_again(frames, was, system, self._varies)
+                for was, frames, system in zip(*kept, systems, strict=True)
+            ]
             if all(frames is not None for frames in again):
                 return again  # type: ignore[return-value]  # none is None
-        made = [make_frames(system, values) for values in self.sequences]
-        self._kept = system, made
+        made = [make_frames(system, values) for system, values in zip(systems, self.sequences, strict=True)]
+        self._kept = systems, made
         return made
 
     def _dynamics(self, system: System) -> Dynamics:
@@ -88,19 +107,40 @@ class Objective:
 
     def value(self, theta: Floats) -> float:
         """L(theta) in nats."""
-        system = self.parametrisation.system(theta)
-        if self.weights is None:
-            return log_likelihood(system, self.frames(system))
-        parts = [log_likelihood(system, [frames]) for frames in self.frames(system)]
-        return float(self.weights @ parts)
+        systems = self._systems(self.parametrisation.system(theta))
+        if self.weights is None and not self._by_row:
+            return log_likelihood(systems[0], self._frames(systems))
+        parts = [log_likelihood(one, [frames]) for one, frames in zip(systems, self._frames(systems), strict=True)]
+        return float(np.sum(parts) if self.weights is None else self.weights @ parts)
 
     def value_and_slope(self, theta: Floats) -> tuple[float, Floats]:
         """L(theta) and dL/dtheta."""
         system = self.parametrisation.system(theta)
-        value, gradient = log_likelihood_and_gradient(
-            system, self.frames(system), self.weights, dynamics=self._dynamics(system), wanted=self._varies
-        )
+        systems = self._systems(system)
+        frames, dynamics = self._frames(systems), self._dynamics(system)
+        if self._by_row:
+            value, gradient = self._joined(system, systems, frames, dynamics)
+        else:
+            value, gradient = log_likelihood_and_gradient(
+                system, frames, self.weights, dynamics=dynamics, wanted=self._varies
+            )
         return value, self.parametrisation.pullback(theta, gradient)
+
+    def _joined(
+        self, system: System, systems: list[System], frames: list[Frames], dynamics: Dynamics
+    ) -> tuple[float, Gradient]:
+        """L, and derivatives in a system of which each sequence sees rows of its own."""
+        total, summed = 0.0, {name: np.zeros_like(getattr(system, name)) for name in MATRICES}
+        weights = np.ones(len(systems)) if self.weights is None else self.weights
+        for weight, own, seen, (first, last) in zip(weights, systems, frames, self._rows, strict=True):
+            value, gradient = log_likelihood_and_gradient(own, [seen], dynamics=dynamics, wanted=self._varies)
+            total += weight * value
+            for name in self._varies:
+                there = summed[name]
+                if name in TIMED and len(there) > 1:
+                    there = there[first:last]
+                there += weight * getattr(gradient, name)
+        return float(total), Gradient(**summed, log_likelihood=float(total))
 
     def steps(self, theta: Floats) -> Floats:
         """Log-likelihoods of all steps, of one sequence after the other, times the root of the sequence's weight."""
@@ -118,8 +158,11 @@ class Objective:
 
     def _filtered(self, theta: Floats) -> list[Filtered]:
         system = self.parametrisation.system(theta)
-        dynamics = make_dynamics(system)
-        return [filtered_in("auto", system, dynamics, frames) for frames in self.frames(system)]
+        systems, dynamics = self._systems(system), make_dynamics(system)
+        return [
+            filtered_in("auto", own, dynamics, frames)
+            for own, frames in zip(systems, self._frames(systems), strict=True)
+        ]
 
     def natural(self, theta: Floats) -> Floats:
         """The values that the parametrisation's names name."""
@@ -136,24 +179,20 @@ class Objective:
             return np.asarray(np.sqrt(max(self.n_observed, 1) / np.diagonal(measured)))
         return np.ones(len(theta))
 
-    @property
-    def _n_weighed(self) -> float:
-        return self.n_observed * (1.0 if self.weights is None else float(self.weights.mean()))
-
     def advanced(self, theta: Floats, slope: Floats) -> tuple[Floats, float] | None:
         """Where the parametrisation itself would go from theta, and what it would gain; None where it does not know."""
         if not hasattr(self.parametrisation, "advanced"):
             return None
         found: tuple[Floats, float] | None = self.parametrisation.advanced(
-            theta, slope, self._n_weighed, len(self.sequences)
+            theta, slope, self.n_observed, self.n_sequences
         )
         return found
 
     def curvature(self, theta: Floats, slope: Floats) -> Floats:
         """Roughly -d2L / dtheta dtheta^T, a matrix or its diagonal, where the slope is known."""
-        n = self._n_weighed
+        n = self.n_observed
         if hasattr(self.parametrisation, "curvature"):
-            found = self.parametrisation.curvature(theta, slope, n, len(self.sequences))
+            found = self.parametrisation.curvature(theta, slope, n, self.n_sequences)
             if found is not None and np.isfinite(found).all():
                 return np.asarray(found, dtype=np.float64)
         if not hasattr(self.parametrisation, "units") and getattr(self.parametrisation, "measured_units", False):
@@ -180,6 +219,12 @@ class Objective:
         if len(root) > 1 and np.linalg.eigvalsh(whole / np.outer(root, root))[0] > _BENT:
             made[both] = whole
         return np.asarray(made)
+
+
+def _rows_of(system: System, first: int, last: int) -> System:
+    """The rows first..last-1 of the matrices with a time axis."""
+    timed = {name: matrix[first:last] for name in TIMED for matrix in [getattr(system, name)] if len(matrix) > 1}
+    return system._replace(**timed)
 
 
 def _frames_again(before: Frames, was: System, system: System, varies: frozenset[str]) -> Frames | None:
