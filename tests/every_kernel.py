@@ -30,9 +30,11 @@ def kernels() -> dict[str, Any]:
         if module.name == "statespace.__main__":
             continue
         for value in vars(importlib.import_module(module.name)).values():
-            function = getattr(value, "py_func", None)
-            if function is not None and function.__module__ == module.name:
-                found[f"{module.name}.{function.__name__}"] = value
+            several = value if isinstance(value, dict) else {"": value}
+            for key, one in several.items():
+                function = getattr(one, "py_func", None)
+                if function is not None and function.__module__ == module.name:
+                    found[f"{module.name}.{function.__name__}{key}"] = one
     return found
 
 
@@ -218,7 +220,7 @@ def _linear_systems() -> dict[str, np.ndarray]:
 
     rng = np.random.default_rng(0)
     results = {}
-    for m, p in ((1, 1), (2, 1), (3, 2), (6, 3), (18, 2)):
+    for m, p in ((1, 1), (1, 2), (2, 1), (3, 2), (4, 3), (6, 3), (18, 2)):
         T = 0.9 * np.linalg.qr(rng.normal(size=(m, m)))[0]
         Z, H = rng.normal(size=(p, m)), np.eye(p) + 0.3 * (p > 1)
         Y = rng.normal(size=(3, 120, p))

@@ -6,6 +6,7 @@ import numpy as np
 
 from statespace.lds.diffuse_start import DiffuseTables, diffuse_steps
 from statespace.lds.dynamics import Dynamics
+from statespace.lds.few_states import FILTERS
 from statespace.lds.filtered import Filtered, initial_state
 from statespace.lds.frames import Frames
 from statespace.lds.kalman import Rows, Tables, filter_steps
@@ -79,7 +80,7 @@ def filter_covariance(
     g, steady_from, lost, filled = t, n, False, t + 1
     if t < n:
         freezes = int(freeze and is_constant(system))
-        _, g, steady_from, lost, filled = filter_steps(t, n, t, rows, dynamics, 1, freezes, tables, work)
+        _, g, steady_from, lost, filled = _ordinary(t, t, system, dynamics, rows, 1, freezes, tables, work)
     tables.place[n] = g
     filled = max(filled, g + 1)
     return Filtered(
@@ -122,9 +123,30 @@ def likelihood_covariance(
         total, t, q, determined = diffuse_steps(0, n, rows, dynamics, A, E, q, 0, tables, nothing, work)
     if t < n:
         freezes = int(freeze and is_constant(system))
-        added, _, _, lost, _ = filter_steps(t, n, t & 1, rows, dynamics, 0, freezes, tables, work)
+        added, _, _, lost, _ = _ordinary(t, t & 1, system, dynamics, rows, 0, freezes, tables, work)
         total += added
     return total, determined, lost
+
+
+def _ordinary(
+    first: int,
+    g: int,
+    system: System,
+    dynamics: Dynamics,
+    rows: Rows,
+    keep: int,
+    freeze: int,
+    tables: Tables,
+    work: Floats,
+) -> tuple[float, int, int, bool, int]:
+    """The steps after a diffuse start, by the kernel for so many states."""
+    n, few = len(rows.x), FILTERS.get(system.n_states)
+    if few is None:
+        return filter_steps(first, n, g, rows, dynamics, keep, freeze, tables, work)
+    csr = dynamics.row_start, dynamics.column, dynamics.value
+    moves = system.transition, dynamics.intercept, dynamics.noise
+    found: tuple[float, int, int, bool, int] = few(first, n, g, rows, csr, *moves, keep, freeze, tables)
+    return found
 
 
 def _loadings(state: State) -> tuple[Floats, Floats]:

@@ -30,10 +30,10 @@ SKIPPED, ORDINARY, DIFFUSE = 0, 1, 2
 LOG_2PI = math.log(2 * math.pi)
 STEADY = 2e-14  # what is left of the way to the limit of P, relative to P, when it is taken to be there
 STILL = 2e-15  # a change of P that is rounding
-_ROUNDING = 64 * 2.0**-52  # of what was summed up to F: less than this is nothing
-_LOST = 1e-5  # F, relative to what was subtracted to get it, below which too many digits are gone
-_EXACT = 1e-10  # noise, relative to F, beside which a state can be known to the last digit
-_NOTHING = 1e-12  # of a variance, left where something became known exactly: most likely rounding
+ROUNDING = 64 * 2.0**-52  # of what was summed up to F: less than this is nothing
+LOST = 1e-5  # F, relative to what was subtracted to get it, below which too many digits are gone
+EXACT = 1e-10  # noise, relative to F, beside which a state can be known to the last digit
+NOTHING = 1e-12  # of a variance, left where something became known exactly: most likely rounding
 CONTRADICTION = 1e-8  # an innovation where nothing was left to learn, relative to the numbers it was made of
 
 
@@ -98,7 +98,7 @@ def take_number(
     for i in range(m):
         F += z[i] * gain[i]
     before = used * before + h
-    if _ROUNDING * before >= F:
+    if ROUNDING * before >= F:
         for j in range(m):
             gain[j] = 0.0
         return SKIPPED, v, 0.0, (0.0 if abs(v) <= CONTRADICTION * size else -np.inf), before > h
@@ -114,10 +114,10 @@ def take_number(
     for j in range(m):
         gain[j] *= root
         a[j] += gain[j] * v
-    bad = _LOST * before > F
+    bad = LOST * before > F
     for i in range(m):
-        if P[i, i] < 0.0 or (h <= _EXACT * F and P[i, i] <= _NOTHING * reach[i]):
-            bad = bad or h > 0.0 or P[i, i] > _ROUNDING * reach[i]
+        if P[i, i] < 0.0 or (h <= EXACT * F and P[i, i] <= NOTHING * reach[i]):
+            bad = bad or h > 0.0 or P[i, i] > ROUNDING * reach[i]
             for j in range(m):
                 P[i, j] = P[j, i] = 0.0
     return ORDINARY, v, F, -0.5 * (LOG_2PI + math.log(F) + v * v / F), bad
@@ -261,8 +261,8 @@ def filter_steps(
                 F += design[f, i, j] * M[j]
             if keep:
                 all_v[t, i] = v
-            lost = lost or _LOST * before > F
-            if _ROUNDING * before >= F:
+            lost = lost or LOST * before > F
+            if ROUNDING * before >= F:
                 kinds[g, i], all_F[g, i] = SKIPPED, 0.0
                 for j in range(m):
                     gains[g, i, j] = 0.0
@@ -278,12 +278,12 @@ def filter_steps(
                 factor = M[i_state]
                 for j in range(m):
                     P[i_state, j] -= factor * M[j]
-            exact = variances[f, i] <= _EXACT * F
+            exact = variances[f, i] <= EXACT * F
             for i_state in range(m):
                 variance = P[i_state, i_state]
-                if variance < 0.0 or (exact and variance <= _NOTHING * reach[i_state]):
+                if variance < 0.0 or (exact and variance <= NOTHING * reach[i_state]):
                     # Rounding is no variance; nor is it what little noise leaves
-                    lost = lost or variances[f, i] > 0.0 or variance > _ROUNDING * reach[i_state]
+                    lost = lost or variances[f, i] > 0.0 or variance > ROUNDING * reach[i_state]
                     for j in range(m):
                         P[i_state, j] = P[j, i_state] = 0.0
             kinds[g, i], all_F[g, i] = ORDINARY, F

@@ -395,6 +395,8 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
 
     def _inputs(self) -> Inputs:
         """Coefficients of known inputs, checked."""
+        if self.obs_exog_ is None and self.state_exog_ is None:
+            return Inputs(None, None)
         system = self._system()
         coefficients = []
         for name, n_rows in (("obs_exog", system.n_features), ("state_exog", system.n_states)):

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statespace.lds.dynamics import make_dynamics
-from statespace.lds.filtering import filter_covariance
+from statespace.lds.few_states import FILTERS
+from statespace.lds.filtering import filter_covariance, likelihood_covariance
 from statespace.lds.frames import make_frames
 from tests import naive_lds
 from tests.lds.agreement import Given, check, check_filter, error, is_covariance
@@ -246,3 +247,54 @@ def test_a_panel_is_its_sequences(case, data):
         assert one == other or error(other, one, len(Y)) < 1e-12
     for part, found in zip(parts, model.filter(parts), strict=True):
         check(found.filtered_mean, model.filter(part).filtered_mean, "filtered_mean", 0.0, 1e-14)
+
+
+# Kernels for so many states
+
+
+@settings(max_examples=80)
+@given(
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.sampled_from(["obs_cov", "transition", "state_cov", "state_intercept", "design", ""]),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
+def test_kernels_of_few_states_do_what_the_one_for_any_number_does(m, p, timed, gaps, seed):
+    """Every table, the log-likelihood with and without them, and where the steps are steady."""
+    rng = np.random.default_rng(seed)
+    n = 90
+    L, K = rng.normal(size=(p, p)), rng.normal(size=(m, m)) * (rng.random(m) < 0.7)
+    matrices = {
+        "design": rng.normal(size=(p, m)),
+        "obs_cov": L @ L.T,
+        "transition": rng.uniform(0.3, 1.0) * np.linalg.qr(rng.normal(size=(m, m)))[0],
+        "state_cov": K @ K.T,
+        "state_intercept": rng.normal(size=m),
+    }
+    if timed:
+        shape = (n,) + (1,) * np.ndim(matrices[timed])
+        matrices[timed] = matrices[timed] * rng.choice([0.5, 1.0], shape)
+    system = make(**matrices, initial_state=rng.normal(size=m), initial_state_cov=np.eye(m))
+    Y = simulated(system, n, seed=seed)
+    if gaps:
+        Y[40:44] = np.nan
+        Y[rng.random((n, p)) < 0.02] = np.nan
+    arguments = system, make_dynamics(system), make_frames(system, Y)
+    found, total = filter_covariance(*arguments), likelihood_covariance(*arguments)
+    few = FILTERS.pop(m)
+    try:
+        right, right_total = filter_covariance(*arguments), likelihood_covariance(*arguments)
+    finally:
+        FILTERS[m] = few
+    check(total[0], right_total[0], "log_likelihood", n, 1e-12)
+    assert total[1:] == right_total[1:]
+    for name in ("a", "af", "v", "steps"):
+        check(getattr(found, name), getattr(right, name), name, tolerance=1e-11)
+    for name in ("P", "Pf", "k", "F", "kind"):
+        spread = [getattr(one, name)[one.place[:n]] for one in (found, right)]
+        if name == "k":  # without a number there is no gain
+            spread = [gain[right.kind[right.place[:n]] != 0] for gain in spread]
+        check(*spread, name, tolerance=1e-11)
+    assert (found.steady_from is None) == (right.steady_from is None)
+    assert found.lost == right.lost
