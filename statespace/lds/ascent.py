@@ -21,6 +21,7 @@ _MEMORY = 20  # pairs of steps and slopes that L-BFGS keeps
 _WORSE = 1.0  # nats an observation below the start, for matrices that are impossible: the line search comes back
 _LEAST = 1e-6  # of the largest curvature, in units of each coordinate: less is taken for as much
 _STEPS = 2  # of the objective's own, before L-BFGS takes over
+_SHRUNK = 0.02  # of what the step before promised: the objective's own go on
 _SURE = 1e-2  # of a tolerance: what the slope still promises, by the curvature of the start
 NATS_PER_OBSERVATION = 1e-10  # near a maximum L-BFGS gains many digits a step: it may as well take the last
 
@@ -183,14 +184,16 @@ def climb(objective: Ascended, start: Floats, monitor: AscentMonitor) -> tuple[F
             if told and monitor.iter < monitor.n_iter:
                 raise StopIteration
 
-        n_steps = min(_STEPS, monitor.n_iter - 1) if start.size else 0
+        n_steps, before = 0, math.inf
         while not told:
-            step = objective.advanced(search.origin, search.slope) if n_steps > 0 else None
-            if step is not None:
+            step = objective.advanced(search.origin, search.slope) if n_steps < monitor.n_iter - 1 else None
+            if step is not None and (n_steps < _STEPS or step[1] < _SHRUNK * before):
                 tell(search.value, step[1])
-                n_steps -= 1
+                n_steps, before = n_steps + 1, step[1]
                 if told or search.try_first(step[0]):
                     continue
+            else:
+                step = None
             search.begin(
                 objective.curvature(search.origin, search.slope) if start.size else start, objective.n_observed
             )
