@@ -98,18 +98,21 @@ class Composition:
         found = self._information(values, n, n_sequences)
         if found is None or not np.diagonal(found).all():
             return None
-        new, gain = scored(values, slope / (2.0 * theta), found)
+        try:
+            new, gain = scored(values, slope / (2.0 * theta), found)
+        except (np.linalg.LinAlgError, RuntimeError):  # parts that cannot be told apart
+            return None
         return self.vector(new), gain
 
     def _information(self, values: Floats, n: float, n_sequences: float) -> Floats | None:
         beyond = max(n - n_sequences * self._directions[-1].stop, 1.0)
-        if self.bounds.are_variances and self._shares is not None:
+        if self._moved is not None and self._shares is not None:
             return information(values @ self._shares, self._shares, beyond)
         parts = [values[own] for own in self._values]
         found = density(self.components, parts, frequencies_for(self.components, beyond))
         if found is None:
             return None
-        self._shares = found[1]  # of variances, their shares of f, which is linear in them
+        self._shares = found[1]  # of parts that are linear in their variances, always the same
         return information(*found, beyond)
 
     def curvature(self, theta: Floats, slope: Floats, n: float, n_sequences: float = 1) -> Floats | None:
