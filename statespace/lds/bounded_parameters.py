@@ -27,6 +27,7 @@ from statespace.protocols import Array, Floats
 _SMALLEST_STEP = 1e-8  # of the deviation of all noise together
 _LARGEST_PARTIAL = 0.97  # of starting values: further out the coordinates hardly move
 _WIDTH = 0.5 * math.pi - 0.1  # w
+_VAGUE = 1e-2  # of a unit's information an observation: what is told less of does not run away in the first step
 _HEIGHT = math.sin(_WIDTH)
 
 
@@ -200,7 +201,7 @@ class BoundedParameters:
         x = theta[at]
         bent = np.where(x != 0, -slope[at] / np.where(x != 0, x, 1.0), 0.0)  # -2 dL/dsigma2: all that is left at x = 0
         made[at, at] += np.maximum(bent, 0.0)
-        diagonal = np.diagonal(made)
+        diagonal = np.diagonal(made) + np.where(self.variances, 0.0, _VAGUE * n)
         made[np.diag_indices_from(made)] = np.where(diagonal > 0, diagonal, n / self.units(theta) ** 2)
         return np.asarray(made)
 
