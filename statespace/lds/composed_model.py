@@ -141,23 +141,7 @@ class ComposedModel(ParametricModel):
             del shapes["design"]  # a row of inputs a step
         return shapes
 
-    # ------------------------------------------------------------------------------------------------- criteria
-
-    def score(self, X: Any, lengths: Any = None, *, exog: Any = None) -> float:
-        """Total log-likelihood of `X` in nats."""
-        return float(self.log_likelihood(X, lengths, exog=exog))
-
-    def aic(self, X: Any, lengths: Any = None, *, exog: Any = None) -> float:
-        """Akaike's information criterion, 2 n_parameters - 2 log L; less is better (Akaike 1974)."""
-        return 2 * self.n_parameters - 2 * self.score(X, lengths, exog=exog)
-
-    def bic(self, X: Any, lengths: Any = None, *, exog: Any = None) -> float:
-        """Schwarz's criterion, log(n) n_parameters - 2 log L; n does not count diffuse steps (Schwarz 1978)."""
-        scored = self.scored_steps(X, lengths, exog=exog)
-        n_steps = sum(int(np.count_nonzero(part)) for part in (scored if isinstance(scored, list) else [scored]))
-        if not n_steps:
-            raise ValueError("no step of X is scored, so bic has no n: the diffuse start takes all observations")
-        return math.log(n_steps) * self.n_parameters - 2 * self.score(X, lengths, exog=exog)
+    # ---------------------------------------------------------------------------------------------- diagnostics
 
     def diagnostics(
         self, X: Any, lengths: Any = None, *, exog: Any = None, lags: Any = None, n_parameters: int = 0
@@ -174,14 +158,11 @@ class ComposedModel(ParametricModel):
         Returns
         -------
         Diagnostics or list of Diagnostics
-            One for one sequence.
+            One for one sequence; of several, flat ones too, each has tests of its own.
 
         """
-        filtered = self.filter(X, lengths, exog=exog)
-        several = isinstance(filtered, list)
-        found: list[Diagnostics] = [
-            diagnostics(one, lags, n_parameters)[0] for one in (filtered if several else [filtered])
-        ]
+        several, filtered = self._filter_each(X, lengths, exog)
+        found: list[Diagnostics] = [diagnostics(one, lags, n_parameters)[0] for one in filtered]
         return found if several else found[0]
 
     # --------------------------------------------------------------------------------------------------- saving

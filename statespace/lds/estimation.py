@@ -151,7 +151,7 @@ class ParametricModel(Summarised, SystemVerbs):
         """A function is code, which no file keeps; subclasses that are made of settings write these."""
         raise TypeError(
             f"a {type(self).__name__} holds code of yours, which no file keeps: save its params_, or its matrices as a "
-            "LinearDynamicalSystem.from_matrices(...)"
+            "LinearDynamicalSystem.from_matrices(...); or pickle it, if the function belongs to a module"
         )
 
     @property

@@ -70,17 +70,20 @@ def filter_covariance(
     rows = rows_of(frames)
     work = np.empty((m + 4, m))
     A, E = _loadings(state)
-    q, t, loadings = state.loadings.shape[1], 0, []
+    q, t, loadings, lost = state.loadings.shape[1], 0, [], False
     room = _CHUNK
     while q and t < n:
         diffuse = DiffuseTables(np.empty((room, m, m)), np.empty(room, np.int64))
-        _, done, q, _ = diffuse_steps(t, min(t + room, n), rows, dynamics, A, E, q, 1, tables, diffuse, work)
+        arguments = rows, dynamics, A, E, q, 1, tables, diffuse, work
+        _, done, q, _, bad = diffuse_steps(t, min(t + room, n), *arguments)
+        lost = lost or bad
         loadings += [diffuse.loadings[s, : diffuse.n_left[s]].T.copy() for s in range(done - t)]
         t, room = done, 2 * room
-    g, steady_from, lost, filled = t, n, False, t + 1
+    g, steady_from, filled = t, n, t + 1
     if t < n:
         freezes = int(freeze and is_constant(system))
-        _, g, steady_from, lost, filled = _ordinary(t, t, system, dynamics, rows, 1, freezes, tables, work)
+        _, g, steady_from, bad, filled = _ordinary(t, t, system, dynamics, rows, 1, freezes, tables, work)
+        lost = lost or bad
     tables.place[n] = g
     filled = max(filled, g + 1)
     return Filtered(
@@ -120,11 +123,11 @@ def likelihood_covariance(
     if q:
         A, E = _loadings(state)
         nothing = DiffuseTables(np.empty((1, m, m)), np.empty(1, np.int64))
-        total, t, q, determined = diffuse_steps(0, n, rows, dynamics, A, E, q, 0, tables, nothing, work)
+        total, t, q, determined, lost = diffuse_steps(0, n, rows, dynamics, A, E, q, 0, tables, nothing, work)
     if t < n:
         freezes = int(freeze and is_constant(system))
-        added, _, _, lost, _ = _ordinary(t, t & 1, system, dynamics, rows, 0, freezes, tables, work)
-        total += added
+        added, _, _, bad, _ = _ordinary(t, t & 1, system, dynamics, rows, 0, freezes, tables, work)
+        total, lost = total + added, lost or bad
     return total, determined, lost
 
 

@@ -8,6 +8,8 @@ With u and r of the backward pass, smoothed means a, D and N as in smoother.py, 
 
 where r and N lead out of the step, into the one after it. Those of d, Z and H are of the transformed numbers x = B y,
 and go back with B: u -> B^T u, dL/dZ -> B^T dL/dZ, dL/dH -> B^T dL/dH B. In a diffuse start they are the limits.
+Where P is large beside what the data leave of it, k - P N k and N T P_f lose digits as written; the square-root form
+has them as products in which nothing cancels, see square_root_smoother.py.
 
 Segal and Weinstein (1989); Koopman and Shephard (1992).
 """
@@ -21,15 +23,11 @@ from statespace.lds.frames import Frames, steps_of_frames
 from statespace.lds.initialization import stationary_pullback
 from statespace.lds.results import Gradient
 from statespace.lds.smoother import Backward
-from statespace.lds.square_root_smoother import Smoothed
 from statespace.lds.system import MATRICES, System
 from statespace.protocols import Array, Floats
 
 ALL_MATRICES = frozenset(MATRICES)
 _SMALL = 4096  # numbers: zeros of as many are no work
-_MUCH = 1e3  # times smaller products must be for their sum to be preferred
-_LITTLE = 1e4  # times the noise: what is left may be as much for a quotient by the noise to be taken
-_REGULAR = 1e-6  # the least eigenvalue of the correlations of disturbances that can be divided by
 
 
 def gradient(
@@ -87,46 +85,6 @@ def gradient(
         elif not name.startswith("initial"):
             found[name] = _as_given(found[name], given, n)
     return Gradient(**found, log_likelihood=float(filtered.steps.sum()))
-
-
-def from_moments(
-    system: System, frames: Frames, filtered: Filtered, backward: Backward, smoothed: Smoothed
-) -> Backward:
-    """The backward pass with Z, and W where it is constant, from smoothed moments, where these hold more digits.
-
-    With V, C = Cov(a_{t+1}, a_t | all) and w = R n,
-
-        k - P N k = V Z^T / h        N T P_f = r a^T - (R Q R^T)^-1 (E w E a^T + C - T V)
-
-    without the cancellation of the left sides where P is much larger than what the data leave of it. The second asks
-    for disturbances that move every state.
-    """
-    cov = smoothed.finite_cov
-    largest = np.sqrt(np.abs(np.diagonal(cov, axis1=1, axis2=2)).max(axis=0))
-    before = np.sqrt(np.abs(np.diagonal(filtered.Pf[filtered.place[:-1]], axis1=1, axis2=2)).max(axis=0))
-    pulled = np.sqrt(np.abs(np.diagonal(backward.N[backward.place], axis1=1, axis2=2)).max(axis=0))
-    Z = backward.Z.copy()
-    for f, steps in enumerate(steps_of_frames(frames)):
-        total = cov[steps].sum(axis=0)
-        for i in range(int(frames.n_seen[f])):
-            z, h = frames.design[f, i], frames.variances[f, i]
-            if h > 0:  # whichever is the sum of smaller products
-                better = _MUCH * largest * (np.abs(z) @ largest) < before * (before @ pulled) * np.sqrt(h)
-                Z[f, i] = np.where(better, total @ z / h, Z[f, i])
-    found = backward._replace(Z=Z, mean=smoothed.mean)
-    noise = system.disturbance_cov[0]
-    deviations = np.sqrt(np.diagonal(noise))
-    if system.n_times is not None or len(smoothed.lag_one_cov) == 0 or not (largest < _LITTLE * deviations).all():
-        return found
-    values, vectors = np.linalg.eigh(noise / np.outer(deviations, deviations))
-    if values[0] < _REGULAR:
-        return found
-    T, mean = system.transition[0], smoothed.mean
-    moved = (smoothed.state_disturbance[:-1] @ system.selection[0].T).T @ mean[:-1]
-    moved += (smoothed.lag_one_cov - T @ cov[:-1]).sum(axis=0)
-    scaled = vectors.T @ (moved / deviations[:, None])
-    solved = (vectors @ (scaled / values[:, None])) / deviations[:, None]
-    return found._replace(W=(backward.r[1:].T @ mean - solved)[None])
 
 
 def through_stationary_start(system: System, found: Gradient) -> Gradient:

@@ -13,13 +13,13 @@ from statespace.lds.dynamics import Dynamics, make_dynamics
 from statespace.lds.filtered import Filtered, initial_state
 from statespace.lds.filtering import filter_covariance, likelihood_covariance
 from statespace.lds.frames import Frames
-from statespace.lds.gradient import ALL_MATRICES, from_moments, gradient
+from statespace.lds.gradient import ALL_MATRICES, gradient
 from statespace.lds.one_state import gradient_one_state, is_one_state
 from statespace.lds.results import Gradient, State
 from statespace.lds.smoother import Backward
 from statespace.lds.smoothing import pass_backwards
 from statespace.lds.square_root_filter import filter_square_root
-from statespace.lds.square_root_smoother import smooth_square_root
+from statespace.lds.square_root_smoother import Scores, smooth_square_root
 from statespace.lds.system import System
 from statespace.protocols import Floats
 
@@ -86,16 +86,20 @@ def gradient_of(
     """
     filtered = filtered_in(form, system, dynamics, frames)
     by_observation = bool(wanted & {"design", "obs_cov"})
+    covariances = filtered.form == "covariance"
     backward = pass_backwards(
         dynamics,
         frames,
         filtered,
         derivatives=(2 if full and system.n_features > 1 else 1) if by_observation else 0,
-        by_transition="transition" in wanted,
+        by_transition="transition" in wanted and covariances,
         moments=moments,
     )
-    if filtered.form == "square_root":
-        backward = from_moments(system, frames, filtered, backward, smooth_square_root(system, dynamics, frames)[0])
+    if not covariances:
+        n, m = filtered.af.shape
+        scores = Scores(np.zeros((n if len(system.transition) > 1 else 1, m, m)), np.zeros(backward.Z.shape))
+        smoothed, _ = smooth_square_root(system, dynamics, frames, scores=scores)
+        backward = backward._replace(mean=smoothed.mean, W=scores.W, Z=scores.Z)
     return gradient(system, frames, filtered, backward, wanted), filtered, backward
 
 

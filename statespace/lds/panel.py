@@ -29,7 +29,7 @@ def filter_lanes(
     rows.frame is that of the first. base : log F and log 2 pi up to each step, (n + 1,). start : (m,).
     """
     S, m = starts.shape[0], start.shape[0]
-    a, moved = np.empty((m, _LANES)), np.empty((m, _LANES))
+    a, moved, span = np.empty((m, _LANES)), np.empty((m, _LANES)), np.empty((m, _LANES))
     v, quadratic = np.empty(_LANES), np.empty(_LANES)
     for first in range(0, S, _LANES):
         width = min(_LANES, S - first)
@@ -41,6 +41,13 @@ def filter_lanes(
             while lengths[first + width - 1] <= t:
                 width -= 1
             g, f = tables.place[t], rows.frame[t]
+            implied = False  # what the means of a step were made of is asked for by numbers that they imply alone
+            for i in range(rows.n_seen[f]):
+                implied = implied or tables.kind[g, i] == SKIPPED
+            if implied:
+                for j in range(m):
+                    for s in range(width):
+                        span[j, s] = abs(a[j, s])
             for i in range(rows.n_seen[f]):
                 kind = tables.kind[g, i]
                 z = rows.design[f, i]
@@ -53,11 +60,9 @@ def filter_lanes(
                             v[s] -= factor * a[j, s]
                 if kind == SKIPPED:
                     for s in range(width):
-                        size = 0.0
-                        for j in range(rows.n_seen[f]):
-                            size += abs(rows.x[starts[first + s] + t, j])
+                        size = abs(rows.x[starts[first + s] + t, i])
                         for j in range(m):
-                            size += abs(z[j] * a[j, s])
+                            size += abs(z[j]) * span[j, s]
                         if abs(v[s]) > CONTRADICTION * size:
                             quadratic[s] = np.inf
                     continue
@@ -66,6 +71,9 @@ def filter_lanes(
                     factor = k[j]
                     for s in range(width):
                         a[j, s] += factor * v[s]
+                    if implied:
+                        for s in range(width):
+                            span[j, s] += abs(factor * v[s])
                 if kind != DIFFUSE:
                     factor = 1.0 / tables.F[g, i]
                     for s in range(width):

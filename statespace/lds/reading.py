@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from statespace.lds.frames import Frames, make_frames
 from statespace.lds.panel import cut_frames
 from statespace.lds.results import State
 from statespace.lds.system import System
-from statespace.protocols import Floats
+from statespace.protocols import Floats, Ints
 
 
 class Inputs(NamedTuple):
@@ -36,6 +37,36 @@ class Series(NamedTuple):
     values: Floats
     inputs: Floats | None
     index: Any
+
+
+def checked_coefficients(name: str, value: Any, n_rows: int) -> Floats:
+    """Coefficients of known inputs, a row for each feature or state.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where they are not.
+
+    """
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r:.60}, expected an array of numbers") from None
+    if array.ndim != 2 or len(array) != n_rows or not array.shape[1] or not np.isfinite(array).all():
+        raise ValueError(f"{name} has shape {array.shape}, expected finite numbers of the shape ({n_rows}, n_inputs)")
+    return array
+
+
+def check_inputs(read: Observations, offsets: Ints, name: str) -> None:
+    """Refuse known inputs that are not a row for each row of the data, or of which one is missing."""
+    if len(read.values) != int(offsets[-1]):
+        raise ValueError(f"exog has {len(read.values)} rows, {name} {int(offsets[-1])}: give one for each")
+    if read.n_sequences > 1 and not np.array_equal(read.offsets, offsets):
+        raise ValueError(f"exog has other lengths than {name}: give a row of inputs for each row of each sequence")
+    missing = np.isnan(read.values)
+    if missing.any():
+        row, column = (int(i) for i in np.argwhere(missing)[0])
+        raise ValueError(f"exog has a missing entry at [{row}, {column}]: known inputs are known at every step")
 
 
 class SystemReader(SequenceModel):
@@ -94,13 +125,12 @@ class SystemReader(SequenceModel):
         width = widths.pop()
         if exog is None:
             raise ValueError(f"the model has coefficients of {width} known inputs: hand them over, exog=")
-        read = read_observations(exog, None, n_features=width)
-        if len(read.values) != int(offsets[-1]):
-            raise ValueError(f"exog has {len(read.values)} rows, {name} {int(offsets[-1])}: give one for each")
-        if read.n_sequences > 1 and not np.array_equal(read.offsets, offsets):
-            raise ValueError(f"exog has other lengths than {name}: give a row of inputs for each row of each sequence")
-        if not np.isfinite(np.add.reduce(read.values, axis=None)):
-            raise ValueError("exog has a missing entry: known inputs are known at every step")
+        read = read_observations(exog)
+        if read.values.shape[1] != width:
+            raise ValueError(
+                f"exog has {read.values.shape[1]} columns, and the model has coefficients of {width} inputs"
+            )
+        check_inputs(read, offsets, name)
         return read.values
 
     @staticmethod
@@ -109,17 +139,28 @@ class SystemReader(SequenceModel):
             raise ValueError(f"the matrices change with time and have {system.n_times} entries, {name} needs {n}")
 
     @staticmethod
-    def _formed(observations: Observations, results: list[Any]) -> Any:
-        """One result for one sequence, a list for several."""
-        return results[0] if observations.layout.form == "single" else results
+    def _formed(observations: Observations, results: list[Any], join: Callable[[list[Any], Any], Any]) -> Any:
+        """One result for one sequence, joined ones for flat data, a list for a list."""
+        layout = observations.layout
+        if layout.form == "flat":
+            return join(results, layout.indexes[0])
+        return results[0] if layout.form == "single" else results
 
     @staticmethod
-    def _start(state: State | None, system: System) -> State | None:
+    def _states_before(state: Any, system: System, n_sequences: int) -> list[State | None]:
+        """Where each sequence goes on from, of a state or a sequence of states."""
         if state is None:
-            return None
-        if not isinstance(state, State) or state.mean.shape != (system.n_states,):
+            return [None] * n_sequences
+        states = [state] if isinstance(state, State) else state
+        if not isinstance(states, list | tuple) or not all(
+            isinstance(one, State) and np.shape(one.mean) == (system.n_states,) for one in states
+        ):
+            what = f"of {len(state.mean)} states" if isinstance(state, State) else type(state).__name__
             raise ValueError(
-                f"state is {type(state).__name__}, expected the `state` of an earlier filter of one sequence, of a "
-                f"model with {system.n_states} states"
+                f"state is {what}, expected the `state` of an earlier filter, or a list of these, one "
+                f"for each sequence, of a model with {system.n_states} states"
             )
-        return State(*(np.array(part, dtype=np.float64, order="C") for part in state))
+        if len(states) != n_sequences:
+            count = "that of one sequence" if len(states) == 1 else f"those of {len(states)} sequences"
+            raise ValueError(f"state is {count}, and X has {n_sequences}: give a list of states, one for each")
+        return [State(*(np.array(part, dtype=np.float64, order="C") for part in one)) for one in states]

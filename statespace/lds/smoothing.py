@@ -12,7 +12,7 @@ from statespace.lds.frames import Frames
 from statespace.lds.one_state import is_of_one_state, pass_backwards_one_state
 from statespace.lds.smoother import Backward, smooth_steps
 
-_LOST = 1e5  # roundings of what a smoothed variance was added up from, relative to roundings of itself
+LOST = 1e5  # roundings of what a smoothed variance was added up from, relative to roundings of itself
 
 
 def pass_backwards(
@@ -83,4 +83,4 @@ def is_lost(filtered: Filtered, backward: Backward) -> bool:
     """Whether smoothed covariances are so small a rest of what they were taken from that too few digits are left."""
     used = backward.cov[int(backward.place[0]) : len(filtered.af)]
     largest = np.abs(np.diagonal(used, axis1=1, axis2=2)).max(axis=0)
-    return filtered.lost or bool((backward.size > _LOST * largest).any())
+    return filtered.lost or bool((backward.size > LOST * largest).any())

@@ -81,9 +81,18 @@ def semidefinite_rows(V: Floats) -> Floats:
 
 
 def pass_square_root(
-    system: System, dynamics: Dynamics, frames: Frames, start: State | None = None, *, keep: bool
+    system: System,
+    dynamics: Dynamics,
+    frames: Frames,
+    start: State | None = None,
+    *,
+    keep: bool,
+    predicted: bool = False,
 ) -> SquareRootPass:
-    """The filter in square-root form; with `keep`, what a smoother undoes. Arguments as of `filter_square_root`."""
+    """The filter in square-root form. Arguments as of `filter_square_root`.
+
+    keep : whether what a smoother undoes is kept; predicted : whether the rows before each step are, too.
+    """
     state = initial_state(system) if start is None else start
     n, m, p = len(frames.x), system.n_states, system.n_features
     q, e = state.loadings.shape[1], max(system.n_disturbances, 1)
@@ -121,6 +130,7 @@ def pass_square_root(
     kept, numbers = (n, n * p) if keep else (0, 1)
     moves = Moves(
         np.empty((kept, m, m)),
+        np.empty((kept if predicted else 0, m, m)),
         make_turns(max(kept, 1), m, m + e),
         Numbers(make_turns(numbers, 1, m), np.ones(numbers), np.zeros(numbers)),
     )

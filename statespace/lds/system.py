@@ -47,6 +47,10 @@ class _Matrices(NamedTuple):
     stationary: Array
     """Which states begin with their stationary law, so that a1 and P1 follow from the other matrices, shape
     (n_states,), bool."""
+    obs_exog: Floats | None = None
+    """D of y_t = d + D x_t + ..., shape (n_features, n_inputs), where a fit estimates it; x comes with the data."""
+    state_exog: Floats | None = None
+    """B of a_{t+1} = c + B x_t + ..., shape (n_states, n_inputs)."""
 
 
 class System(_Matrices):
@@ -92,6 +96,8 @@ class System(_Matrices):
 
 TIMED = ("design", "obs_intercept", "obs_cov", "transition", "state_intercept", "selection", "state_cov")
 """The matrices that may change with time."""
+COEFFICIENTS = ("obs_exog", "state_exog")
+"""Those of known inputs, without a time axis."""
 
 MATRICES = (*TIMED, "initial_state", "initial_state_cov")
 """All of them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +17,7 @@ from statespace.lds.draws_and_forecasts import DrawsAndForecasts
 from statespace.lds.dynamics import make_dynamics
 from statespace.lds.filtered import Filtered, initial_state, last_step
 from statespace.lds.filtering import is_constant
+from statespace.lds.flat_results import join_filters, join_smooths
 from statespace.lds.frames import make_frames
 from statespace.lds.gradient import through_stationary_start
 from statespace.lds.likelihood import CONVENTIONS, FORMS, HALF_LOG_2PI, filtered_in, gradient_of, log_likelihoods
@@ -63,7 +66,8 @@ class SystemVerbs(DrawsAndForecasts):
             What an observation adds that determines a diffuse direction: -1/2 (log F_inf + log 2 pi), or the same
             without log 2 pi.
         form : {"auto", "covariance", "square_root"}
-            Which recursions run; "auto" takes the second where the first has lost digits.
+            Which recursions run; "auto" takes the second where the first has lost digits. With "covariance" these are
+            gone, and results of `filter` and `smooth` say so in `digits_lost`.
 
         """
         check_choice("by", by, ("total", "sequence", "step"))
@@ -97,6 +101,22 @@ class SystemVerbs(DrawsAndForecasts):
         return np.concatenate(
             [log_likelihoods(one.system, [one.frames], convention, form, one.dynamics) for one in series]
         )
+
+    def score(self, X: Any, lengths: Any = None, *, exog: Any = None) -> float:
+        """Total log-likelihood of `X` in nats."""
+        return float(self.log_likelihood(X, lengths, exog=exog))
+
+    def aic(self, X: Any, lengths: Any = None, *, exog: Any = None) -> float:
+        """Akaike's information criterion, 2 n_parameters - 2 log L; less is better (Akaike 1974)."""
+        return 2 * self.n_parameters - 2 * self.score(X, lengths, exog=exog)
+
+    def bic(self, X: Any, lengths: Any = None, *, exog: Any = None) -> float:
+        """Schwarz's criterion, log(n) n_parameters - 2 log L; n does not count diffuse steps (Schwarz 1978)."""
+        scored = self.scored_steps(X, lengths, exog=exog)
+        n_steps = sum(int(np.count_nonzero(part)) for part in (scored if isinstance(scored, list) else [scored]))
+        if not n_steps:
+            raise ValueError("no step of X is scored, so bic has no n: the diffuse start takes all observations")
+        return math.log(n_steps) * self.n_parameters - 2 * self.score(X, lengths, exog=exog)
 
     def scored_steps(self, X: Any, lengths: Any = None, *, exog: Any = None) -> Any:
         """Which steps `compare` and `bic` count, in the form of `X`: neither missing nor part of a diffuse start."""
@@ -177,7 +197,7 @@ class SystemVerbs(DrawsAndForecasts):
         X: Any,
         lengths: Any = None,
         *,
-        state: State | None = None,
+        state: State | Sequence[State] | None = None,
         exog: Any = None,
         form: str = "auto",
         memory: str = "full",
@@ -188,29 +208,35 @@ class SystemVerbs(DrawsAndForecasts):
         ----------
         X, lengths, exog, form
             As in `log_likelihood`.
-        state : State, optional
-            The `state` of an earlier result: the sequence goes on from there. Matrices that change with time begin with
-            the first row of `X`.
+        state : State or list of State, optional
+            The `state` of an earlier result: the sequence goes on from there, several sequences each from its own.
+            Matrices that change with time begin with the first row of `X`.
         memory : {"full", "last"}
             Whether all steps are kept, or only what the last one leaves.
 
         Returns
         -------
         FilterResult
-            A list of them for several sequences.
+            A list of them for a list of sequences; of flat data with `lengths` one, whose rows lie end to end.
 
         """
         check_choice("form", form, FORMS)
         check_choice("memory", memory, MEMORIES)
         system, observations, series = self._read(X, lengths, exog)
-        begun = self._start(state, system)
-        if begun is not None and len(series) > 1:
-            raise ValueError(f"state is that of one sequence, and X has {len(series)}: filter each with its own")
         results = []
-        for one in series:
+        for one, begun in zip(series, self._states_before(state, system, len(series)), strict=True):
             filtered = filtered_in(form, one.system, one.dynamics, one.frames, begun)
             results.append(self._filter_result(one, filtered, memory))
-        return self._formed(observations, results)
+        return self._formed(observations, results, join_filters)
+
+    def _filter_each(self, X: Any, lengths: Any, exog: Any) -> tuple[bool, list[FilterResult]]:
+        """Whether there are several sequences, and the result of each."""
+        _, observations, series = self._read(X, lengths, exog)
+        found = [
+            self._filter_result(one, filtered_in("auto", one.system, one.dynamics, one.frames), "full")
+            for one in series
+        ]
+        return observations.layout.form != "single", found
 
     @staticmethod
     def _filter_result(one: Series, filtered: Filtered, memory: str) -> FilterResult:
@@ -233,6 +259,7 @@ class SystemVerbs(DrawsAndForecasts):
             Repeated(filtered.P, last.place),
             Repeated(filtered.Pf, last.place[:-1]),
             Innovations(own, values, last),
+            filtered.lost,
         )
 
     def smooth(
@@ -250,15 +277,15 @@ class SystemVerbs(DrawsAndForecasts):
         Returns
         -------
         SmoothResult
-            A list of them for several sequences.
+            A list of them for a list of sequences; of flat data with `lengths` one, whose rows lie end to end.
 
         """
         check_choice("form", form, FORMS)
         _, observations, series = self._read(X, lengths, exog)
         if lag is not None:
             behind = check_integer("lag", lag)
-            return self._formed(observations, [self._fixed_lag(one, behind, form) for one in series])
-        return self._formed(observations, [self._smooth_one(one, form) for one in series])
+            return self._formed(observations, [self._fixed_lag(one, behind, form) for one in series], join_smooths)
+        return self._formed(observations, [self._smooth_one(one, form) for one in series], join_smooths)
 
     @staticmethod
     def _smooth_one(one: Series, form: str) -> SmoothResult:
@@ -278,7 +305,8 @@ class SystemVerbs(DrawsAndForecasts):
         determined = filtered.n_determined == one.system.n_diffuse
         if filtered.form == "covariance" and determined:
             backward = pass_backwards(one.dynamics, one.frames, filtered, moments=True, errors=False)
-            if form == "covariance" or not is_lost(filtered, backward):
+            lost = is_lost(filtered, backward)
+            if form == "covariance" or not lost:
                 lowest = int(backward.place[0])
                 places = backward.place[:n] - lowest
                 return SmoothResult(
@@ -288,7 +316,10 @@ class SystemVerbs(DrawsAndForecasts):
                     one.index,
                     Repeated(backward.cov[lowest:n], places),
                     Repeated(backward.lag[lowest:n], places[:-1]),
-                    OfCovariance(one.system, one.dynamics, one.frames, filtered),
+                    OfCovariance(
+                        one.system, one.dynamics, one.frames, filtered, None if form == "covariance" else backward.size
+                    ),
+                    lost,
                 )
         smoothed, filtered = smooth_square_root(one.system, one.dynamics, one.frames)
         every = np.arange(n)
@@ -304,7 +335,7 @@ class SystemVerbs(DrawsAndForecasts):
                 one.dynamics,
                 one.frames,
                 filtered,
-                smoothed.finite_cov,
+                smoothed.roots,
                 smoothed.state_disturbance,
                 smoothed.state_disturbance_cov,
             ),
@@ -366,6 +397,10 @@ class SystemVerbs(DrawsAndForecasts):
         given = read_observations(states, lengths, n_features=system.n_states)
         if not np.array_equal(given.offsets, observations.offsets):
             raise ValueError("states has other lengths than X: give a state for each row")
+        unknown = np.isnan(given.values)
+        if unknown.any():
+            row, column = (int(i) for i in np.argwhere(unknown)[0])
+            raise ValueError(f"states[{row}, {column}] is missing: log_joint needs every state")
         return float(
             sum(
                 log_joint_density(one.system, one.values, given.values[a:b])
