@@ -16,7 +16,8 @@ from statespace.lds.components import PARTS, Regression
 from statespace.lds.composition import Composition
 from statespace.lds.diagnostics import Diagnostics, diagnostics
 from statespace.lds.dynamics import Dynamics
-from statespace.lds.estimation import Objective, ParametricModel
+from statespace.lds.estimation import ParametricModel
+from statespace.lds.objective import Objective
 from statespace.lds.reading import Inputs, Series
 from statespace.lds.results import Gradient
 from statespace.lds.system import System
@@ -50,8 +51,9 @@ class ComposedModel(ParametricModel):
             Observations of one feature, NaN where missing.
         lengths : (n_sequences,), optional
             Lengths of the sequences laid end to end in a flat `X`.
-        exog : (n_samples, n_inputs), optional
-            Known inputs of one sequence, a row for each observation; the columns of a frame give them their names.
+        exog : (n_samples, n_inputs) or a list of these, optional
+            Known inputs, a row for each observation: in the form of `X`, or of all sequences end to end; the columns
+            of a frame give them their names.
         sample_weight : (n_sequences,), optional
             A weight for each sequence.
 
@@ -77,13 +79,10 @@ class ComposedModel(ParametricModel):
         if exog is None:
             return Composition(components)
         known = read_observations(exog)
-        if known.n_sequences > 1 or observations.n_sequences > 1:
-            raise ValueError(
-                "exog is for one sequence, and there are several: one model for each, or the inputs' effect taken off "
-                "beforehand"
-            )
         if len(known.values) != observations.n_samples:
             raise ValueError(f"exog has {len(known.values)} rows, X {observations.n_samples}: give one for each")
+        if known.n_sequences > 1 and not np.array_equal(known.offsets, observations.offsets):
+            raise ValueError("exog has other lengths than X: give a row of inputs for each row of each sequence")
         if not np.isfinite(known.values).all():
             raise ValueError("exog has a missing entry: known inputs are known at every step")
         if not any(component.takes_exog for component in components):
@@ -96,7 +95,10 @@ class ComposedModel(ParametricModel):
         assert isinstance(made, Composition)
         self._exog_names = made.exog_names if made.exog is not None else None
         super()._remember(objective, theta, value)
-        self._set_system(made.components)
+        if self._exog_names is None:
+            self._composition = made
+        else:
+            self._set_system(made.components)
 
     def _set_system(self, components: list[Component]) -> None:
         """The system of the parameters as it is without inputs, which come in with the data."""
@@ -188,6 +190,8 @@ class ComposedModel(ParametricModel):
 
 
 def _column_names(exog: Any, width: int) -> tuple[str, ...]:
+    if isinstance(exog, list | tuple) and len(exog) and np.ndim(exog[0]):
+        exog = exog[0]
     names = getattr(exog, "columns", None)
     if names is None and getattr(exog, "name", None) is not None:
         names = [exog.name]

@@ -10,10 +10,10 @@ import numpy as np
 from statespace.foundations.observations import Observations
 from statespace.foundations.probability import generator
 from statespace.foundations.validation import check_choice, check_integer
-from statespace.lds.estimation import sequences_of
 from statespace.lds.fitting import Begun, value_of
 from statespace.lds.free_entries import FreeEntries, free_entries, states_without_unit
 from statespace.lds.known_inputs import KnownInputs, check_independent, first_coefficients, of_weight, settled
+from statespace.lds.objective import sequences_of
 from statespace.lds.starts import GIVEN, fitted_in, floors, rotated, starting_system, suggested_starts
 from statespace.lds.subspace import Start
 from statespace.lds.system import COEFFICIENTS, TIMED, System, as_numbers

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from statespace.foundations.em import ConvergenceMonitor, maximize, maximize_by_leaps
 from statespace.foundations.observations import Observations
-from statespace.lds.estimation import climb, gradient_monitor, n_observed, sequences_of
+from statespace.lds.ascent import climb, gradient_monitor
 from statespace.lds.expectation_maximisation import expect, improve
 from statespace.lds.frames import make_frames
 from statespace.lds.free_entries import FreeEntries
 from statespace.lds.known_inputs import KnownInputs, frames_of, objective_of, of_weight, weighted_log_likelihood
 from statespace.lds.likelihood import log_likelihood
+from statespace.lds.objective import n_observed, sequences_of
 from statespace.lds.parametrisations import MatrixParametrisation
 from statespace.lds.system import System
 from statespace.protocols import Floats
@@ -79,8 +80,7 @@ class Climb:
         objective = objective_of(parametrisation, self.observations, self.weights, self.inputs)
         start = parametrisation.start(self.observations)
         monitor = gradient_monitor(self.tol, self.n_iter, objective.n_observed)
-        units = objective.units(start)
-        theta, _ = climb(objective.value_and_slope, start, units, objective.n_observed, monitor)
+        theta, _ = climb(objective, start, monitor)
         return Ended(parametrisation.system(theta), begun.free, monitor)
 
 

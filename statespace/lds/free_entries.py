@@ -154,30 +154,30 @@ def _state_mask(system: System, masks: dict[str, Array]) -> Array:
 
 
 def blocks(name: str, cov: Floats, free: Array) -> list[Array]:
-    """Index sets of a covariance that are wholly free, with zeros held between them.
+    """Sets of rows of a covariance that free entries join, or held ones that are not 0; held variances come first.
 
     Raises
     ------
     ValueError
-        If single entries are held inside.
+        If a covariance of two variances that are held is free.
 
     """
-    left, found = set(np.flatnonzero(np.diagonal(free)).tolist()), []
+    joined = free | (cov != 0)
+    left, found = set(np.flatnonzero(free.any(axis=0)).tolist()), []
     while left:
-        block, grown = set(), {min(left)}
+        block: set[int] = set()
+        grown = {min(left)}
         while grown:
             block |= grown
-            grown = {int(j) for i in grown for j in np.flatnonzero(free[i])} - block
+            grown = {int(j) for i in grown for j in np.flatnonzero(joined[i])} - block
         left -= block
-        found.append(np.array(sorted(block)))
-    expected = np.zeros(free.shape, dtype=bool)
-    for rows in found:
-        expected[np.ix_(rows, rows)] = True
-    beside = free.diagonal()[:, None] & ~expected & (cov != 0)
-    if not np.array_equal(expected, free) or beside.any():
+        found.append(np.array(sorted(block, key=lambda row: (bool(free[row, row]), row))))
+    held = ~np.diagonal(free)
+    if (free & held & held[:, None]).any():
+        i, j = (int(k) for k in np.argwhere(free & held & held[:, None])[0])
         raise ValueError(
-            f"fixed holds single entries inside the {name}: method='em' holds any, method='lbfgs' and standard errors "
-            "ask for blocks that are held or free as a whole, with zeros between them"
+            f"fixed holds the variances {i} and {j} of the {name} and leaves their covariance free: method='em' "
+            "estimates it, method='lbfgs' and standard errors ask that it is held too, or one of the variances free"
         )
     return found
 

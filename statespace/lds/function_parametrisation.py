@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from statespace.foundations.observations import Observations
-from statespace.lds.initialization import make_system, stationary_pullback
+from statespace.lds.gradient import through_stationary_start
+from statespace.lds.initialization import make_system
 from statespace.lds.parametrisations import INITIAL
 from statespace.lds.results import Gradient
 from statespace.lds.system import TIMED, System, as_numbers, checked_matrices
@@ -79,9 +80,9 @@ class FunctionParametrisation:
         """dL/dtheta from dL/d(matrices)."""
         made = self._function(theta.copy())
         system = _read_system(made)
-        slopes = {name: np.array(getattr(gradient, name)) for name in (*TIMED, *INITIAL)}
-        if system.stationary.any() and not isinstance(made, System):
-            _pull_start(system, slopes)
+        if not isinstance(made, System):
+            gradient = through_stationary_start(system, gradient)
+        slopes = {name: np.asarray(getattr(gradient, name)) for name in (*TIMED, *INITIAL)}
         by_theta = np.zeros(len(theta))
         for name, change in self._derivatives(theta, made).items():
             slope = slopes[name]
@@ -185,23 +186,3 @@ def _read_system(made: Any) -> System:
     if unknown:
         raise TypeError(f"the function gave {', '.join(unknown)}; it can give {', '.join((*TIMED, *start))}")
     return make_system(checked_matrices(**given), **start)
-
-
-def _pull_start(system: System, slopes: dict[str, Floats]) -> None:
-    """Add to the slopes of the matrices what comes through the stationary law of some of the states."""
-    rows = np.flatnonzero(system.stationary)
-    both = np.ix_(rows, rows)
-    added = stationary_pullback(
-        system.transition[0][both],
-        system.initial_state_cov[both],
-        slopes["initial_state_cov"][both],
-        system.initial_state[rows],
-        slopes["initial_state"][rows],
-    )
-    R, Q = system.selection[0], system.state_cov[0]
-    whole = np.zeros((system.n_states, system.n_states))
-    whole[both] = added.disturbance_cov
-    slopes["transition"][0][both] += added.transition
-    slopes["state_intercept"][0][rows] += added.state_intercept
-    slopes["state_cov"][0] += R.T @ whole @ R
-    slopes["selection"][0] += 2.0 * whole @ R @ Q

@@ -23,11 +23,11 @@ import numpy as np
 from statespace.foundations.executors import map_pieces
 from statespace.foundations.observations import Observations, read_observations
 from statespace.lds.dynamics import Dynamics, make_dynamics
-from statespace.lds.estimation import Objective
 from statespace.lds.filtered import Filtered
 from statespace.lds.frames import Frames, make_frames, steps_of_frames
 from statespace.lds.free_entries import FreeEntries
 from statespace.lds.likelihood import filtered_in, gradient_of, log_likelihoods
+from statespace.lds.objective import Objective
 from statespace.lds.parametrisations import Parametrisation
 from statespace.lds.reading import check_inputs, checked_coefficients
 from statespace.lds.results import Gradient

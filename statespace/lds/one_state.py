@@ -152,7 +152,7 @@ def gradient_one_state(system: System, dynamics: Dynamics, frames: Frames, state
     by_noise = 0.5 * (rr - N)
 
     def shaped(number: float, n_axes: int) -> Floats:
-        return np.full((1,) * n_axes, number)
+        return np.array(number, ndmin=n_axes)
 
     return Gradient(
         shaped(ua - float(Z.sum()), 3),

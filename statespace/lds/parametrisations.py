@@ -14,7 +14,8 @@ import numpy as np
 from statespace.foundations.observations import Observations
 from statespace.lds.coordinates import CovarianceCoordinates, StableTransition
 from statespace.lds.free_entries import COVARIANCES, FreeEntries, blocks
-from statespace.lds.initialization import stationary_cov, stationary_mean, stationary_pullback
+from statespace.lds.gradient import through_stationary_start
+from statespace.lds.initialization import stationary_cov, stationary_mean
 from statespace.lds.results import Gradient
 from statespace.lds.system import COEFFICIENTS, TIMED, System
 from statespace.protocols import Floats
@@ -27,8 +28,12 @@ class Parametrisation(Protocol):
 
     More members are used where they are: `natural(theta)`, the values that `names` name where these are not the
     coordinates themselves, and `natural_jacobian(theta)`, their derivatives; `units(theta)`, the size of a sensible
-    step of each coordinate, which is 1 otherwise (or measured, with a true `measured_units`); and `varies`, the names
-    of the matrices that depend on theta, so that derivatives in the others need not be computed.
+    step of each coordinate, which is 1 otherwise (or measured, with a true `measured_units`); `curvature(theta, slope,
+    n_observed, n_sequences)`, roughly -d2L / dtheta dtheta^T where dL/dtheta is `slope`, or None; and `varies`, the
+    names of the matrices that depend on theta: the others stay as they are, and derivatives in them are not computed;
+    `advanced(theta, slope, n_observed, n_sequences)`, a better point than theta and roughly what it gains, or None;
+    `variances`, which of the parameters are, so that their intervals are positive; and `by_row`, true where matrices
+    with a time axis have an entry for each row of all sequences, one after the other, and not for each of the longest.
     """
 
     names: list[str]
@@ -69,7 +74,10 @@ class MatrixParametrisation:
             self._stable = StableTransition(_state_units(system))
         self._covariances = {
             name: CovarianceCoordinates(
-                _entry(system, name), blocks(name, _entry(system, name), free.masks[name]), free.floors[name]
+                _entry(system, name),
+                blocks(name, _entry(system, name), free.masks[name]),
+                free.floors[name],
+                free.masks[name],
             )
             for name in COVARIANCES
         }
@@ -77,20 +85,18 @@ class MatrixParametrisation:
             self._covariances[name].size if name in COVARIANCES else int(free.masks[name].sum())
             for name in self._matrices
         ]
-        self.varies = {name for name in self._matrices if free.any(name)}
+        self.varies = {name for name in self._matrices if free.any(name)} | (set(INITIAL) if stationary else set())
         self._last: tuple[Floats, System] = np.empty(0), system
         self._places = [(name, place) for name in self._matrices for place in self._named(name)]
         self.names = [f"{name}[{', '.join(map(str, place))}]" for name, place in self._places]
+        self.variances = np.array([name in COVARIANCES and len(set(place)) == 1 for name, place in self._places])
+        """Which parameters are variances, shape (n_parameters,), bool."""
 
     def _named(self, name: str) -> list[tuple[int, ...]]:
         """Places of the parameters of a matrix, a pair of a covariance once."""
         if name not in COVARIANCES:
             return [tuple(int(i) for i in place) for place in np.argwhere(self._free.masks[name])]
-        return [
-            (int(rows[i]), int(rows[j]))
-            for rows in self._covariances[name].blocks
-            for i, j in zip(*np.tril_indices(len(rows)), strict=True)
-        ]
+        return [*self._covariances[name].places]
 
     def _split(self, theta: Floats) -> dict[str, Floats]:
         return dict(zip(self._matrices, np.split(theta, np.cumsum(self._sizes)[:-1]), strict=True))
@@ -142,16 +148,9 @@ class MatrixParametrisation:
 
     def pullback(self, theta: Floats, gradient: Gradient) -> Floats:
         """dL/dtheta from dL/d(matrices)."""
-        slopes = {name: _sum_of(gradient, name) for name in self._matrices}
         if self._stationary:
-            system = self.system(theta)
-            T, R = system.transition[0], system.selection[0]
-            added = stationary_pullback(
-                T, system.initial_state_cov, slopes["initial_state_cov"], system.initial_state, slopes["initial_state"]
-            )
-            slopes["transition"] = slopes["transition"] + added.transition
-            slopes["state_intercept"] = slopes["state_intercept"] + added.state_intercept
-            slopes["state_cov"] = slopes["state_cov"] + R.T @ added.disturbance_cov @ R
+            gradient = through_stationary_start(self.system(theta), gradient)
+        slopes = {name: _sum_of(gradient, name) for name in self._matrices}
         parts = []
         for name, part in self._split(theta).items():
             if name in COVARIANCES:

@@ -107,6 +107,9 @@ TIMED = ("design", "obs_intercept", "obs_cov", "transition", "state_intercept", 
 COEFFICIENTS = ("obs_exog", "state_exog")
 """Those of known inputs, without a time axis."""
 
+MATRICES = (*TIMED, "initial_state", "initial_state_cov")
+"""All of them."""
+
 
 def last_matrices(system: System, n: int) -> System:
     """The system at the last of n steps."""

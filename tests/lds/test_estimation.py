@@ -6,11 +6,12 @@ from statsmodels.datasets import nile
 
 from statespace.foundations.em import ConvergenceWarning
 from statespace.foundations.observations import read_observations
-from statespace.lds.estimation import Objective, ParametricModel
+from statespace.lds.estimation import ParametricModel
 from statespace.lds.free_entries import ESTIMATED, FreeEntries
 from statespace.lds.function_parametrisation import FunctionParametrisation
 from statespace.lds.initialization import make_system
 from statespace.lds.model import LinearDynamicalSystem
+from statespace.lds.objective import Objective
 from statespace.lds.parametrisations import MatrixParametrisation, at_stationary_start
 from statespace.lds.system import TIMED, checked_matrices
 from tests.lds.dense_em import draw_data, draw_matrices
