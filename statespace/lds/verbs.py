@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from statespace.foundations.observations import read_observations
+from statespace.foundations.observations import lay_end_to_end, mark_missing, read_observations
 from statespace.foundations.sequences import by_step
 from statespace.foundations.validation import check_choice, check_integer
 from statespace.lds.disturbances import Innovations, OfCovariance, OfSquareRoot
@@ -17,7 +17,7 @@ from statespace.lds.filtering import Filtered, last_step
 from statespace.lds.frames import make_frames
 from statespace.lds.gradient import through_stationary_start
 from statespace.lds.likelihood import CONVENTIONS, FORMS, HALF_LOG_2PI, filtered_in, gradient_of, log_likelihoods
-from statespace.lds.panel import cut_frames, panel_log_likelihoods
+from statespace.lds.panel import cut_frames, panel_log_likelihoods, whole_log_likelihoods
 from statespace.lds.reading import Series
 from statespace.lds.results import Disturbances, FilterResult, Gradient, Repeated, SmoothResult, State
 from statespace.lds.simulation import log_joint_density
@@ -85,9 +85,13 @@ class SystemVerbs(DrawsAndForecasts):
         """Log-likelihood of each sequence."""
         system = self._system()
         if exog is None and system.n_times is None and not any(A is not None for A in self._inputs()):
-            observations = read_observations(X, lengths, n_features=system.n_features)
-            frames, offsets = make_frames(system, observations.values), observations.offsets
-            if len(offsets) > 2 and form != "square_root":
+            laid = lay_end_to_end(X, lengths, n_features=system.n_features)
+            offsets, several = laid.offsets, len(laid.offsets) > 2 and form != "square_root"
+            found = whole_log_likelihoods(system, laid.values, offsets, convention, form) if several else None
+            if found is not None:
+                return found
+            frames = make_frames(system, mark_missing(*laid).values)
+            if several:
                 return panel_log_likelihoods(system, make_dynamics(system), frames, offsets, convention, form)
             cut = [cut_frames(frames, first, last) for first, last in pairwise(offsets.tolist())]
             return log_likelihoods(system, cut, convention, form)
