@@ -131,19 +131,19 @@ def _plain_sequences(X: Any, n_features: int | None) -> tuple[Array, Ints] | Non
         return values, np.arange(0, S * n + 1, n, dtype=np.int64)
     if type(X) not in (list, tuple) or len(X) < 2 or set(map(type, X)) != {np.ndarray}:
         return None
-    shapes = [x.shape for x in X]
-    kinds = {(x.dtype, *shape[1:]) for x, shape in zip(X, shapes, strict=True)}
-    if len(kinds) > 1:
+    try:
+        lengths = np.fromiter(map(len, X), np.int64, len(X))
+        values = np.concatenate(X)
+    except (TypeError, ValueError):
         return None
-    dtype, *rest = kinds.pop()
-    p = rest[0] if rest else 1
-    lengths = np.array([shape[0] if shape else 0 for shape in shapes], dtype=np.int64)
-    if dtype != np.float64 or len(rest) > 1 or not p or not lengths.all() or n_features not in (None, p):
+    if values.dtype != np.float64 or values.ndim > 2 or not lengths.all() or not values.size:
         return None
-    offsets = np.empty(len(X) + 1, np.int64)
-    offsets[0] = 0
+    values = values.reshape(len(values), -1)
+    if n_features not in (None, values.shape[1]):
+        return None
+    offsets = np.zeros(len(X) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
-    return np.concatenate(X).astype(np.float64, copy=False).reshape(-1, p), offsets
+    return values, offsets
 
 
 def mark_missing(values: Array, offsets: Ints, layout: Layout, place: Callable[[int], str]) -> Observations:

@@ -42,6 +42,10 @@ def make_dynamics(system: System, state_intercept: Floats | None = None) -> Dyna
     """The dynamics of a system, or with other intercepts."""
     T = system.transition
     m = system.n_states
+    intercept = system.state_intercept if state_intercept is None else np.ascontiguousarray(state_intercept)
+    if m == 1:
+        whole, none = np.array([0, 1]), np.zeros(1, np.int64)
+        return Dynamics(whole, none, T[:, 0], whole, none, none, intercept, system.disturbance_cov)
     used = (T != 0).any(axis=0)
     rows, columns = np.nonzero(used)
     by_column = np.lexsort((rows, columns))
@@ -52,7 +56,7 @@ def make_dynamics(system: System, state_intercept: Floats | None = None) -> Dyna
         np.concatenate([[0], np.cumsum(used.sum(axis=0))]).astype(np.int64),
         rows[by_column].astype(np.int64),
         by_column.astype(np.int64),
-        system.state_intercept if state_intercept is None else np.ascontiguousarray(state_intercept),
+        intercept,
         system.disturbance_cov if m else system.state_cov,
     )
 

@@ -24,6 +24,7 @@ from statespace.lds.dynamics import make_dynamics
 from statespace.lds.filtering import Filtered
 from statespace.lds.frames import Frames, make_frames
 from statespace.lds.likelihood import filtered_in, log_likelihood, log_likelihood_and_gradient
+from statespace.lds.panel import panel_gradient, panel_log_likelihoods, whole_log_likelihoods
 from statespace.lds.parametrisations import Parametrisation
 from statespace.lds.summary import Summarised
 from statespace.lds.system import System
@@ -68,6 +69,10 @@ class Objective:
         if weights is not None and not weights.all():  # what has no weight may even be impossible
             self.sequences = [values for values, w in zip(self.sequences, weights, strict=True) if w > 0]
             self.weights = weights[weights > 0]
+        self._end_to_end, self._offsets = observations.values, observations.offsets
+        if len(self.sequences) < observations.n_sequences:
+            self._end_to_end = np.concatenate(self.sequences)
+            self._offsets = np.cumsum([0, *map(len, self.sequences)])
 
     @property
     def n_observed(self) -> int:
@@ -81,6 +86,9 @@ class Objective:
     def value(self, theta: Floats) -> float:
         """L(theta) in nats."""
         system = self.parametrisation.system(theta)
+        if len(self.sequences) > 1 and system.n_times is None:
+            found = self._log_likelihoods(system)
+            return float(found.sum() if self.weights is None else self.weights @ found)
         if self.weights is None:
             return log_likelihood(system, self.frames(system))
         parts = [log_likelihood(system, [frames]) for frames in self.frames(system)]
@@ -90,10 +98,25 @@ class Objective:
         """L(theta) and dL/dtheta."""
         system = self.parametrisation.system(theta)
         moving = "transition" in getattr(self.parametrisation, "varies", ("transition",))
+        if len(self.sequences) > 1 and system.n_times is None:
+            frames = make_frames(system, self._end_to_end)
+            gradient = panel_gradient(
+                system, make_dynamics(system), frames, self._offsets, self.weights, by_transition=moving
+            )
+            return float(gradient.log_likelihood), self.parametrisation.pullback(theta, gradient)
         value, gradient = log_likelihood_and_gradient(
             system, self.frames(system), self.weights, transition_gradient=moving
         )
         return value, self.parametrisation.pullback(theta, gradient)
+
+    def _log_likelihoods(self, system: System) -> Floats:
+        """Of each sequence, of matrices that do not change with time."""
+        how = "durbin-koopman", "auto"
+        found = whole_log_likelihoods(system, self._end_to_end, self._offsets, *how)
+        if found is not None:
+            return found
+        frames = make_frames(system, self._end_to_end)
+        return panel_log_likelihoods(system, make_dynamics(system), frames, self._offsets, *how)
 
     def steps(self, theta: Floats) -> Floats:
         """Log-likelihoods of all steps, of one sequence after the other, times the root of the sequence's weight."""

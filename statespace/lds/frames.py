@@ -60,8 +60,13 @@ def make_frames(system: System, values: Floats, obs_intercept: Floats | None = N
     n, p = values.shape
     d = (system.obs_intercept if obs_intercept is None else obs_intercept)[:n]
     total = np.add.reduce(values, axis=None)
-    seen = np.ones((1, p), dtype=bool) if np.isfinite(total) else ~np.isnan(values)
+    whole = bool(np.isfinite(total))
+    seen = np.ones((1, p), dtype=bool) if whole else ~np.isnan(values)
     timed = max(len(system.design), len(system.obs_cov)) > 1
+    if whole and p == 1 and not timed:  # one number at each step: nothing to transform
+        frame, at, one = np.zeros(n, np.int64), np.zeros(1, np.int64), np.ones((1, 1, 1))
+        x = values if len(d) == 1 and d[0, 0] == 0.0 and values.flags.behaved else values - d
+        return Frames(x, frame, system.design, system.obs_cov[:, 0], np.ones(1, np.int64), seen, one, at)
     if timed:
         frame, at = np.arange(n), np.arange(n)
         seen = np.ascontiguousarray(np.broadcast_to(seen, (n, p)))

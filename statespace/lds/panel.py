@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from statespace.protocols import Floats, Ints
 
 _PIECE = 256  # sequences a piece of work
 _LARGE = 1_000_000  # numbers from which on pieces are shared out
+_LONG = 20_000  # numbers from which on a sequence that shares nothing is worth a thread
 _FEW = 4  # sequences from which on what is shared pays for being set up
 _FLAGS = cast(int, np.int64(0)), cast(int, np.int64(1))  # no literals, for which kernels would be compiled once more
 
@@ -37,6 +39,13 @@ _FLAGS = cast(int, np.int64(0)), cast(int, np.int64(1))  # no literals, for whic
 def cut_frames(frames: Frames, first: int, last: int) -> Frames:
     """Some steps."""
     return frames._replace(x=frames.x[first:last], frame=frames.frame[first:last])
+
+
+def join_frames(frames: list[Frames]) -> tuple[Frames, Ints]:
+    """Those of all steps again, of which `frames` were cut, and where each sequence begins."""
+    offsets = np.concatenate([[0], np.cumsum([len(one.x) for one in frames])]).astype(np.int64)
+    x, frame = np.concatenate([one.x for one in frames]), np.concatenate([one.frame for one in frames])
+    return frames[0]._replace(x=x, frame=frame), offsets
 
 
 # ------------------------------------------------------------------------------------------------------- likelihood
@@ -98,9 +107,7 @@ def panel_log_likelihoods(
             totals[group] = log_likelihoods(system, cut, convention, form, dynamics)
         else:
             shared = _shared(system, one, filtered)
-            totals[group] = _totals_of_group(
-                frames.x, offsets[group], lengths[group], shared, dynamics, convention
-            )
+            totals[group] = _totals_of_group(frames.x, offsets[group], lengths[group], shared, dynamics, convention)
     return totals
 
 
@@ -133,6 +140,7 @@ def _shared(system: System, one: Frames, filtered: Filtered) -> Shared:
         one.design,
         transform,
         one.n_seen,
+        np.tile(np.arange(p), (len(one.design), 1)),
         np.zeros(p),
         initial_state(system).mean,
     )
@@ -153,7 +161,7 @@ def _totals_of_group(
     convention: str,
 ) -> Floats:
     """Log-likelihoods of sequences that begin at a row of values and have falling lengths."""
-    x, normalisers = values.reshape(-1), _normalisers(shared, convention)
+    x, normalisers = (values if values.flags.behaved else values.copy()).reshape(-1), _normalisers(shared, convention)
     found = np.empty(len(starts))
     m, p = shared.start.size, shared.centre.size
     single = m == p == 1 and int(shared.n_seen.min()) == 1 and len(dynamics.intercept) == 1
@@ -233,7 +241,10 @@ def panel_gradient(
     *,
     full: bool = True,
     by_transition: bool = True,
-) -> tuple[float, Gradient]:
+    form: str = "auto",
+    moments: bool = False,
+    single: Callable[[Frames], Gradient] | None = None,
+) -> Gradient:
     """The log-likelihood of sequences, each with its weight, and its gradient by a1 and P1 as if they were free.
 
     Parameters
@@ -246,29 +257,53 @@ def panel_gradient(
     weights : (n_sequences,), optional
     full, by_transition
         As of `gradient_of`.
+    form : {"auto", "covariance"}
+        Whether to leave sequences whose covariances have lost digits to `single`.
+    moments : bool
+        Whether smoothed covariances are asked that too.
+    single : callable, optional
+        The gradient of one sequence that shares nothing; `gradient_of` without it.
 
     """
+
+    def alone(one: Frames) -> Gradient:
+        return gradient_of(system, dynamics, one, full=full, by_transition=by_transition)[0]
+
+    wanted = _Wanted(full, by_transition, form == "auto", moments)
     factors = np.ones(len(offsets) - 1) if weights is None else weights
-    parts: list[tuple[float, Gradient]] = []
+    found, weight = [], []
     for group in _equal(frames, offsets):
-        found = None
         if len(group.members) >= _FEW:
-            found = _group_gradient(system, dynamics, frames.x, offsets, group, factors, full, by_transition)
-        if found is not None:
-            parts.append((1.0, found))
-            continue
-        for s in group.members.tolist():
-            one = cut_frames(frames, int(offsets[s]), int(offsets[s + 1]))
-            parts.append(
-                (factors[s], gradient_of(system, dynamics, one, full=full, by_transition=by_transition)[0])
-            )
-    total = Gradient(
-        *(
-            None if values[0] is None else sum(w * value for (w, _), value in zip(parts, values, strict=True))
-            for values in zip(*(found for _, found in parts), strict=True)
-        )
-    )
-    return float(total.log_likelihood), total
+            together = _group_gradient(system, dynamics, frames.x, offsets, group, factors, wanted)
+            if together is not None:
+                found.append(together)
+                weight.append(1.0)
+                continue
+        cut = [cut_frames(frames, int(offsets[s]), int(offsets[s + 1])) for s in group.members]
+        found += map_pieces(single or alone, cut) if frames.x.size > _LONG else list(map(single or alone, cut))
+        weight += factors[group.members].tolist()
+    return add_gradients(found, None if weights is None else weight)
+
+
+def add_gradients(found: Sequence[Gradient], weights: Sequence[float] | None = None) -> Gradient:
+    """The sum, each with its weight."""
+    if len(found) == 1 and weights is None:
+        return found[0]
+    factors = [1.0] * len(found) if weights is None else weights
+    sums: list[Any] = [
+        None if values[0] is None else sum(w * value for w, value in zip(factors, values, strict=True))
+        for values in zip(*found, strict=True)
+    ]
+    return Gradient(*sums)
+
+
+class _Wanted(NamedTuple):
+    """What is asked of a gradient; see `panel_gradient`."""
+
+    full: bool
+    by_transition: bool
+    digits: bool
+    moments: bool
 
 
 def _group_gradient(
@@ -278,16 +313,19 @@ def _group_gradient(
     offsets: Ints,
     group: _Group,
     factors: Floats,
-    full: bool,
-    by_transition: bool,
+    wanted: _Wanted,
 ) -> Gradient | None:
     """The sum over a group; None where its covariances are better computed in another form."""
     one, n, p, m = group.one, len(group.one.x), system.n_features, system.n_states
     filtered = filter_covariance(system, dynamics, one)
-    if filtered.lost:
+    if wanted.digits and filtered.lost:
         return None
-    derivatives = 2 if full and p > 1 else 1
-    backward = pass_backwards(dynamics, one, filtered, derivatives=derivatives, by_transition=by_transition)
+    derivatives, by_transition = 2 if wanted.full and p > 1 else 1, wanted.by_transition
+    backward = pass_backwards(
+        dynamics, one, filtered, derivatives=derivatives, by_transition=by_transition, moments=wanted.moments
+    )
+    if wanted.moments and wanted.digits and is_lost(filtered, backward):
+        return None
     shared, F = _shared(system, one, filtered), len(one.design)
     slow, open_cov = _diffuse_tables(one, filtered)
     starts, weights = offsets[group.members], factors[group.members]
@@ -323,9 +361,7 @@ def _group_gradient(
     return _assembled(system, one, sums, backward, weight, value)
 
 
-def _assembled(
-    system: System, one: Frames, sums: Sums, backward: Backward, weight: float, value: float
-) -> Gradient:
+def _assembled(system: System, one: Frames, sums: Sums, backward: Backward, weight: float, value: float) -> Gradient:
     """The formulas of gradient.py, from sums over sequences and what these share."""
     design, cov = np.zeros(system.design.shape[1:]), np.zeros(system.obs_cov.shape[1:])
     intercept = np.zeros(system.n_features)
@@ -367,10 +403,7 @@ def states_together(
     made: list[tuple[Filtered, Backward | None] | None] = [None] * len(frames)
     if len(frames) < _FEW or form == "square_root":
         return made
-    offsets = np.concatenate([[0], np.cumsum([len(one.x) for one in frames])]).astype(np.int64)
-    joined = frames[0]._replace(
-        x=np.concatenate([one.x for one in frames]), frame=np.concatenate([one.frame for one in frames])
-    )
+    joined, offsets = join_frames(frames)
     for group in _equal(joined, offsets):
         if len(group.members) >= _FEW:
             found = _group_states(system, dynamics, joined.x, offsets, group, smooth, form)
@@ -396,7 +429,7 @@ def _group_states(
     shared, means = _shared(system, one, filtered), np.empty((S if smooth else 0, n, m))
     a, af, v, steps = np.empty((S, n + 1, m)), np.empty((S, n, m)), np.empty((S, n, p)), np.empty((S, n))
     slow, open_cov = _diffuse_tables(one, filtered)
-    state_lanes(
+    agrees = state_lanes(
         x.reshape(-1),
         offsets[group.members],
         np.full(S, n),
@@ -414,9 +447,10 @@ def _group_states(
         means,
     )
     found: list[tuple[Filtered, Backward | None]] = []
+    if not agrees:
+        return found
     for s in range(S):
         state = State(a[s, n].copy(), filtered.state.cov, filtered.state.loadings)
         own = filtered._replace(a=a[s], af=af[s], v=v[s], steps=steps[s], state=state)
         found.append((own, None if backward is None else backward._replace(mean=means[s])))
     return found
-

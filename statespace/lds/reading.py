@@ -38,6 +38,12 @@ class Series(NamedTuple):
     index: Any
 
 
+def alike(series: list[Series]) -> bool:
+    """Whether several sequences have the same matrices, and these do not change with time."""
+    first = series[0]
+    return len(series) > 1 and first.system.n_times is None and all(one.system is first.system for one in series)
+
+
 class SystemReader(SequenceModel):
     """What all verbs begin with, on the system that a subclass brings."""
 

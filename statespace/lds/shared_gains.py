@@ -9,7 +9,7 @@ Observations are read where they lie. Those of a step are x = B (y - d), with B 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -19,8 +19,9 @@ from statespace.lds.dynamics import Dynamics
 from statespace.lds.kalman import CONTRADICTION, DIFFUSE, LOG_2PI, SKIPPED
 from statespace.protocols import Floats, Ints
 
-LANES = 16
+LANES = 32
 """Sequences that are moved in lockstep."""
+_NO, _YES = cast(int, np.int64(0)), cast(int, np.int64(1))  # no literals, for which kernels would be compiled once more
 _LANES_OF_ONE = 32  # where state and observation are a single number
 
 
@@ -43,6 +44,8 @@ class Shared(NamedTuple):
     """B of each frame, shape (n_frames, p, p)."""
     n_seen: Ints
     """How many numbers are observed in each frame, shape (n_frames,)."""
+    last_seen: Ints
+    """The feature whose column of B has the 1 of a number, shape (n_frames, p)."""
     centre: Floats
     """d, shape (p,)."""
     start: Floats
@@ -114,23 +117,43 @@ def score_single(
                     last = lengths[min(first + s, S - 1)] - 1
                     for j in range(steps):
                         block[j * _LANES_OF_ONE + s] = x[at[s] + min(t + j, last)]
-            for j in range(steps):
-                K, weight, row = gain[t + j], precision[t + j], j * _LANES_OF_ONE
-                if implied and known[t + j] > 0.0:
+            if t + SIDE < shortest and not implied:
+                for j in range(0, SIDE, 4):  # four steps at once: means and sums stay in registers
+                    g0, g1, g2, g3 = gain[t + j], gain[t + j + 1], gain[t + j + 2], gain[t + j + 3]
+                    w0, w1, w2, w3 = precision[t + j], precision[t + j + 1], precision[t + j + 2], precision[t + j + 3]
+                    row = j * _LANES_OF_ONE
                     for s in range(_LANES_OF_ONE):
-                        y = block[row + s] - d
-                        size = abs(y) + abs(u[s])
-                        quadratic[s] += np.inf if abs(y - u[s]) > CONTRADICTION * size else 0.0 * y
-                        u[s] = transition * u[s] + moved
-                else:
-                    for s in range(_LANES_OF_ONE):
-                        v = (block[row + s] - d) - u[s]
-                        quadratic[s] += weight * v * v
-                        u[s] = transition * u[s] + (K * v + moved)
-                if t + j + 1 >= shortest:
-                    for s in range(min(_LANES_OF_ONE, S - first)):
-                        if lengths[first + s] == t + j + 1:
-                            totals[first + s] = -0.5 * (normalisers[t + j + 1] + quadratic[s])
+                        mean = u[s]
+                        v = (block[row + s] - d) - mean
+                        total = w0 * v * v
+                        mean = transition * mean + (g0 * v + moved)
+                        v = (block[row + _LANES_OF_ONE + s] - d) - mean
+                        total += w1 * v * v
+                        mean = transition * mean + (g1 * v + moved)
+                        v = (block[row + 2 * _LANES_OF_ONE + s] - d) - mean
+                        total += w2 * v * v
+                        mean = transition * mean + (g2 * v + moved)
+                        v = (block[row + 3 * _LANES_OF_ONE + s] - d) - mean
+                        u[s] = transition * mean + (g3 * v + moved)
+                        quadratic[s] += total + w3 * v * v
+            else:
+                for j in range(steps):
+                    K, weight, row = gain[t + j], precision[t + j], j * _LANES_OF_ONE
+                    if known[t + j] > 0.0:
+                        for s in range(_LANES_OF_ONE):
+                            y = block[row + s] - d
+                            size = abs(y) + abs(u[s])
+                            quadratic[s] += np.inf if abs(y - u[s]) > CONTRADICTION * size else 0.0 * y
+                            u[s] = transition * u[s] + moved
+                    else:
+                        for s in range(_LANES_OF_ONE):
+                            v = (block[row + s] - d) - u[s]
+                            quadratic[s] += weight * v * v
+                            u[s] = transition * u[s] + (K * v + moved)
+                    if t + j + 1 >= shortest:
+                        for s in range(min(_LANES_OF_ONE, S - first)):
+                            if lengths[first + s] == t + j + 1:
+                                totals[first + s] = -0.5 * (normalisers[t + j + 1] + quadratic[s])
 
 
 class Block(NamedTuple):
@@ -140,8 +163,6 @@ class Block(NamedTuple):
     """Predicted means, shape (n + 1, m, LANES)."""
     v: Floats
     """Innovations, shape (n, p, LANES); those beyond n_seen are not set."""
-    squares: Floats
-    """Sums over a step of v^2 / F; inf where a number contradicts those that imply it. Shape (n, LANES)."""
 
 
 class Sums(NamedTuple):
@@ -200,36 +221,44 @@ def filter_block(
     n, m, p = lengths[0], shared.start.shape[0], shared.centre.shape[0]
     place, frame, kind, k, F = shared.place, shared.frame, shared.kind, shared.k, shared.F
     design, transform, n_seen, centre = shared.design, shared.transform, shared.n_seen, shared.centre
+    last_seen = shared.last_seen
     row_start, column, value, intercept = d.row_start, d.column, d.value, d.intercept
-    all_a, all_v, squares = kept.a, kept.v, kept.squares
-    a, moved, v = np.empty((m, LANES)), np.empty((m, LANES)), np.empty(LANES)
-    quadratic, square, size = np.zeros(LANES), np.empty(LANES), np.empty(LANES)
-    block = np.empty(SIDE * p * LANES)
+    all_a, all_v = kept.a, kept.v
+    means, v = np.empty((2, m, LANES)), np.empty(LANES)
+    quadratic, size = np.zeros(LANES), np.empty(LANES)
+    flat = np.empty(SIDE * p * LANES)
+    block = flat.reshape(SIDE * p, LANES)
     shortest = lengths[LANES - 1]
     for j in range(m):
         for s in range(LANES):
-            a[j, s] = shared.start[j]
+            means[0, j, s] = shared.start[j]
     for t in range(n):
         if t % SIDE == 0:
-            read_steps(x, at, lengths, t, n, p, block)
-        g, f, first = place[t], frame[t], t % SIDE * p * LANES
-        for s in range(LANES):
-            square[s] = 0.0
+            read_steps(x, at, lengths, t, n, p, flat)
+        g, f, first, now, after = place[t], frame[t], t % SIDE * p, t & 1, 1 - (t & 1)
         if keep:
             for j in range(m):
                 for s in range(LANES):
-                    all_a[t, j, s] = a[j, s]
+                    all_a[t, j, s] = means[now, j, s]
         for i in range(n_seen[f]):
+            seen = last_seen[f, i]  # of which this number is, plus what the ones before say of it
+            row, middle = first + seen, centre[seen]
             for s in range(LANES):
-                v[s] = 0.0
-            for other in range(p):
-                factor, row, middle = transform[f, i, other], first + other * LANES, centre[other]
-                if factor == 1.0:
+                v[s] = block[row, s] - middle
+            for other in range(seen):
+                factor = transform[f, i, other]
+                if factor != 0.0:
+                    row, middle = first + other, centre[other]
                     for s in range(LANES):
-                        v[s] += block[row + s] - middle
-                elif factor != 0.0:
+                        v[s] += factor * (block[row, s] - middle)
+            for j in range(m):
+                factor = design[f, i, j]
+                if factor != 0.0:
                     for s in range(LANES):
-                        v[s] += factor * (block[row + s] - middle)
+                        v[s] -= factor * means[now, j, s]
+            if keep:
+                for s in range(LANES):
+                    all_v[t, i, s] = v[s]
             if kind[g, i] == SKIPPED:
                 for s in range(LANES):
                     size[s] = 0.0
@@ -238,49 +267,32 @@ def filter_block(
                         x_number = 0.0
                         for other in range(p):
                             if transform[f, number, other] != 0.0:
-                                x_number += transform[f, number, other] * (
-                                    block[first + other * LANES + s] - centre[other]
-                                )
+                                x_number += transform[f, number, other] * (block[first + other, s] - centre[other])
                         size[s] += abs(x_number)
-            for j in range(m):
-                factor = design[f, i, j]
-                if factor != 0.0:
+                for j in range(m):
                     for s in range(LANES):
-                        v[s] -= factor * a[j, s]
-                    if kind[g, i] == SKIPPED:
-                        for s in range(LANES):
-                            size[s] += abs(factor * a[j, s])
-            if keep:
-                for s in range(LANES):
-                    all_v[t, i, s] = v[s]
-            if kind[g, i] == SKIPPED:
+                        size[s] += abs(design[f, i, j] * means[now, j, s])
                 for s in range(LANES):  # what is not finite stays so
-                    square[s] += np.inf if abs(v[s]) > CONTRADICTION * size[s] else 0.0 * v[s]
+                    quadratic[s] += np.inf if abs(v[s]) > CONTRADICTION * size[s] else 0.0 * v[s]
                 continue
+            precision = 0.0 if kind[g, i] == DIFFUSE else 1.0 / F[g, i]
+            for s in range(LANES):
+                quadratic[s] += precision * v[s] * v[s]
             for j in range(m):
                 factor = k[g, i, j]
                 for s in range(LANES):
-                    a[j, s] += factor * v[s]
-            precision = 0.0 if kind[g, i] == DIFFUSE else 1.0 / F[g, i]
-            for s in range(LANES):
-                square[s] += precision * v[s] * v[s]
-        for s in range(LANES):
-            quadratic[s] += square[s]
-        if keep:
-            for s in range(LANES):
-                squares[t, s] = square[s]
+                    means[now, j, s] += factor * v[s]
         T, c = (t if value.shape[0] > 1 else 0), (t if intercept.shape[0] > 1 else 0)
         for i in range(m):
             number = intercept[c, i]
+            begin, end = row_start[i], row_start[i + 1]
+            factor, j = (value[T, begin], column[begin]) if begin < end else (0.0, 0)
             for s in range(LANES):
-                moved[i, s] = number
-            for e in range(row_start[i], row_start[i + 1]):
+                means[after, i, s] = number + factor * means[now, j, s]
+            for e in range(begin + 1, end):
                 factor, j = value[T, e], column[e]
                 for s in range(LANES):
-                    moved[i, s] += factor * a[j, s]
-        for i in range(m):
-            for s in range(LANES):
-                a[i, s] = moved[i, s]
+                    means[after, i, s] += factor * means[now, j, s]
         if t + 1 >= shortest:
             for s in range(LANES):
                 if lengths[s] == t + 1:
@@ -288,7 +300,7 @@ def filter_block(
     if keep:
         for j in range(m):
             for s in range(LANES):
-                all_a[n, j, s] = a[j, s]
+                all_a[n, j, s] = means[n & 1, j, s]
 
 
 @kernel
@@ -308,18 +320,24 @@ def score_lanes(
     """Log-likelihoods of sequences that begin at row starts[s] of x (flat) and have lengths[s], in falling order."""
     p, m = shared.centre.shape[0], shared.start.shape[0]
     at, length, ends = np.empty(LANES, np.int64), np.empty(LANES, np.int64), np.empty(LANES)
-    kept = Block(np.empty((1, m, LANES)), np.empty((1, p, LANES)), np.empty((1, LANES)))
-    nothing = np.int64(0)
+    kept = Block(np.empty((1, m, LANES)), np.empty((1, p, LANES)))
     for first in range(0, starts.shape[0], LANES):
         width = choose_lanes(first, p, starts, lengths, at, length)
-        filter_block(x, at, length, shared, d, nothing, kept, ends)
+        filter_block(x, at, length, shared, d, _NO, kept, ends)
         for s in range(width):
             totals[first + s] = -0.5 * (normalisers[length[s]] + ends[s])
 
 
 @kernel
 def spread_block(
-    first: int, width: int, shared: Shared, kept: Block, normalisers: Floats, a: Floats, af: Floats, v: Floats,
+    first: int,
+    width: int,
+    shared: Shared,
+    kept: Block,
+    normalisers: Floats,
+    a: Floats,
+    af: Floats,
+    v: Floats,
     steps: Floats,
 ) -> None:
     """What a filter of some sequences of the same length found, sequence by sequence.
@@ -328,23 +346,25 @@ def spread_block(
     first + width - 1 are filled.
     """
     n, m, p = af.shape[1], af.shape[2], v.shape[2]
-    place, frame, kind, k, n_seen = shared.place, shared.frame, shared.kind, shared.k, shared.n_seen
-    all_a, all_v, squares = kept.a, kept.v, kept.squares
+    place, frame, kind, n_seen, k, F = shared.place, shared.frame, shared.kind, shared.n_seen, shared.k, shared.F
+    all_a, all_v = kept.a, kept.v
     for s in range(width):
         row = first + s
         for t in range(n):
             g, q = place[t], n_seen[frame[t]]
             for j in range(m):
                 a[row, t, j] = af[row, t, j] = all_a[t, j, s]
+            square = 0.0
             for i in range(q):
                 number = all_v[t, i, s]
                 v[row, t, i] = number
                 if kind[g, i] != SKIPPED:
+                    square += 0.0 if kind[g, i] == DIFFUSE else number * number / F[g, i]
                     for j in range(m):
                         af[row, t, j] += k[g, i, j] * number
             for i in range(q, p):
                 v[row, t, i] = 0.0
-            steps[row, t] = -0.5 * (normalisers[t + 1] - normalisers[t] + squares[t, s])
+            steps[row, t] = -0.5 * (normalisers[t + 1] - normalisers[t] + square)
         for j in range(m):
             a[row, n, j] = all_a[n, j, s]
 
@@ -376,7 +396,7 @@ def smooth_block(
     place, frame, kind, k, F = shared.place, shared.frame, shared.kind, shared.k, shared.F
     design, n_seen = shared.design, shared.n_seen
     column_start, at_row, entry, value = d.column_start, d.row, d.entry, d.value
-    all_a, all_v, squares = kept.a, kept.v, kept.squares
+    all_a, all_v = kept.a, kept.v
     sum_u, sum_uu, sum_um, sum_r, sum_rr, sum_rm = sums.u, sums.uu, sums.um, sums.r, sums.rr, sums.rm
     r, r1, out, weighted = np.zeros((m, LANES)), np.zeros((m, LANES)), np.zeros((m, LANES)), np.zeros((m, LANES))
     u, mean, wu = np.zeros((p, LANES)), np.empty(LANES), np.empty(LANES)
@@ -396,8 +416,6 @@ def smooth_block(
                 for i in range(j + 1):
                     for s in range(LANES):
                         sum_rr[j, i, s] += weighted[j, s] * out[i, s]
-            for s in range(LANES):
-                sums.squares[s] += weights[s] * squares[t, s]
         for j in range(m):
             for s in range(LANES):
                 r[j, s] = 0.0
@@ -504,16 +522,16 @@ def gradient_lanes(
     """Add to `sums` those of sequences of the same length; arguments as of score_lanes and smooth_block."""
     p, m, n = shared.centre.shape[0], shared.start.shape[0], lengths[0]
     at, length, ends, weight = np.empty(LANES, np.int64), np.empty(LANES, np.int64), np.empty(LANES), np.empty(LANES)
-    kept = Block(np.empty((n + 1, m, LANES)), np.empty((n, p, LANES)), np.empty((n, LANES)))
-    yes, none, means = np.int64(1), np.int64(0), np.empty((0, 0, 0))
+    kept = Block(np.empty((n + 1, m, LANES)), np.empty((n, p, LANES)))
+    means = np.empty((0, 0, 0))
     for first in range(0, starts.shape[0], LANES):
         width = choose_lanes(first, p, starts, lengths, at, length)
         for s in range(LANES):
             weight[s] = weights[first + s] if s < width else 0.0
-        filter_block(x, at, length, shared, d, yes, kept, ends)
-        smooth_block(
-            n, shared, d, P, slow, open_cov, kept, weight, yes, by_transition, sums, none, none, means
-        )
+        filter_block(x, at, length, shared, d, _YES, kept, ends)
+        for s in range(width):
+            sums.squares[s] += weight[s] * ends[s]
+        smooth_block(n, shared, d, P, slow, open_cov, kept, weight, _YES, by_transition, sums, _NO, _NO, means)
 
 
 @kernel
@@ -533,17 +551,23 @@ def state_lanes(
     v: Floats,
     steps: Floats,
     means: Floats,
-) -> None:
-    """Filtered, and with `smooth` smoothed, means of sequences of the same length; arguments as of the parts."""
+) -> bool:
+    """Filtered, and with `smooth` smoothed, means of sequences of the same length; arguments as of the parts.
+
+    Returns whether all numbers agree with those that imply them.
+    """
     p, m, n = shared.centre.shape[0], shared.start.shape[0], lengths[0]
     at, length, ends, weight = np.empty(LANES, np.int64), np.empty(LANES, np.int64), np.empty(LANES), np.zeros(LANES)
-    kept = Block(np.empty((n + 1, m, LANES)), np.empty((n, p, LANES)), np.empty((n, LANES)))
-    yes, none = np.int64(1), np.int64(0)
+    kept = Block(np.empty((n + 1, m, LANES)), np.empty((n, p, LANES)))
     empty, flat, cube, row = np.empty((0, 0)), np.empty((0, 0, 0)), np.empty((0, 0, 0, 0)), np.empty(0)
     sums = Sums(flat, cube, cube, empty, flat, flat, empty, flat, row)
     for first in range(0, starts.shape[0], LANES):
         width = choose_lanes(first, p, starts, lengths, at, length)
-        filter_block(x, at, length, shared, d, yes, kept, ends)
+        filter_block(x, at, length, shared, d, _YES, kept, ends)
+        for s in range(width):
+            if not ends[s] < np.inf:
+                return False
         spread_block(first, width, shared, kept, normalisers, a, af, v, steps)
         if smooth:
-            smooth_block(n, shared, d, P, slow, open_cov, kept, weight, none, none, sums, first, width, means)
+            smooth_block(n, shared, d, P, slow, open_cov, kept, weight, _NO, _NO, sums, first, width, means)
+    return True

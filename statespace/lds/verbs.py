@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -12,18 +14,27 @@ from statespace.foundations.sequences import by_step
 from statespace.foundations.validation import check_choice, check_integer
 from statespace.lds.disturbances import Innovations, OfCovariance, OfSquareRoot
 from statespace.lds.draws_and_forecasts import DrawsAndForecasts
-from statespace.lds.dynamics import make_dynamics
+from statespace.lds.dynamics import Dynamics, make_dynamics
 from statespace.lds.filtering import Filtered, last_step
-from statespace.lds.frames import make_frames
+from statespace.lds.frames import Frames, make_frames
 from statespace.lds.gradient import through_stationary_start
 from statespace.lds.likelihood import CONVENTIONS, FORMS, HALF_LOG_2PI, filtered_in, gradient_of, log_likelihoods
-from statespace.lds.panel import cut_frames, panel_log_likelihoods, whole_log_likelihoods
-from statespace.lds.reading import Series
+from statespace.lds.panel import (
+    add_gradients,
+    cut_frames,
+    join_frames,
+    panel_gradient,
+    panel_log_likelihoods,
+    states_together,
+    whole_log_likelihoods,
+)
+from statespace.lds.reading import Series, alike
 from statespace.lds.results import Disturbances, FilterResult, Gradient, Repeated, SmoothResult, State
 from statespace.lds.simulation import log_joint_density
+from statespace.lds.smoother import Backward
 from statespace.lds.smoothing import is_lost, pass_backwards
 from statespace.lds.square_root_smoother import smooth_square_root
-from statespace.lds.system import last_matrices
+from statespace.lds.system import System, last_matrices
 from statespace.protocols import Array, Floats
 
 MEMORIES = ("full", "last")
@@ -126,18 +137,17 @@ class SystemVerbs(DrawsAndForecasts):
         """
         check_choice("form", form, FORMS)
         _, _, series = self._read(X, lengths, exog)
-        total: list[Any] | None = None
-        for one in series:
-            found, filtered, backward = gradient_of(one.system, one.dynamics, one.frames, form=form, moments=True)
-            if form == "auto" and filtered.form == "covariance" and is_lost(filtered, backward):
-                found, _, backward = gradient_of(one.system, one.dynamics, one.frames, form="square_root")
-            found = through_stationary_start(one.system, found)
-            if one.inputs is not None:
-                found = self._by_inputs(one, found, backward.r[1:])
-            values = [np.zeros(()) if value is None else np.asarray(value) for value in found]
-            total = values if total is None else [a + b for a, b in zip(total, values, strict=True)]
-        assert total is not None
-        summed = Gradient(*total)
+        first = series[0]
+        if form != "square_root" and alike(series):
+            own = partial(self._gradient_of_one, first.system, first.dynamics, form)
+            frames, offsets = join_frames([one.frames for one in series])
+            together = panel_gradient(
+                first.system, first.dynamics, frames, offsets, form=form, moments=True, single=own
+            )
+            found = [through_stationary_start(first.system, together)]
+        else:
+            found = [self._gradient_with_inputs(one, form) for one in series]
+        summed = add_gradients(found)
         shapes = self._given_shapes()
         coefficients = self._inputs()
         fields = {name: getattr(summed, name).reshape(shape) for name, shape in shapes.items()}
@@ -147,6 +157,24 @@ class SystemVerbs(DrawsAndForecasts):
             obs_exog=None if coefficients.obs is None else summed.obs_exog,
             state_exog=None if coefficients.state is None else summed.state_exog,
         )
+
+    @staticmethod
+    def _gradient_of_one(
+        system: System, dynamics: Dynamics, form: str, frames: Frames, errors: list[Floats] | None = None
+    ) -> Gradient:
+        """Of one sequence, a1 and P1 taken as free; r that leads out of each step is appended to `errors`."""
+        found, filtered, backward = gradient_of(system, dynamics, frames, form=form, moments=True)
+        if form == "auto" and filtered.form == "covariance" and is_lost(filtered, backward):
+            found, _, backward = gradient_of(system, dynamics, frames, form="square_root")
+        if errors is not None:
+            errors.append(backward.r[1:])
+        return found
+
+    def _gradient_with_inputs(self, one: Series, form: str) -> Gradient:
+        errors: list[Floats] = []
+        found = self._gradient_of_one(one.system, one.dynamics, form, one.frames, errors)
+        found = through_stationary_start(one.system, found)
+        return found if one.inputs is None else self._by_inputs(one, found, errors[0])
 
     def _given_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the matrices without a time axis of length 1."""
@@ -208,11 +236,22 @@ class SystemVerbs(DrawsAndForecasts):
         begun = self._start(state, system)
         if begun is not None and len(series) > 1:
             raise ValueError(f"state is that of one sequence, and X has {len(series)}: filter each with its own")
+        together = self._together(series, form, smooth=False) if begun is None else [None] * len(series)
         results = []
-        for one in series:
-            filtered = filtered_in(form, one.system, one.dynamics, one.frames, begun)
+        for one, shared in zip(series, together, strict=True):
+            filtered = shared[0] if shared else filtered_in(form, one.system, one.dynamics, one.frames, begun)
             results.append(self._filter_result(one, filtered, memory))
         return self._formed(observations, results)
+
+    @staticmethod
+    def _together(
+        series: list[Series], form: str, *, smooth: bool
+    ) -> Sequence[tuple[Filtered, Backward | None] | None]:
+        """What is found of sequences that share their gains; None of the others."""
+        if form == "square_root" or not alike(series):
+            return [None] * len(series)
+        frames = [one.frames for one in series]
+        return states_together(series[0].system, series[0].dynamics, frames, smooth, form)
 
     @staticmethod
     def _filter_result(one: Series, filtered: Filtered, memory: str) -> FilterResult:
@@ -260,27 +299,40 @@ class SystemVerbs(DrawsAndForecasts):
         if lag is not None:
             behind = check_integer("lag", lag)
             return self._formed(observations, [self._fixed_lag(one, behind, form) for one in series])
-        return self._formed(observations, [self._smooth_one(one, form) for one in series])
+        together = self._together(series, form, smooth=True)
+        found = []
+        for one, shared in zip(series, together, strict=True):
+            if shared is None or shared[1] is None:
+                found.append(self._smooth_one(one, form))
+            else:
+                found.append(self._smooth_result(one, shared[0], shared[1]))
+        return self._formed(observations, found)
 
     @staticmethod
-    def _smooth_one(one: Series, form: str) -> SmoothResult:
+    def _smooth_result(one: Series, filtered: Filtered, backward: Backward) -> SmoothResult:
+        """What the covariance form has found."""
+        n = len(one.values)
+        lowest = int(backward.place[0])
+        places = backward.place[:n] - lowest
+        return SmoothResult(
+            backward.mean,
+            float(filtered.steps.sum()),
+            "covariance",
+            one.index,
+            Repeated(backward.cov[lowest:n], places),
+            Repeated(backward.lag[lowest:n], places[:-1]),
+            OfCovariance(one.system, one.dynamics, one.frames, filtered),
+        )
+
+    @classmethod
+    def _smooth_one(cls, one: Series, form: str) -> SmoothResult:
         n = len(one.values)
         filtered = filtered_in(form, one.system, one.dynamics, one.frames)
         determined = filtered.n_determined == one.system.n_diffuse
         if filtered.form == "covariance" and determined:
             backward = pass_backwards(one.dynamics, one.frames, filtered, moments=True, errors=False)
             if form == "covariance" or not is_lost(filtered, backward):
-                lowest = int(backward.place[0])
-                places = backward.place[:n] - lowest
-                return SmoothResult(
-                    backward.mean,
-                    float(filtered.steps.sum()),
-                    "covariance",
-                    one.index,
-                    Repeated(backward.cov[lowest:n], places),
-                    Repeated(backward.lag[lowest:n], places[:-1]),
-                    OfCovariance(one.system, one.dynamics, one.frames, filtered),
-                )
+                return cls._smooth_result(one, filtered, backward)
         smoothed, filtered = smooth_square_root(one.system, one.dynamics, one.frames)
         every = np.arange(n)
         return SmoothResult(
