@@ -59,8 +59,15 @@ class SystemReader(SequenceModel):
         return Inputs(None, None)
 
     def _read(self, X: Any, lengths: Any, exog: Any) -> tuple[System, Observations, list[Series]]:
+        observations = read_observations(X, lengths, n_features=self._system().n_features)
+        return self._series(observations, exog)
+
+    def _is_plain(self, system: System, exog: Any) -> bool:
+        """Whether the matrices, intercepts too, are the same for all steps of all sequences."""
+        return exog is None and system.n_times is None and not any(A is not None for A in self._inputs())
+
+    def _series(self, observations: Observations, exog: Any) -> tuple[System, Observations, list[Series]]:
         system = self._system()
-        observations = read_observations(X, lengths, n_features=system.n_features)
         offsets, indexes = observations.offsets, observations.layout.indexes
         longest = int(np.diff(offsets).max())
         self._check_times(system, longest, "X")
@@ -79,9 +86,9 @@ class SystemReader(SequenceModel):
 
     def _moved(self, system: System, shared: Dynamics, inputs: Floats | None) -> tuple[System, Dynamics]:
         """The system and its dynamics with the intercepts that known inputs make."""
-        coefficients = self._inputs()
         if inputs is None:
             return system, shared
+        coefficients = self._inputs()
         if coefficients.obs is not None:
             moved = system.obs_intercept[: len(inputs)] + inputs @ coefficients.obs.T
             system = system._replace(obs_intercept=np.ascontiguousarray(moved))

@@ -22,7 +22,6 @@ from statespace.lds.likelihood import CONVENTIONS, FORMS, HALF_LOG_2PI, filtered
 from statespace.lds.panel import (
     add_gradients,
     cut_frames,
-    join_frames,
     panel_gradient,
     panel_log_likelihoods,
     states_together,
@@ -95,7 +94,7 @@ class SystemVerbs(DrawsAndForecasts):
     def _totals(self, X: Any, lengths: Any, exog: Any, convention: str, form: str) -> Floats:
         """Log-likelihood of each sequence."""
         system = self._system()
-        if exog is None and system.n_times is None and not any(A is not None for A in self._inputs()):
+        if self._is_plain(system, exog):
             laid = lay_end_to_end(X, lengths, n_features=system.n_features)
             offsets, several = laid.offsets, len(laid.offsets) > 2 and form != "square_root"
             found = whole_log_likelihoods(system, laid.values, offsets, convention, form) if several else None
@@ -136,18 +135,16 @@ class SystemVerbs(DrawsAndForecasts):
 
         """
         check_choice("form", form, FORMS)
-        _, _, series = self._read(X, lengths, exog)
-        first = series[0]
-        if form != "square_root" and alike(series):
-            own = partial(self._gradient_of_one, first.system, first.dynamics, form)
-            frames, offsets = join_frames([one.frames for one in series])
-            together = panel_gradient(
-                first.system, first.dynamics, frames, offsets, form=form, moments=True, single=own
-            )
-            found = [through_stationary_start(first.system, together)]
+        system = self._system()
+        observations = read_observations(X, lengths, n_features=system.n_features)
+        if form != "square_root" and observations.n_sequences > 1 and self._is_plain(system, exog):
+            frames, dynamics = make_frames(system, observations.values), make_dynamics(system)
+            own = partial(self._gradient_of_one, system, dynamics, form)
+            summed = panel_gradient(system, dynamics, frames, observations.offsets, form=form, moments=True, single=own)
+            summed = through_stationary_start(system, summed)
         else:
-            found = [self._gradient_with_inputs(one, form) for one in series]
-        summed = add_gradients(found)
+            series = self._series(observations, exog)[2]
+            summed = add_gradients([self._gradient_with_inputs(one, form) for one in series])
         shapes = self._given_shapes()
         coefficients = self._inputs()
         fields = {name: getattr(summed, name).reshape(shape) for name, shape in shapes.items()}
