@@ -218,6 +218,7 @@ def filter_block(
 
     ends : (LANES,), filled with the sums of v^2 / F of each sequence.
     """
+    lanes = lengths.shape[0]  # LANES; a number known to the compiler would have loops unrolled, and not vectorised
     n, m, p = lengths[0], shared.start.shape[0], shared.centre.shape[0]
     place, frame, kind, k, F = shared.place, shared.frame, shared.kind, shared.k, shared.F
     design, transform, n_seen, centre = shared.design, shared.transform, shared.n_seen, shared.centre
@@ -230,7 +231,7 @@ def filter_block(
     block = flat.reshape(SIDE * p, LANES)
     shortest = lengths[LANES - 1]
     for j in range(m):
-        for s in range(LANES):
+        for s in range(lanes):
             means[0, j, s] = shared.start[j]
     for t in range(n):
         if t % SIDE == 0:
@@ -238,68 +239,68 @@ def filter_block(
         g, f, first, now, after = place[t], frame[t], t % SIDE * p, t & 1, 1 - (t & 1)
         if keep:
             for j in range(m):
-                for s in range(LANES):
+                for s in range(lanes):
                     all_a[t, j, s] = means[now, j, s]
         for i in range(n_seen[f]):
             seen = last_seen[f, i]  # of which this number is, plus what the ones before say of it
             row, middle = first + seen, centre[seen]
-            for s in range(LANES):
+            for s in range(lanes):
                 v[s] = block[row, s] - middle
             for other in range(seen):
                 factor = transform[f, i, other]
                 if factor != 0.0:
                     row, middle = first + other, centre[other]
-                    for s in range(LANES):
+                    for s in range(lanes):
                         v[s] += factor * (block[row, s] - middle)
             for j in range(m):
                 factor = design[f, i, j]
                 if factor != 0.0:
-                    for s in range(LANES):
+                    for s in range(lanes):
                         v[s] -= factor * means[now, j, s]
             if keep:
-                for s in range(LANES):
+                for s in range(lanes):
                     all_v[t, i, s] = v[s]
             if kind[g, i] == SKIPPED:
-                for s in range(LANES):
+                for s in range(lanes):
                     size[s] = 0.0
                 for number in range(n_seen[f]):
-                    for s in range(LANES):
+                    for s in range(lanes):
                         x_number = 0.0
                         for other in range(p):
                             if transform[f, number, other] != 0.0:
                                 x_number += transform[f, number, other] * (block[first + other, s] - centre[other])
                         size[s] += abs(x_number)
                 for j in range(m):
-                    for s in range(LANES):
+                    for s in range(lanes):
                         size[s] += abs(design[f, i, j] * means[now, j, s])
-                for s in range(LANES):  # what is not finite stays so
+                for s in range(lanes):  # what is not finite stays so
                     quadratic[s] += np.inf if abs(v[s]) > CONTRADICTION * size[s] else 0.0 * v[s]
                 continue
             precision = 0.0 if kind[g, i] == DIFFUSE else 1.0 / F[g, i]
-            for s in range(LANES):
+            for s in range(lanes):
                 quadratic[s] += precision * v[s] * v[s]
             for j in range(m):
                 factor = k[g, i, j]
-                for s in range(LANES):
+                for s in range(lanes):
                     means[now, j, s] += factor * v[s]
         T, c = (t if value.shape[0] > 1 else 0), (t if intercept.shape[0] > 1 else 0)
         for i in range(m):
             number = intercept[c, i]
             begin, end = row_start[i], row_start[i + 1]
             factor, j = (value[T, begin], column[begin]) if begin < end else (0.0, 0)
-            for s in range(LANES):
+            for s in range(lanes):
                 means[after, i, s] = number + factor * means[now, j, s]
             for e in range(begin + 1, end):
                 factor, j = value[T, e], column[e]
-                for s in range(LANES):
+                for s in range(lanes):
                     means[after, i, s] += factor * means[now, j, s]
         if t + 1 >= shortest:
-            for s in range(LANES):
+            for s in range(lanes):
                 if lengths[s] == t + 1:
                     ends[s] = quadratic[s]
     if keep:
         for j in range(m):
-            for s in range(LANES):
+            for s in range(lanes):
                 all_a[n, j, s] = means[n & 1, j, s]
 
 
@@ -392,6 +393,7 @@ def smooth_block(
     these steps, (n_diffuse_steps, m, m); see diffuse_smoother.py. weights : (LANES,). Without `derivatives` the means
     go to means (S, n, m), rows `first` to first + width - 1.
     """
+    lanes = weights.shape[0]
     m, p, n_diffuse = shared.start.shape[0], shared.centre.shape[0], slow.shape[0]
     place, frame, kind, k, F = shared.place, shared.frame, shared.kind, shared.k, shared.F
     design, n_seen = shared.design, shared.n_seen
@@ -406,102 +408,102 @@ def smooth_block(
         T = t if value.shape[0] > 1 else 0
         diffuse_step = t < n_diffuse
         for j in range(m):
-            for s in range(LANES):
+            for s in range(lanes):
                 out[j, s] = r[j, s]
         if derivatives:
             for j in range(m):
-                for s in range(LANES):
+                for s in range(lanes):
                     weighted[j, s] = weights[s] * out[j, s]
                     sum_r[j, s] += weighted[j, s]
                 for i in range(j + 1):
-                    for s in range(LANES):
+                    for s in range(lanes):
                         sum_rr[j, i, s] += weighted[j, s] * out[i, s]
         for j in range(m):
-            for s in range(LANES):
+            for s in range(lanes):
                 r[j, s] = 0.0
             for e in range(column_start[j], column_start[j + 1]):
                 factor, i = value[T, entry[e]], at_row[e]
-                for s in range(LANES):
+                for s in range(lanes):
                     r[j, s] += factor * out[i, s]
         if diffuse_step:
             for j in range(m):
-                for s in range(LANES):
+                for s in range(lanes):
                     out[j, s] = r1[j, s]
             for j in range(m):
-                for s in range(LANES):
+                for s in range(lanes):
                     r1[j, s] = 0.0
                 for e in range(column_start[j], column_start[j + 1]):
                     factor, i = value[T, entry[e]], at_row[e]
-                    for s in range(LANES):
+                    for s in range(lanes):
                         r1[j, s] += factor * out[i, s]
         for i in range(q - 1, -1, -1):
             if kind[g, i] == SKIPPED:
-                for s in range(LANES):
+                for s in range(lanes):
                     u[i, s] = 0.0
                 continue
             precision = 1.0 / F[g, i]
             determined = kind[g, i] == DIFFUSE
             ordinary = 0.0 if determined else precision
-            for s in range(LANES):
+            for s in range(lanes):
                 u[i, s] = ordinary * all_v[t, i, s]
             for j in range(m):
                 factor = k[g, i, j]
-                for s in range(LANES):
+                for s in range(lanes):
                     u[i, s] -= factor * r[j, s]
             if diffuse_step:
                 open_ = precision if determined else 0.0
-                for s in range(LANES):
+                for s in range(lanes):
                     wu[s] = open_ * all_v[t, i, s]
                 for j in range(m):
                     factor, other = k[g, i, j], slow[t, i, j]
-                    for s in range(LANES):
+                    for s in range(lanes):
                         wu[s] -= factor * r1[j, s] + other * r[j, s]
                 for j in range(m):
                     factor = design[f, i, j]
-                    for s in range(LANES):
+                    for s in range(lanes):
                         r1[j, s] += factor * wu[s]
             for j in range(m):
                 factor = design[f, i, j]
                 if factor != 0.0:
-                    for s in range(LANES):
+                    for s in range(lanes):
                         r[j, s] += factor * u[i, s]
         if derivatives:
             for i in range(q):
-                for s in range(LANES):
+                for s in range(lanes):
                     wu[s] = weights[s] * u[i, s]
                     sum_u[f, i, s] += wu[s]
                 for other in range(i + 1):
-                    for s in range(LANES):
+                    for s in range(lanes):
                         sum_uu[f, i, other, s] += wu[s] * u[other, s]
         for j in range(m):
-            for s in range(LANES):
+            for s in range(lanes):
                 mean[s] = all_a[t, j, s]
             for i in range(m):
                 factor = P[g, j, i]
-                for s in range(LANES):
+                for s in range(lanes):
                     mean[s] += factor * r[i, s]
             if diffuse_step:
                 for i in range(m):
                     factor = open_cov[t, j, i]
-                    for s in range(LANES):
+                    for s in range(lanes):
                         mean[s] += factor * r1[i, s]
             if derivatives:
                 for i in range(q):
-                    for s in range(LANES):
+                    for s in range(lanes):
                         sum_um[f, i, j, s] += weights[s] * u[i, s] * mean[s]
                 if by_transition:
                     for i in range(m):
-                        for s in range(LANES):
+                        for s in range(lanes):
                             sum_rm[i, j, s] += weighted[i, s] * mean[s]
             else:
                 for s in range(width):
                     means[first + s, t, j] = mean[s]
     if derivatives:
         for j in range(m):
-            for s in range(LANES):
+            for s in range(lanes):
                 sums.first[j, s] += weights[s] * r[j, s]
             for i in range(j + 1):
-                for s in range(LANES):
+                for s in range(lanes):
                     sums.first_squared[j, i, s] += weights[s] * r[j, s] * r[i, s]
 
 
