@@ -130,7 +130,7 @@ def filter_covariance(
 
     """
     state = initial_state(system) if start is None else start
-    n, m, p = len(frames.x), system.n_states, system.n_features
+    (n, p), m = frames.x.shape, system.n_states
     tables = _tables(n, m, p, True, state)
     rows = rows_of(frames)
     work = np.empty((m + 4, m))
@@ -147,6 +147,8 @@ def filter_covariance(
         freezes = int(freeze and is_constant(system))
         _, g, steady_from, lost, filled = filter_steps(t, n, t, rows, dynamics, 1, freezes, tables, work)
     tables.place[n] = g
+    if frames.apart.size:
+        tables.steps[:] += frames.apart
     filled = max(filled, g + 1)
     return Filtered(
         tables.a,
@@ -175,7 +177,7 @@ def likelihood_covariance(
     In memory that does not grow with the sequence.
     """
     state = initial_state(system) if start is None else start
-    n, m, p = len(frames.x), system.n_states, system.n_features
+    (n, p), m = frames.x.shape, system.n_states
     tables = _tables(n, m, p, False, state)
     rows = rows_of(frames)
     work = np.empty((m + 4, m))
@@ -188,7 +190,7 @@ def likelihood_covariance(
         freezes = int(freeze and is_constant(system))
         added, _, _, lost, _ = filter_steps(t, n, t & 1, rows, dynamics, 0, freezes, tables, work)
         total += added
-    return total, determined, lost
+    return total + float(frames.apart.sum()), determined, lost
 
 
 def _loadings(state: State) -> tuple[Floats, Floats]:

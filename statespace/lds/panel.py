@@ -38,14 +38,15 @@ _FLAGS = cast(int, np.int64(0)), cast(int, np.int64(1))  # no literals, for whic
 
 def cut_frames(frames: Frames, first: int, last: int) -> Frames:
     """Some steps."""
-    return frames._replace(x=frames.x[first:last], frame=frames.frame[first:last])
+    apart = frames.apart[first:last]
+    return frames._replace(x=frames.x[first:last], frame=frames.frame[first:last], apart=apart)
 
 
 def join_frames(frames: list[Frames]) -> tuple[Frames, Ints]:
     """Those of all steps again, of which `frames` were cut, and where each sequence begins."""
     offsets = np.concatenate([[0], np.cumsum([len(one.x) for one in frames])]).astype(np.int64)
     x, frame = np.concatenate([one.x for one in frames]), np.concatenate([one.frame for one in frames])
-    return frames[0]._replace(x=x, frame=frame), offsets
+    return frames[0]._replace(x=x, frame=frame, apart=np.concatenate([one.apart for one in frames])), offsets
 
 
 # ------------------------------------------------------------------------------------------------------- likelihood
@@ -406,16 +407,16 @@ def states_together(
     joined, offsets = join_frames(frames)
     for group in _equal(joined, offsets):
         if len(group.members) >= _FEW:
-            found = _group_states(system, dynamics, joined.x, offsets, group, smooth, form)
+            found = _group_states(system, dynamics, joined, offsets, group, smooth, form)
             for s, one in zip(group.members.tolist(), found, strict=False):
                 made[s] = one
     return made
 
 
 def _group_states(
-    system: System, dynamics: Dynamics, x: Floats, offsets: Ints, group: _Group, smooth: bool, form: str
+    system: System, dynamics: Dynamics, frames: Frames, offsets: Ints, group: _Group, smooth: bool, form: str
 ) -> list[tuple[Filtered, Backward | None]]:
-    one, S, n, p, m = group.one, len(group.members), len(group.one.x), system.n_features, system.n_states
+    one, S, (n, p), m = group.one, len(group.members), group.one.x.shape, system.n_states
     filtered = filter_covariance(system, dynamics, one)
     backward = None
     if form == "auto" and filtered.lost:
@@ -430,7 +431,7 @@ def _group_states(
     a, af, v, steps = np.empty((S, n + 1, m)), np.empty((S, n, m)), np.empty((S, n, p)), np.empty((S, n))
     slow, open_cov = _diffuse_tables(one, filtered)
     agrees = state_lanes(
-        x.reshape(-1),
+        frames.x.reshape(-1),
         offsets[group.members],
         np.full(S, n),
         shared,
@@ -449,6 +450,9 @@ def _group_states(
     found: list[tuple[Filtered, Backward | None]] = []
     if not agrees:
         return found
+    if frames.apart.size:
+        for s, start in enumerate(offsets[group.members].tolist()):
+            steps[s] += frames.apart[start : start + n]
     for s in range(S):
         state = State(a[s, n].copy(), filtered.state.cov, filtered.state.loadings)
         own = filtered._replace(a=a[s], af=af[s], v=v[s], steps=steps[s], state=state)

@@ -16,7 +16,7 @@ from statespace.lds.disturbances import Innovations, OfCovariance, OfSquareRoot
 from statespace.lds.draws_and_forecasts import DrawsAndForecasts
 from statespace.lds.dynamics import Dynamics, make_dynamics
 from statespace.lds.filtering import Filtered, last_step
-from statespace.lds.frames import Frames, make_frames
+from statespace.lds.frames import Frames, collapse, make_frames
 from statespace.lds.gradient import through_stationary_start
 from statespace.lds.likelihood import CONVENTIONS, FORMS, HALF_LOG_2PI, filtered_in, gradient_of, log_likelihoods
 from statespace.lds.panel import (
@@ -80,7 +80,7 @@ class SystemVerbs(DrawsAndForecasts):
         if by != "step":
             totals = self._totals(X, lengths, exog, convention, form)
             return totals if by == "sequence" else float(totals.sum())
-        _, observations, series = self._read(X, lengths, exog)
+        _, observations, series = self._read(X, lengths, exog, collapsed=True)
         parts = []
         for one in series:
             filtered = filtered_in(form, one.system, one.dynamics, one.frames)
@@ -103,9 +103,10 @@ class SystemVerbs(DrawsAndForecasts):
             frames = make_frames(system, mark_missing(*laid).values)
             if several:
                 return panel_log_likelihoods(system, make_dynamics(system), frames, offsets, convention, form)
+            frames = collapse(frames, steady=True)
             cut = [cut_frames(frames, first, last) for first, last in pairwise(offsets.tolist())]
             return log_likelihoods(system, cut, convention, form)
-        _, _, series = self._read(X, lengths, exog)
+        _, _, series = self._read(X, lengths, exog, collapsed=True)
         return np.concatenate(
             [log_likelihoods(one.system, [one.frames], convention, form, one.dynamics) for one in series]
         )
@@ -229,7 +230,7 @@ class SystemVerbs(DrawsAndForecasts):
         """
         check_choice("form", form, FORMS)
         check_choice("memory", memory, MEMORIES)
-        system, observations, series = self._read(X, lengths, exog)
+        system, observations, series = self._read(X, lengths, exog, collapsed=True)
         begun = self._start(state, system)
         if begun is not None and len(series) > 1:
             raise ValueError(f"state is that of one sequence, and X has {len(series)}: filter each with its own")
@@ -265,7 +266,7 @@ class SystemVerbs(DrawsAndForecasts):
             filtered.form,
             filtered.steady_from,
             filtered.n_diffuse_steps,
-            "univariate",
+            "collapsed" if one.frames.apart.size else "univariate",
             one.index,
             np.array(diffuse).reshape(-1, m, m),
             Repeated(filtered.P, last.place),
@@ -292,7 +293,7 @@ class SystemVerbs(DrawsAndForecasts):
 
         """
         check_choice("form", form, FORMS)
-        _, observations, series = self._read(X, lengths, exog)
+        _, observations, series = self._read(X, lengths, exog, collapsed=True)
         if lag is not None:
             behind = check_integer("lag", lag)
             return self._formed(observations, [self._fixed_lag(one, behind, form) for one in series])
@@ -302,11 +303,11 @@ class SystemVerbs(DrawsAndForecasts):
             if shared is None or shared[1] is None:
                 found.append(self._smooth_one(one, form))
             else:
-                found.append(self._smooth_result(one, shared[0], shared[1]))
+                found.append(self._smooth_result(one, shared[0], shared[1], form))
         return self._formed(observations, found)
 
     @staticmethod
-    def _smooth_result(one: Series, filtered: Filtered, backward: Backward) -> SmoothResult:
+    def _smooth_result(one: Series, filtered: Filtered, backward: Backward, form: str) -> SmoothResult:
         """What the covariance form has found."""
         n = len(one.values)
         lowest = int(backward.place[0])
@@ -318,7 +319,9 @@ class SystemVerbs(DrawsAndForecasts):
             one.index,
             Repeated(backward.cov[lowest:n], places),
             Repeated(backward.lag[lowest:n], places[:-1]),
-            OfCovariance(one.system, one.dynamics, one.frames, filtered),
+            partial(_disturbances, one, form)
+            if one.frames.apart.size
+            else OfCovariance(one.system, one.dynamics, one.frames, filtered),
         )
 
     @classmethod
@@ -329,7 +332,7 @@ class SystemVerbs(DrawsAndForecasts):
         if filtered.form == "covariance" and determined:
             backward = pass_backwards(one.dynamics, one.frames, filtered, moments=True, errors=False)
             if form == "covariance" or not is_lost(filtered, backward):
-                return cls._smooth_result(one, filtered, backward)
+                return cls._smooth_result(one, filtered, backward, form)
         smoothed, filtered = smooth_square_root(one.system, one.dynamics, one.frames)
         every = np.arange(n)
         return SmoothResult(
@@ -339,7 +342,9 @@ class SystemVerbs(DrawsAndForecasts):
             one.index,
             Repeated(smoothed.cov, every),
             Repeated(smoothed.lag_one_cov, every[:-1]),
-            OfSquareRoot(
+            partial(_disturbances, one, form)
+            if one.frames.apart.size
+            else OfSquareRoot(
                 one.system,
                 one.dynamics,
                 one.frames,
@@ -418,6 +423,12 @@ def _determined(filtered: Filtered) -> Array:
     """How many numbers determined a direction, of each diffuse step."""
     places = filtered.place[: filtered.n_diffuse_steps]
     return np.asarray((filtered.kind[places] == 2).sum(axis=1), dtype=np.float64)
+
+
+def _disturbances(one: Series, form: str, cov: Floats) -> Disturbances:
+    """Those of a sequence whose steps were collapsed, from all its numbers."""
+    whole = one._replace(frames=make_frames(one.system, one.values))
+    return SystemVerbs._smooth_one(whole, form).disturbances(cov)
 
 
 def _no_disturbances(cov: Floats) -> Disturbances:  # noqa: ARG001
