@@ -392,6 +392,8 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
 
     def _inputs(self) -> Inputs:
         """Coefficients of known inputs, checked."""
+        if getattr(self, "obs_exog_", None) is None and getattr(self, "state_exog_", None) is None:
+            return Inputs(None, None)
         system = self._system()
         coefficients = []
         for name, n_rows in (("obs_exog", system.n_features), ("state_exog", system.n_states)):
