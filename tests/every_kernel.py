@@ -244,6 +244,7 @@ def _linear_systems() -> dict[str, np.ndarray]:
             results[f"linear {m} {p} {start} panel gradient"] = model.gradient(frozen).design
             results[f"linear {m} {p} {start} panel states"] = np.array([one.mean for one in model.smooth(frozen)])
             several = [Y[0], Y[1, :50], gaps, gaps, Y[2, :51], gaps, gaps]
+            several += [np.where(np.random.default_rng(s).random(Y[0].shape) < 0.2, np.nan, Y[0]) for s in range(5)]
             results[f"linear {m} {p} {start} several"] = model.log_likelihood(several, by="sequence")
             results[f"linear {m} {p} {start} several gradient"] = model.gradient(several).design
             results[f"linear {m} {p} {start} sample"] = model.sample(20, random_state=0)[0]

@@ -95,7 +95,8 @@ def rows_of(frames: Frames) -> Rows:
     return Rows(frames.x, frames.frame, frames.design, frames.variances, frames.n_seen)
 
 
-def _tables(n: int, m: int, p: int, keep: bool, state: State) -> Tables:
+def tables_of(n: int, m: int, p: int, keep: bool, state: State) -> Tables:
+    """Room for what the kernels write down, and the first state in it; with `keep` of all steps, else of two."""
     long, short = (n + 1, n) if keep else (2, 1)
     made = Tables(
         np.empty((long, m)),
@@ -131,7 +132,7 @@ def filter_covariance(
     """
     state = initial_state(system) if start is None else start
     (n, p), m = frames.x.shape, system.n_states
-    tables = _tables(n, m, p, True, state)
+    tables = tables_of(n, m, p, True, state)
     rows = rows_of(frames)
     work = np.empty((m + 4, m))
     A, E = _loadings(state)
@@ -178,7 +179,7 @@ def likelihood_covariance(
     """
     state = initial_state(system) if start is None else start
     (n, p), m = frames.x.shape, system.n_states
-    tables = _tables(n, m, p, False, state)
+    tables = tables_of(n, m, p, False, state)
     rows = rows_of(frames)
     work = np.empty((m + 4, m))
     total, t, q, determined, lost = 0.0, 0, state.loadings.shape[1], 0, False

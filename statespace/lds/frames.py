@@ -80,10 +80,8 @@ def make_frames(system: System, values: Floats, obs_intercept: Floats | None = N
     whole = bool(np.isfinite(total))
     seen = np.ones((1, p), dtype=bool) if whole else ~np.isnan(values)
     timed = max(len(system.design), len(system.obs_cov)) > 1
-    if whole and p == 1 and not timed:  # one number at each step: nothing to transform
-        frame, at, one = np.zeros(n, np.int64), np.zeros(1, np.int64), np.ones((1, 1, 1))
-        x = values if len(d) == 1 and d[0, 0] == 0.0 and values.flags.behaved else values - d
-        return Frames(x, frame, system.design, system.obs_cov[:, 0], np.ones(1, np.int64), seen, one, at)
+    if p == 1 and not timed:
+        return _of_single_numbers(system, values, d, whole)
     if timed:
         frame, at = np.arange(n), np.arange(n)
         seen = np.ascontiguousarray(np.broadcast_to(seen, (n, p)))
@@ -93,22 +91,40 @@ def make_frames(system: System, values: Floats, obs_intercept: Floats | None = N
         frame, at, seen = _patterns(seen)
     H, Z = system.obs_cov, system.design
     transform, variances = _transforms(H if len(H) == 1 else H[at], seen)
-    if len(transform) == 1 and p == 1 and seen.all():
-        design = np.ascontiguousarray(Z)
-        x = values - d
+    design = _without_rounding(transform, Z if len(Z) == 1 else Z[at])
+    centred = values - d if d.any() or not values.flags.behaved else values
+    if not whole:
+        centred = np.where(np.isnan(values), 0.0, centred)
+    if len(transform) == 1:
+        same = np.array_equal(transform[0], np.eye(p))
+        x = centred if same else centred @ transform[0].T
     else:
-        design = _without_rounding(transform, Z if len(Z) == 1 else Z[at])
-        centred = values - d if d.any() or not values.flags.behaved else values
-        if not whole:
-            centred = np.where(np.isnan(values), 0.0, centred)
-        if len(transform) == 1:
-            same = np.array_equal(transform[0], np.eye(p))
-            x = centred if same else centred @ transform[0].T
-        else:
-            x = np.einsum("tij,tj->ti", transform[frame], centred) if timed else _by_frame(transform, frame, centred)
-        _settle(x, frame, transform, design, variances, centred)
+        x = np.einsum("tij,tj->ti", transform[frame], centred) if timed else _by_frame(transform, frame, centred)
+    _settle(x, frame, transform, design, variances, centred)
     n_seen = seen.sum(axis=1).astype(np.int64)
     return Frames(np.ascontiguousarray(x), frame, design, variances, n_seen, seen, transform, at)
+
+
+def _of_single_numbers(system: System, values: Floats, d: Floats, whole: bool) -> Frames:
+    """Where a step has one number, there is nothing to transform; it is there or not."""
+    n = len(values)
+    x = values if len(d) == 1 and d[0, 0] == 0.0 and values.flags.behaved else values - d
+    missing = np.zeros(n, np.bool_) if whole else np.isnan(values[:, 0])
+    unlike_first = missing != missing[0]
+    other = int(unlike_first.argmax())
+    at = np.array([0, other] if other else [0])
+    seen = ~missing[at, None]
+    there = seen[:, :, None]
+    return Frames(
+        np.where(missing[:, None], 0.0, x) if missing.any() else x,
+        unlike_first.astype(np.int64),
+        np.where(there, system.design, 0.0),
+        np.where(seen, system.obs_cov[:, 0], 0.0),
+        seen[:, 0].astype(np.int64),
+        seen,
+        there.astype(np.float64),
+        at,
+    )
 
 
 def collapse(frames: Frames, *, steady: bool) -> Frames:
@@ -200,7 +216,9 @@ def steps_of_frames(frames: Frames) -> list[Array | slice]:
 def _patterns(seen: Array) -> tuple[Ints, Ints, Array]:
     """The distinct rows of a mask in the order in which they come: the number of each row, a row of each, the rows."""
     packed = np.packbits(seen, axis=1)
-    keys = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1]))).ravel()
+    keys: Array = packed[:, 0]
+    if packed.shape[1] > 1:
+        keys = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1]))).ravel()
     _, first, number = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(first)
     rank = np.empty(len(order), np.int64)

@@ -9,10 +9,11 @@ import numpy as np
 
 from statespace.foundations.executors import map_pieces
 from statespace.lds.dynamics import Dynamics, make_dynamics
-from statespace.lds.filtering import Filtered, filter_covariance, initial_state, is_constant
+from statespace.lds.filtering import Filtered, filter_covariance, initial_state, is_constant, rows_of, tables_of
 from statespace.lds.frames import Frames, make_frames
-from statespace.lds.kalman import DIFFUSE, SKIPPED
+from statespace.lds.kalman import DIFFUSE, SKIPPED, Tables
 from statespace.lds.likelihood import HALF_LOG_2PI, gradient_of, log_likelihoods
+from statespace.lds.one_by_one import begin_each, score_each, score_numbers
 from statespace.lds.results import Gradient, State
 from statespace.lds.shared_gains import (
     LANES,
@@ -30,6 +31,9 @@ from statespace.lds.system import System
 from statespace.protocols import Floats, Ints
 
 _PIECE = 256  # sequences a piece of work
+_FEW_STATES = 8  # up to which covariances of many sequences side by side are in the cache
+_ROW = cast(int, np.int64(LANES))
+_PIECE_ALONE = 32  # of those that share nothing
 _LARGE = 1_000_000  # numbers from which on pieces are shared out
 _LONG = 20_000  # numbers from which on a sequence that shares nothing is worth a thread
 _FEW = 4  # sequences from which on what is shared pays for being set up
@@ -74,10 +78,10 @@ def whole_log_likelihoods(system: System, values: Floats, offsets: Ints, convent
     if lengths[longest] > lengths.min():
         order = np.argsort(-lengths, kind="stable")
         starts, lengths, longest = starts[order], lengths[order], int(order[0])
-    one = make_frames(system, values[offsets[longest] : offsets[longest + 1]])
-    p = system.n_features
-    if one.n_seen[0] < p or len(one.design) > 1:
+    first, p = values[offsets[longest] : offsets[longest + 1]], system.n_features
+    if not np.isfinite(np.add.reduce(first, axis=None)):
         return None
+    one = make_frames(system, first)
     if p > 1 and (one.variances == 0).any():  # a number may be implied by others of its step: see frames.py
         return None
     dynamics = make_dynamics(system)
@@ -99,17 +103,94 @@ def panel_log_likelihoods(
     """Log-likelihood of each sequence, shape (n_sequences,); `frames` are those of all of them end to end."""
     totals = np.empty(len(offsets) - 1)
     lengths = np.diff(offsets)
+    alone: list[int] = []
     for group in _alike(frames, offsets):
         longest = group[0]
         one = cut_frames(frames, int(offsets[longest]), int(offsets[longest + 1]))
         filtered = filter_covariance(system, dynamics, one) if len(group) > 1 and is_constant(system) else None
         if filtered is None or (form == "auto" and filtered.lost):
-            cut = [cut_frames(frames, int(offsets[s]), int(offsets[s + 1])) for s in group]
-            totals[group] = log_likelihoods(system, cut, convention, form, dynamics)
+            alone += group.tolist()
         else:
             shared = _shared(system, one, filtered)
             totals[group] = _totals_of_group(frames.x, offsets[group], lengths[group], shared, dynamics, convention)
+    if alone:
+        totals[alone] = _totals_one_by_one(system, dynamics, frames, offsets, np.array(alone), convention, form)
     return totals
+
+
+def _totals_one_by_one(
+    system: System,
+    dynamics: Dynamics,
+    frames: Frames,
+    offsets: Ints,
+    members: Ints,
+    convention: str,
+    form: str,
+) -> Floats:
+    """Log-likelihoods of sequences that share nothing; where digits are lost, in square-root form."""
+    starts, lengths = offsets[members], offsets[members + 1] - offsets[members]
+    state, S = initial_state(system), len(members)
+    found, determined, lost = np.empty(S), np.zeros(S, np.int64), np.zeros(S, np.bool_)
+    rows, freeze = rows_of(frames), _FLAGS[is_constant(system)]
+    begun = state.mean, state.cov, np.ascontiguousarray(state.loadings.T), _FLAGS[0]
+
+    def room() -> Tables:
+        return tables_of(1, system.n_states, frames.x.shape[1], keep=False, state=state)
+
+    def in_lockstep(piece: slice) -> None:
+        own, length, n_found = starts[piece], lengths[piece].copy(), len(starts[piece])
+        means = np.tile(state.mean, (n_found, 1))
+        covs, skipped, diffuse = np.tile(state.cov, (n_found, 1, 1)), np.zeros(n_found, np.int64), np.zeros(n_found)
+        if state.loadings.size:
+            begin_each(rows, dynamics, room(), own, length, *begun, diffuse, determined[piece], skipped, means, covs)
+        length -= skipped
+        order = np.argsort(-length, kind="stable")[: np.count_nonzero(length)]
+        totals, doubtful = np.zeros(n_found), np.zeros(n_found, np.bool_)
+        score_numbers(
+            x,
+            (own + skipped)[order],
+            length[order],
+            _ROW,
+            frames.design[seen[0], 0],
+            float(frames.variances[seen[0], 0]),
+            dynamics,
+            means[order],
+            covs[order],
+            totals,
+            doubtful,
+        )
+        found[piece] = diffuse
+        found[np.arange(S)[piece][order]] += totals[: len(order)]
+        lost[np.arange(S)[piece][order]] = doubtful[: len(order)]
+
+    def one_after_the_other(piece: Ints) -> None:
+        totals, n_determined, bad = np.empty(len(piece)), np.empty(len(piece), np.int64), np.empty(len(piece), np.bool_)
+        score_each(rows, dynamics, room(), starts[piece], lengths[piece], *begun, freeze, totals, n_determined, bad)
+        found[piece], determined[piece], lost[piece] = totals, n_determined, bad
+
+    def share_out(work: Callable[[Any], None], pieces: list[Any]) -> None:
+        if frames.x.size > _LONG:
+            map_pieces(work, pieces)
+        else:
+            for piece in pieces:
+                work(piece)
+
+    rest = np.arange(S)
+    seen = np.flatnonzero(frames.n_seen)
+    if frames.design.shape[1] == 1 and len(seen) == 1 and S >= _FEW and system.n_states <= _FEW_STATES:
+        frames_seen = frames.n_seen[frames.frame] > 0
+        x = np.where(frames_seen, frames.x[:, 0], np.nan)
+        share_out(in_lockstep, [slice(s, s + _PIECE) for s in range(0, S, _PIECE)])
+        rest = np.flatnonzero(lost)
+    if len(rest):
+        share_out(one_after_the_other, [rest[s : s + _PIECE_ALONE] for s in range(0, len(rest), _PIECE_ALONE)])
+    if convention == "kfas":
+        found += determined * HALF_LOG_2PI
+    if form == "auto":
+        for s in np.flatnonzero(lost).tolist():
+            one = cut_frames(frames, int(starts[s]), int(starts[s] + lengths[s]))
+            found[s] = log_likelihoods(system, [one], convention, "square_root", dynamics)[0]
+    return found
 
 
 def _alike(frames: Frames, offsets: Ints) -> list[Ints]:
@@ -120,10 +201,11 @@ def _alike(frames: Frames, offsets: Ints) -> list[Ints]:
     if len(frames.design) == 1 and len(whole):
         return [falling]
     groups: dict[bytes, list[int]] = {}
+    incomplete = np.logical_or.reduceat(frames.frame != (whole[0] if len(whole) else -1), offsets[:-1]).tolist()
+    frame, bounds = frames.frame.astype(np.int32), offsets.tolist()
     for s in falling.tolist():
-        shown = frames.frame[offsets[s] : offsets[s + 1]]
-        complete = len(whole) and bool((shown == whole[0]).all())
-        groups.setdefault(b"" if complete else shown.tobytes(), []).append(s)
+        shown = frame[bounds[s] : bounds[s + 1]].tobytes() if incomplete[s] else b""
+        groups.setdefault(shown, []).append(s)
     return [np.array(group) for group in groups.values()]
 
 

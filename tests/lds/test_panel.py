@@ -17,7 +17,16 @@ from statespace.lds.results import Gradient
 from tests import naive_lds
 from tests.lds import agreement, test_gradient
 from tests.lds.agreement import Given, check_filter, check_smoother, contradicted, error
-from tests.lds.systems import HARD, make, no_observation_noise, simulated, systems, unit_roots
+from tests.lds.systems import (
+    HARD,
+    make,
+    nearly_a_unit_root,
+    no_observation_noise,
+    simulated,
+    systems,
+    unit_roots,
+    vague_prior_one_feature,
+)
 from tests.lds.test_expectation_maximisation import everything_free
 from tests.lds.test_gradient import NAMES, check_gradient, of_steps, with_entries
 
@@ -214,6 +223,53 @@ def test_missing_numbers_in_a_panel():
     for one, other in zip(model.smooth(Y), map(model.smooth, Y), strict=True):
         assert error(one.mean, other.mean) < 1e-12
         assert error(one.cov, other.cov) < 1e-12
+
+
+@pytest.mark.parametrize("name", MANY)
+@pytest.mark.parametrize("convention", ["durbin-koopman", "kfas"])
+def test_sequences_whose_gaps_are_their_own(name, convention):
+    """More than lanes, of many lengths; one is missing as a whole, one but for its last number."""
+    system = MANY[name]
+    rng = np.random.default_rng(3)
+    parts = [simulated(system, int(n), seed=i) for i, n in enumerate(rng.integers(1, 60, 41))]
+    parts = [np.where(rng.random(part.shape) < 0.2, np.nan, part) for part in parts]
+    parts[3][:] = np.nan
+    parts[4][:-1] = np.nan
+    model = Given(system)
+    found = model.log_likelihood(parts, by="sequence", convention=convention)
+    expected = np.array([model.log_likelihood(part, convention=convention) for part in parts])
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_sequences_in_lockstep_whose_digits_go_are_taken_by_themselves():
+    """A prior of 1e12 times the noise, and units far from 1: some move to the square-root form."""
+    rng = np.random.default_rng(4)
+    for hard in (vague_prior_one_feature, nearly_a_unit_root, unit_roots, explosive_level):
+        system, Y = hard()
+        parts = [np.where(rng.random(Y.shape) < 0.3, np.nan, Y * scale) for scale in (1.0, 2.0, 1e6, 1e-6, 3.0, 1.0)]
+        model = Given(system)
+        for form in ("auto", "covariance"):
+            found = model.log_likelihood(parts, by="sequence", form=form)
+            expected = [model.log_likelihood(part, form=form) for part in parts]
+            np.testing.assert_allclose(found, expected, rtol=1e-11)
+
+
+def explosive_level():
+    """A state that grows a thousandfold at each step."""
+    system = make(1.0, 1e-3, 1e3, 1e-6, initial_state=[1.0], initial_state_cov=[[1.0]])
+    return system, simulated(system, 20)
+
+
+@settings(max_examples=40)
+@given(systems(time_varying=False, max_features=1, max_states=4, min_steps=2), st.integers(0, 2**32 - 1))
+def test_single_numbers_with_gaps_of_their_own(case, seed):
+    system, Y = case
+    rng = np.random.default_rng(seed)
+    parts = [np.where(rng.random(Y.shape) < 0.3, np.nan, Y)[: rng.integers(1, len(Y) + 1)] for _ in range(9)]
+    model = Given(system)
+    for one, part in zip(model.log_likelihood(parts, by="sequence"), parts, strict=True):
+        alone = model.log_likelihood(part)
+        assert one == alone or error(one, alone, len(Y)) < 1e-11
 
 
 @pytest.mark.parametrize("name", ["level", "trends"])
