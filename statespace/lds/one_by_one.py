@@ -130,8 +130,8 @@ def score_numbers(
 
     x : (n_numbers,), NaN where missing, of which a sequence begins at starts[s] and has lengths[s], in falling order.
     lanes : LANES. z (m,), h : design and noise. means (S, m), covs (S, m, m) : laws of the first states.
-    `doubtful` is set where a number is known before it is seen, or F is small beside the largest variances so far: there
-    the recursion of kalman.py has to decide.
+    `doubtful` is set where a number is known before it is seen, or F is small beside the largest variances so far:
+    there the recursion of kalman.py has to decide.
     """
     S, m = means.shape
     row_start, column, value, intercept, noise = d.row_start, d.column, d.value, d.intercept, d.noise
