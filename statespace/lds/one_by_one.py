@@ -7,6 +7,7 @@ without leaving compiled code.
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from statespace.lds.kalman import LOG_2PI, Rows, Tables, filter_steps
 from statespace.lds.shared_gains import read_steps
 from statespace.protocols import Array, Floats, Ints
 
+_ONE = cast(int, np.int64(1))  # no literal, for which a kernel would be compiled once more
 _DOUBT = 1e-4  # F, relative to what the largest variances so far would make of it, below which kalman.py is asked
 _RARE = 1e-11  # of a variance: as little left of it is rounding, or all there is to know
 
@@ -157,7 +159,7 @@ def score_numbers(
         n = length[0]
         for t in range(n):
             if t % SIDE == 0:
-                read_steps(x, at, length, t, n, 1, flat)
+                read_steps(x, at, length, t, n, _ONE, flat)
                 for s in range(lanes):
                     bad[s] += 0.0 if 1e-300 < product[s] < 1e300 else 1.0
                     logs[s] += math.log(product[s])
