@@ -30,7 +30,8 @@ def rows_of(frames: Frames) -> Rows:
     return Rows(frames.x, frames.frame, frames.design, frames.variances, frames.n_seen)
 
 
-def _tables(n: int, m: int, p: int, keep: bool, state: State) -> Tables:
+def tables_of(n: int, m: int, p: int, keep: bool, state: State) -> Tables:
+    """Room for what the kernels write down, and the first state in it; with `keep` of all steps, else of two."""
     long, short = (n + 1, n) if keep else (2, 1)
     made = Tables(
         np.empty((long, m)),
@@ -67,8 +68,8 @@ def filter_covariance(
     state = initial_state(system) if start is None else start
     if is_one_state(frames, state):
         return filter_one_state(dynamics, frames, state, freeze and is_constant(system))
-    n, m, p = len(frames.x), system.n_states, system.n_features
-    tables = _tables(n, m, p, True, state)
+    (n, p), m = frames.x.shape, system.n_states
+    tables = tables_of(n, m, p, True, state)
     rows = rows_of(frames)
     work = np.empty((m + 4, m))
     A, E = _loadings(state)
@@ -87,6 +88,8 @@ def filter_covariance(
         _, g, steady_from, bad, filled = _ordinary(t, t, system, dynamics, rows, 1, freezes, tables)
         lost = lost or bad
     tables.place[n] = g
+    if frames.apart.size:
+        tables.steps[:] += frames.apart
     filled = max(filled, g + 1)
     return Filtered(
         tables.a,
@@ -117,8 +120,8 @@ def likelihood_covariance(
     state = initial_state(system) if start is None else start
     if is_one_state(frames, state):
         return *likelihood_one_state(dynamics, frames, state, freeze and is_constant(system)), False
-    n, m, p = len(frames.x), system.n_states, system.n_features
-    tables = _tables(n, m, p, False, state)
+    (n, p), m = frames.x.shape, system.n_states
+    tables = tables_of(n, m, p, False, state)
     rows = rows_of(frames)
     work = np.empty((m + 4, m))
     total, t, q, determined, lost = 0.0, 0, state.loadings.shape[1], 0, False
@@ -130,7 +133,7 @@ def likelihood_covariance(
         freezes = int(freeze and is_constant(system))
         added, _, _, bad, _ = _ordinary(t, t & 1, system, dynamics, rows, 0, freezes, tables)
         total, lost = total + added, lost or bad
-    return total, determined, lost
+    return total + float(frames.apart.sum()), determined, lost
 
 
 def _ordinary(
@@ -147,7 +150,7 @@ def _ordinary(
     n, few = len(rows.x), FILTERS.get(system.n_states)
     if few is None:
         full = is_full(dynamics)
-        memory = work_of(system.n_states, system.n_features, full, bool(freeze) and closes(dynamics, full))
+        memory = work_of(system.n_states, rows.design.shape[1], full, bool(freeze) and closes(dynamics, full))
         return filter_blocks(first, n, g, int(full), rows, dynamics, keep, freeze, tables, memory)
     csr = dynamics.row_start, dynamics.column, dynamics.value
     moves = system.transition, dynamics.intercept, dynamics.noise

@@ -355,7 +355,7 @@ class LinearDynamicalSystem(Summarised, FitStarts, SystemVerbs):
 
     def _inputs(self) -> Inputs:
         """Coefficients of known inputs, checked."""
-        if self.obs_exog_ is None and self.state_exog_ is None:
+        if getattr(self, "obs_exog_", None) is None and getattr(self, "state_exog_", None) is None:
             return Inputs(None, None)
         system = self._system()
         coefficients = []

@@ -19,6 +19,7 @@ from statespace.lds.dynamics import Dynamics, make_dynamics
 from statespace.lds.filtered import Filtered
 from statespace.lds.frames import Frames, make_frames
 from statespace.lds.likelihood import filtered_in, log_likelihood, log_likelihood_and_gradient
+from statespace.lds.panel import panel_gradient, panel_log_likelihoods, whole_log_likelihoods
 from statespace.lds.parametrisations import Parametrisation
 from statespace.lds.results import Gradient
 from statespace.lds.system import MATRICES, TIMED, System
@@ -67,6 +68,10 @@ class Objective:
             used = np.flatnonzero(weights > 0).tolist()
             self.sequences, self._rows = [self.sequences[s] for s in used], [self._rows[s] for s in used]
             self.weights = weights[used]
+        self._end_to_end, self._offsets = observations.values, observations.offsets
+        if len(self.sequences) < observations.n_sequences:
+            self._end_to_end = np.concatenate(self.sequences)
+            self._offsets = np.cumsum([0, *map(len, self.sequences)])
 
     @cached_property
     def n_observed(self) -> float:
@@ -107,7 +112,11 @@ class Objective:
 
     def value(self, theta: Floats) -> float:
         """L(theta) in nats."""
-        systems = self._systems(self.parametrisation.system(theta))
+        system = self.parametrisation.system(theta)
+        if self._is_panel(system):
+            found = self._log_likelihoods(system)
+            return float(found.sum() if self.weights is None else self.weights @ found)
+        systems = self._systems(system)
         if self.weights is None and not self._by_row:
             return log_likelihood(systems[0], self._frames(systems))
         parts = [log_likelihood(one, [frames]) for one, frames in zip(systems, self._frames(systems), strict=True)]
@@ -116,6 +125,16 @@ class Objective:
     def value_and_slope(self, theta: Floats) -> tuple[float, Floats]:
         """L(theta) and dL/dtheta."""
         system = self.parametrisation.system(theta)
+        if self._is_panel(system):
+            gradient = panel_gradient(
+                system,
+                self._dynamics(system),
+                make_frames(system, self._end_to_end),
+                self._offsets,
+                self.weights,
+                by_transition="transition" in self._varies,
+            )
+            return float(gradient.log_likelihood), self.parametrisation.pullback(theta, gradient)
         systems = self._systems(system)
         frames, dynamics = self._frames(systems), self._dynamics(system)
         if self._by_row:
@@ -125,6 +144,19 @@ class Objective:
                 system, frames, self.weights, dynamics=dynamics, wanted=self._varies
             )
         return value, self.parametrisation.pullback(theta, gradient)
+
+    def _is_panel(self, system: System) -> bool:
+        """Whether several sequences see the same matrices, and these do not change with time."""
+        return len(self.sequences) > 1 and not self._by_row and system.n_times is None
+
+    def _log_likelihoods(self, system: System) -> Floats:
+        """Of each sequence of a panel."""
+        how = "durbin-koopman", "auto"
+        found = whole_log_likelihoods(system, self._end_to_end, self._offsets, *how)
+        if found is not None:
+            return found
+        frames = make_frames(system, self._end_to_end)
+        return panel_log_likelihoods(system, self._dynamics(system), frames, self._offsets, *how)
 
     def _joined(
         self, system: System, systems: list[System], frames: list[Frames], dynamics: Dynamics

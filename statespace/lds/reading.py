@@ -11,7 +11,8 @@ import numpy as np
 from statespace.foundations.observations import Observations, read_observations
 from statespace.foundations.sequence_model import SequenceModel
 from statespace.lds.dynamics import Dynamics, make_dynamics
-from statespace.lds.frames import Frames, make_frames
+from statespace.lds.filtering import is_constant
+from statespace.lds.frames import Frames, collapse, make_frames
 from statespace.lds.panel import cut_frames
 from statespace.lds.results import State
 from statespace.lds.system import System
@@ -69,6 +70,16 @@ def check_inputs(read: Observations, offsets: Ints, name: str) -> None:
         raise ValueError(f"exog has a missing entry at [{row}, {column}]: known inputs are known at every step")
 
 
+def _collapsed_frames(system: System, values: Floats) -> Frames:
+    return collapse(make_frames(system, values), steady=is_constant(system))
+
+
+def alike(series: list[Series]) -> bool:
+    """Whether several sequences have the same matrices, and these do not change with time."""
+    first = series[0]
+    return len(series) > 1 and first.system.n_times is None and all(one.system is first.system for one in series)
+
+
 class SystemReader(SequenceModel):
     """What all verbs begin with, on the system that a subclass brings."""
 
@@ -83,30 +94,43 @@ class SystemReader(SequenceModel):
         """Coefficients of known inputs."""
         return Inputs(None, None)
 
-    def _read(self, X: Any, lengths: Any, exog: Any) -> tuple[System, Observations, list[Series]]:
+    def _read(
+        self, X: Any, lengths: Any, exog: Any, *, collapsed: bool = False
+    ) -> tuple[System, Observations, list[Series]]:
+        observations = read_observations(X, lengths, n_features=self._system().n_features)
+        return self._series(observations, exog, collapsed=collapsed)
+
+    def _is_plain(self, system: System, exog: Any) -> bool:
+        """Whether the matrices, intercepts too, are the same for all steps of all sequences."""
+        return exog is None and system.n_times is None and not any(A is not None for A in self._inputs())
+
+    def _series(
+        self, observations: Observations, exog: Any, *, collapsed: bool = False
+    ) -> tuple[System, Observations, list[Series]]:
+        """Each sequence; `collapsed` where all that is asked of it is of the states, or its log-likelihood."""
         system = self._system()
-        observations = read_observations(X, lengths, n_features=system.n_features)
         offsets, indexes = observations.offsets, observations.layout.indexes
         longest = int(np.diff(offsets).max())
         self._check_times(system, longest, "X")
         known = self._read_inputs(exog, offsets, "X")
         shared = make_dynamics(system)
-        joined = make_frames(system, observations.values) if known is None and system.n_times is None else None
+        prepare = _collapsed_frames if collapsed else make_frames
+        joined = prepare(system, observations.values) if known is None and system.n_times is None else None
         made = []
         for s, (first, last) in enumerate(pairwise(offsets.tolist())):
             values = observations.values[first:last]
             inputs = None if known is None else known[first:last]
             own, dynamics = self._moved(system, shared, inputs)
             index = indexes[s] if len(indexes) > s else None
-            frames = make_frames(own, values) if joined is None else cut_frames(joined, first, last)
+            frames = prepare(own, values) if joined is None else cut_frames(joined, first, last)
             made.append(Series(own, dynamics, frames, values, inputs, index))
         return system, observations, made
 
     def _moved(self, system: System, shared: Dynamics, inputs: Floats | None) -> tuple[System, Dynamics]:
         """The system and its dynamics with the intercepts that known inputs make."""
-        coefficients = self._inputs()
         if inputs is None:
             return system, shared
+        coefficients = self._inputs()
         if coefficients.obs is not None:
             moved = system.obs_intercept[: len(inputs)] + inputs @ coefficients.obs.T
             system = system._replace(obs_intercept=np.ascontiguousarray(moved))

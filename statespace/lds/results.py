@@ -62,7 +62,8 @@ class FilterResult:
     n_diffuse_steps: int | tuple[int, ...]
     """Steps until the data had determined all diffuse states."""
     treatment: str
-    """How observations were taken: "univariate", a number at a time."""
+    """How observations were taken: "univariate", a number at a time; "collapsed", where steps have more numbers than
+    there are states, those numbers that say something of the states."""
     index: Any
     """The times of the data, where they came with an index."""
     predicted_diffuse_cov: Floats
