@@ -229,7 +229,7 @@ def contradicts(
                 if kinds[g, taken] != SKIPPED:
                     span += abs(gains[g, taken, j] * innovations[taken])
             size += abs(work[z + j]) * span
-    return abs(innovations[i]) > CONTRADICTION * size
+    return bool(abs(innovations[i]) > CONTRADICTION * size)
 
 
 @bare_kernel

@@ -70,12 +70,12 @@ def test_hard_systems(hard, full):
 
 
 def beside(system, m, noise):
-    """The system with states up to the m-th that nothing is seen of: each moves alone, or is known where no noise is."""
+    """The system with states up to the m-th that nothing is seen of: each moves alone, or is known where noise is 0."""
     more = m - system.n_states
 
     def below(A, B):
-        (n, i, j), (k, l) = A.shape, B.shape
-        made = np.zeros((n, i + k, j + l))
+        n, i, j = A.shape
+        made = np.zeros((n, i + B.shape[0], j + B.shape[1]))
         made[:, :i, :j], made[:, i:, j:] = A, B
         return made
 
