@@ -77,9 +77,13 @@ def subtract_outer(n, x, x_at, y, y_at, a, a_at, out, out_at, row):
             out[out_at + r * row + c] = a[a_at + r * row + c] - x[x_at + r] * y[y_at + c]
 
 
-def three_sums(n, x, x_at, y, y_at, z, z_at):
-    products = [x[x_at + k] * y[y_at + k] for k in range(n)]
-    return sum(products), sum(map(abs, products)), sum(x[x_at + k] ** 2 * z[z_at + k] for k in range(n))
+def combine_squares(n, x, x_at, a, a_at, a_k, out, out_at):
+    for c in range(8):
+        out[out_at + c] = sum(x[x_at + k] * a[a_at + k * a_k + c] ** 2 for k in range(n))
+
+
+def two_sums(n, x, x_at, y, y_at, z, z_at):
+    return sum(x[x_at + k] * y[y_at + k] for k in range(n)), sum(x[x_at + k] ** 2 * z[z_at + k] for k in range(n))
 
 
 def copy_run(n, a, a_at, out, out_at):

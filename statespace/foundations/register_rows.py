@@ -150,33 +150,54 @@ def subtract_outer(_, n, x, x_at, y, y_at, a, a_at, out, out_at, row):  # type: 
 
 
 @intrinsic
-def three_sums(_, n, x, x_at, y, y_at, z, z_at):  # type: ignore[no-untyped-def]
-    """Sums over k < n of x_k y_k, of |x_k y_k| and of x_k^2 z_k; n is a multiple of 8, and not 0."""
+def combine_squares(_, n, x, x_at, a, a_at, a_k, out, out_at):  # type: ignore[no-untyped-def]
+    """out_c = sum_{k < n} x_k a_kc^2, c = 0..7; n is a multiple of 4, and not 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        x_data, a_data, out_data = (_data(context, builder, signature, values, i) for i in (1, 3, 6))
+
+        def body(k: Any, sums: list[Any]) -> list[Any]:
+            added = []
+            for i, so_far in enumerate(sums):
+                at = builder.add(k, ir.Constant(_INDEX, i))
+                scalar = _spread(builder, builder.load(builder.gep(x_data, [builder.add(values[2], at)])), WIDTH)
+                row = _load(builder, a_data, builder.add(values[4], builder.mul(at, values[5])), WIDTH)
+                added.append(_multiply_add(builder, builder.fmul(scalar, row), row, so_far))
+            return added
+
+        zero = ir.Constant(_vector(WIDTH), [0.0] * WIDTH)
+        first, second, third, fourth = _loop(builder, values[0], 4, [zero] * 4, body)
+        total = builder.fadd(builder.fadd(first, second), builder.fadd(third, fourth))
+        _store(builder, total, out_data, values[7])
+        return context.get_dummy_value()
+
+    i8 = types.int64
+    return types.void(i8, x, i8, a, i8, i8, out, i8), generate
+
+
+@intrinsic
+def two_sums(_, n, x, x_at, y, y_at, z, z_at):  # type: ignore[no-untyped-def]
+    """Sums over k < n of x_k y_k and of x_k^2 z_k; n is a multiple of 8, and not 0."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         data = [_data(context, builder, signature, values, i) for i in (1, 3, 5)]
-        bits = ir.VectorType(_INDEX, WIDTH)
-        all_but_the_sign = ir.Constant(bits, [2**63 - 1] * WIDTH)
 
         def body(k: Any, sums: list[Any]) -> list[Any]:
             x, y, z = (
                 _load(builder, where, builder.add(values[place], k), WIDTH)
                 for where, place in zip(data, (2, 4, 6), strict=True)
             )
-            product = builder.fmul(x, y)
-            size = builder.bitcast(builder.and_(builder.bitcast(product, bits), all_but_the_sign), _vector(WIDTH))
             return [
-                builder.fadd(sums[0], product),
-                builder.fadd(sums[1], size),
-                _multiply_add(builder, builder.fmul(x, x), z, sums[2]),
+                _multiply_add(builder, x, y, sums[0]),
+                _multiply_add(builder, builder.fmul(x, x), z, sums[1]),
             ]
 
         zero = ir.Constant(_vector(WIDTH), [0.0] * WIDTH)
-        found = _loop(builder, values[0], WIDTH, [zero] * 3, body)
+        found = _loop(builder, values[0], WIDTH, [zero] * 2, body)
         return context.make_tuple(builder, signature.return_type, [_added_up(builder, v, WIDTH) for v in found])
 
     i8 = types.int64
-    return types.UniTuple(types.float64, 3)(i8, x, i8, y, i8, z, i8), generate
+    return types.UniTuple(types.float64, 2)(i8, x, i8, y, i8, z, i8), generate
 
 
 def _masked(builder: Any, kind: str, result: Any, arguments: list[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The Kalman filter of up to four states: `kalman.filter_steps` with loops whose lengths the compiler knows.
+"""The Kalman filter of up to four states, in loops whose lengths the compiler knows.
 
 There is a kernel for each number of states, compiled when it is first needed. What it computes, and what its results
 are called, kalman.py says.
@@ -27,7 +27,7 @@ from statespace.lds.kalman import (
     Tables,
     size_of,
 )
-from statespace.lds.steady import SMALL_NUMBERS, closed_form, steady_numbers, steady_small
+from statespace.lds.steady import SMALL_NUMBERS, SMALL_STATES, closed_form, steady_numbers, steady_small
 from statespace.protocols import Floats, Ints
 
 
@@ -46,9 +46,11 @@ def _filter_of(m: int) -> Any:
         freeze: int,
         tables: Tables,
     ) -> tuple[float, int, int, bool, int]:
-        """Filter the steps first..last-1 from what tables.a[first] and tables.P[g] hold; see `filter_steps`.
+        """Filter the steps first..last-1 from what tables.a[first] and tables.P[g] hold.
 
         csr : row_start, column and value of `Dynamics`; transition (1 or n, m, m); intercept and noise as there.
+        Returns the log-likelihood, the row of P after the last step, the first steady step (n: never), whether digits
+        were lost, and how many rows of the tables were filled.
         """
         x, frame, design, variances, n_seen = rows.x, rows.frame, rows.design, rows.variances, rows.n_seen
         all_a, all_af, all_v, steps, place = tables.a, tables.af, tables.v, tables.steps, tables.place
@@ -271,5 +273,5 @@ def _filter_of(m: int) -> Any:
     return filter_few
 
 
-FILTERS = {m: _filter_of(m) for m in (1, 2, 3, 4)}
+FILTERS = {m: _filter_of(m) for m in range(1, SMALL_STATES + 1)}
 """The kernel for each number of states."""

@@ -14,7 +14,15 @@ from typing import NamedTuple
 import numpy as np
 
 from statespace.foundations.kernel import bare_kernel, kept_apart, kernel_part
-from statespace.foundations.register_rows import combine, copy_run, set_product, subtract_outer, take_row, three_sums
+from statespace.foundations.register_rows import (
+    combine,
+    combine_squares,
+    copy_run,
+    set_product,
+    subtract_outer,
+    take_row,
+    two_sums,
+)
 from statespace.foundations.register_tile import dot
 from statespace.lds.dynamics import Dynamics
 from statespace.lds.kalman import (
@@ -49,8 +57,9 @@ from statespace.lds.padded import (
 from statespace.lds.steady_blocks import close, closed_size, run_size, steady_run
 from statespace.protocols import Floats, Ints
 
-# Rows of `wide` numbers behind the matrices in the work array; LEFT: variances that the numbers so far have left
-_MEAN, _LEFT, _REACH, _EARLIER, _MOVED, _GAIN, _ZERO, _N_ROWS = range(8)
+# Rows of `wide` numbers behind the matrices in the work array; BEGUN: the mean before the numbers of the step; LEFT:
+# variances that those so far have left; REACH, EARLIER: bounds of the variances before what came last, and variances
+_MEAN, _BEGUN, _LEFT, _REACH, _EARLIER, _MOVED, _GAIN, _ZERO, _N_ROWS = range(9)
 _FEW = 2  # numbers that are cheaper one by one than as a tile
 
 
@@ -93,7 +102,7 @@ class Work(NamedTuple):
     columns: Ints
     """First used column and the one behind the last, of each number, shape (2, p)."""
     sums: Floats
-    """Of each number how many columns are used, sum of |z a|, sum of z^2 with bounds of variances, shape (3, p)."""
+    """Of each number how many columns are used, and the sum of z^2 with bounds of variances, shape (2, p)."""
 
 
 def work_of(m: int, p: int, full: bool, closes: bool) -> Work:
@@ -104,7 +113,7 @@ def work_of(m: int, p: int, full: bool, closes: bool) -> Work:
         zeros(closed_size(m, p) if closes else 0),
         zeros(run_size(m, p) if closes else 0),
         np.empty((2, p), np.int64),
-        np.empty((3, p)),
+        np.empty((2, p)),
     )
 
 
@@ -128,10 +137,9 @@ def prepare_numbers(
     work: Floats,
     P: int,
     vectors: int,
-    sizes: Floats,
     spreads: Floats,
 ) -> None:
-    """For each number from `begin` on z P, z P Z^T and x - z a; sums of |z a| and of z^2 with bounds of variances."""
+    """For each number from `begin` on z P, z P Z^T and x - z a, and the sum of z^2 with bounds of variances."""
     kept_apart()
     tall, across = (p + 7) // 8 * 8, (p + 8) // 8 * 8
     Z = design_at(vectors, m, p)
@@ -152,9 +160,8 @@ def prepare_numbers(
                 combine(high[i] - first, work, z + first, work, at, wide, work, zero + c, work, own + c)
             for j in range(i, q):
                 work[own + wide + j] = dot(wide, work, Z + j * wide, work, own)
-        seen, size, spread = three_sums(wide, work, z, work, mean, work, vectors + _REACH * wide)
+        seen, spreads[i] = two_sums(wide, work, z, work, mean, work, vectors + _REACH * wide)
         work[own + wide + p] = x[t, i] - seen
-        sizes[i], spreads[i] = abs(x[t, i]) + size, spread
 
 
 @bare_kernel
@@ -196,6 +203,36 @@ def forget_known(m: int, wide: int, work: Floats, filtered: int, vectors: int, n
 
 
 @bare_kernel
+def contradicts(
+    i: int,
+    x: float,
+    m: int,
+    wide: int,
+    work: Floats,
+    vectors: int,
+    g: int,
+    gains: Floats,
+    kinds: Ints,
+    innovations: Floats,
+) -> bool:
+    """Whether number i, of which nothing was left to learn, differs from z a by more than rounding.
+
+    By more than rounding of x and of what z a was made of: the mean before the step, and what each number added to it.
+    """
+    kept_apart()
+    z, begun = design_at(vectors, m, gains.shape[1]) + i * wide, vectors + _BEGUN * wide
+    size = abs(x)
+    for j in range(m):
+        if work[z + j] != 0.0:
+            span = abs(work[begun + j])
+            for taken in range(i):
+                if kinds[g, taken] != SKIPPED:
+                    span += abs(gains[g, taken, j] * innovations[taken])
+            size += abs(work[z + j]) * span
+    return bool(abs(innovations[i]) > CONTRADICTION * size)
+
+
+@bare_kernel
 def take_numbers(
     t: int,
     g: int,
@@ -211,7 +248,6 @@ def take_numbers(
     P: int,
     filtered: int,
     vectors: int,
-    sizes: Floats,
     spreads: Floats,
     innovations: Floats,
     gains: Floats,
@@ -235,15 +271,14 @@ def take_numbers(
     taken, factors = scaled + tall * wide, scaled + 2 * tall * wide
     mean, left, reach = vectors + _MEAN * wide, vectors + _LEFT * wide, vectors + _REACH * wide
     gain = vectors + _GAIN * wide
-    product, logs, square, n_taken, impossible, lost, size = 1.0, 0.0, 0.0, 0, False, False, 0.0
+    product, logs, square, n_taken, impossible, lost = 1.0, 0.0, 0.0, 0, False, False
     source, begin = P, NOWHERE
     if q:
-        prepare_numbers(t, begin, q, p, x, low, high, m, wide, work, source, vectors, sizes, spreads)
+        prepare_numbers(t, begin, q, p, x, low, high, m, wide, work, source, vectors, spreads)
     for i in range(q):
         own, variance = pairs + i * row, h[i]
         F, v = work[own + wide + i] + variance, work[own + wide + p]
         before = used[i] * spreads[i] + variance
-        size += sizes[i]
         innovations[i] = v
         lost = lost or LOST * before > F
         if ROUNDING * before >= F:
@@ -251,7 +286,7 @@ def take_numbers(
             copy_run(m, work, vectors + _ZERO * wide, gains, (g * p + i) * m)
             copy_run(wide, work, vectors + _ZERO * wide, work, scaled + i * wide)
             copy_run(wide, work, vectors + _ZERO * wide, work, taken + i * wide)
-            impossible = impossible or abs(v) > CONTRADICTION * size
+            impossible = contradicts(i, x[t, i], m, wide, work, vectors, g, gains, kinds, innovations) or impossible
             continue
         precision = 1.0 / F
         exact = variance <= EXACT * F
@@ -283,7 +318,7 @@ def take_numbers(
             lost = forget_known(m, wide, work, filtered, vectors, variance > 0.0, exact) or lost
             source, begin = filtered, i + 1
             if begin < q:
-                prepare_numbers(t, begin, q, p, x, low, high, m, wide, work, source, vectors, sizes, spreads)
+                prepare_numbers(t, begin, q, p, x, low, high, m, wide, work, source, vectors, spreads)
         elif i + 1 < q:
             work[factors + i] = 0.0
             for j in range(i + 1, q):
@@ -311,9 +346,10 @@ def take_numbers(
 
 
 @kernel_part
-def variances_of(m: int, wide: int, work: Floats, P: int, vectors: int) -> None:
-    """Bounds of the variances before what came last, and the variances."""
+def begin_step(m: int, wide: int, work: Floats, P: int, vectors: int) -> None:
+    """The mean that the step begins with, bounds of the variances before what came last, and the variances."""
     reach, earlier, left = vectors + _REACH * wide, vectors + _EARLIER * wide, vectors + _LEFT * wide
+    copy_run(m, work, vectors + _MEAN * wide, work, vectors + _BEGUN * wide)
     for j in range(m):
         variance = work[P + j * wide + j]
         work[reach + j] = max(work[earlier + j], variance)
@@ -321,15 +357,46 @@ def variances_of(m: int, wide: int, work: Floats, P: int, vectors: int) -> None:
         work[left + j] = variance
 
 
-@kernel_part
-def without_negative(m: int, wide: int, work: Floats, P: int) -> bool:
-    """Zeros in place of variances below 0, and beside them; whether there were any."""
-    found = False
+@bare_kernel
+def without_rounding(
+    full: int,
+    row_start: Ints,
+    column: Ints,
+    value: Floats,
+    wide: int,
+    work: Floats,
+    transposed: int,
+    V: int,
+    filtered: int,
+    P: int,
+    vectors: int,
+) -> bool:
+    """Zeros for variances of P = T P_f T^T + V, and beside them, that are rounding; whether digits were lost.
+
+    Against what they can have been a rest of: T^2 with the bounds of variances before the numbers of the step.
+    """
+    kept_apart()
+    m, reach, bounds, lost = row_start.shape[0] - 1, vectors + _REACH * wide, vectors + _GAIN * wide, False
     for i in range(m):
-        if work[P + i * wide + i] < 0.0:
-            found = True
-            clear_variance(i, m, wide, work, P)
-    return found
+        if work[filtered + i * wide + i] == 0.0:
+            work[reach + i] = 0.0  # known, not the rest of a difference
+    if full:
+        for c in range(0, wide, 8):
+            combine_squares((m + 3) // 4 * 4, work, reach, work, transposed + c, wide, work, bounds + c)
+    else:
+        for i in range(m):
+            bound = 0.0
+            for e in range(row_start[i], row_start[i + 1]):
+                bound += value[e] * value[e] * work[reach + column[e]]
+            work[bounds + i] = bound
+    for i in range(m):
+        at = i * wide + i
+        bound = (row_start[i + 1] - row_start[i]) * work[bounds + i] + work[V + at]
+        if work[P + at] < LOST * bound:
+            lost = True
+            if work[P + at] <= ROUNDING * bound:
+                clear_variance(i, m, wide, work, P)
+    return lost
 
 
 @bare_kernel
@@ -360,9 +427,10 @@ def move_padded_mean(
     copy_run(m, work, moved, work, mean)
 
 
-@kernel_part
+@bare_kernel
 def steady_step(
     t: int,
+    g: int,
     q: int,
     x: Floats,
     gains: Floats,
@@ -370,21 +438,24 @@ def steady_step(
     kinds: Ints,
     wide: int,
     work: Floats,
-    rows: int,
+    vectors: int,
     innovations: Floats,
 ) -> float:
-    """The numbers of a steady step; the mean becomes the filtered one. Returns the sum of v^2 / F."""
-    m = gains.shape[1]
-    mean, design = rows + _MEAN * wide, design_at(rows, m, gains.shape[0])
+    """The numbers of a steady step; the mean becomes the filtered one. Returns the sum of v^2 / F, or infinity."""
+    kept_apart()
+    m = gains.shape[2]
+    mean, design = vectors + _MEAN * wide, design_at(vectors, m, gains.shape[1])
+    copy_run(m, work, mean, work, vectors + _BEGUN * wide)
     square = 0.0
     for i in range(q):
-        if kinds[i] != SKIPPED:
-            z = design + i * wide
-            seen = x[t, i] - dot(wide, work, z, work, mean)
+        v = x[t, i] - dot(wide, work, design + i * wide, work, mean)
+        innovations[i] = v
+        if kinds[g, i] != SKIPPED:
             for j in range(m):
-                work[mean + j] += gains[i, j] * seen
-            square += seen * seen / F[i]
-            innovations[i] = seen
+                work[mean + j] += gains[g, i, j] * v
+            square += v * v / F[g, i]
+        elif contradicts(i, x[t, i], m, wide, work, vectors, g, gains, kinds, innovations):
+            square = np.inf
     return square
 
 
@@ -420,7 +491,7 @@ def filter_blocks(
     mean, earlier, moved = vectors, vectors + _EARLIER * wide, vectors + _MOVED * wide
     zero, turned, across = vectors + _ZERO * wide, Z + (p + 7) // 8 * 8 * wide, (p + 8) // 8 * 8
     work, closed, run, low, high = memory.numbers, memory.closed, memory.run, memory.columns[0], memory.columns[1]
-    used, sizes, spreads = memory.sums[0], memory.sums[1], memory.sums[2]
+    used, spreads = memory.sums[0], memory.sums[1]
     by_blocks = run.shape[0] > 0
     timed_T, timed_c, timed_V = int(value.shape[0] > 1), int(intercept.shape[0] > 1), int(noise.shape[0] > 1)
     total, likelihood, squares = 0.0, 1.0, 0.0
@@ -452,7 +523,10 @@ def filter_blocks(
         T, c, V = timed_T * t, timed_c * t, timed_V * t
         # Steady: gains are known
         if steady and f == frozen_frame:
-            if by_blocks:
+            implied = False
+            for i in range(q):
+                implied = implied or kinds[g, i] == SKIPPED
+            if by_blocks and not implied:
                 until = t + 1
                 while until < last and frame[until] == f:
                     until += 1
@@ -470,7 +544,7 @@ def filter_blocks(
             if keep:
                 place[t] = g
                 copy_run(m, work, mean, all_a, t * m)
-            square = steady_step(t, q, x, gains[g], all_F[g], kinds[g], wide, work, vectors, all_v[keep * t])
+            square = steady_step(t, g, q, x, gains, all_F, kinds, wide, work, vectors, all_v[keep * t])
             if keep:
                 steps[t] = step_log - 0.5 * square
                 copy_run(m, work, mean, all_af, t * m)
@@ -486,7 +560,7 @@ def filter_blocks(
             write_rows(m, m, wide, work, P, all_P, fresh * m * m)
             g = fresh
         top = max(top, g)
-        variances_of(m, wide, work, P, vectors)
+        begin_step(m, wide, work, P, vectors)
         if keep:
             place[t] = g
             copy_run(m, work, mean, all_a, t * m)
@@ -506,7 +580,6 @@ def filter_blocks(
             P,
             filtered,
             vectors,
-            sizes,
             spreads,
             all_v[keep * t],
             gains,
@@ -540,12 +613,13 @@ def filter_blocks(
             congruence(m, wide, work, T_at, transposed, filtered, zero, product, V_at, wide, other)
         else:
             sparse_congruence(row_start, column, value[T], wide, work, filtered, zero, product, V_at, wide, other)
-        lost = without_negative(m, wide, work, other) or lost
+        arguments = transposed, V_at, filtered, other, vectors
+        lost = without_rounding(full, row_start, column, value[T], wide, work, *arguments) or lost
         if freeze:
             if f == f_before:
                 change = change_between(m, wide, work, P, other)
                 rate = change / change_before if change < change_before else 1.0
-                if change <= STILL or (change <= 1e-12 and rate < 1.0 and change * rate / (1.0 - rate) <= STEADY):
+                if change <= STILL or (rate < 1.0 and change <= STEADY * (1.0 - rate)):
                     steady, frozen_frame = True, f
                     if steady_from == n:
                         steady_from = t + 1

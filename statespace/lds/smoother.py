@@ -28,7 +28,6 @@ from statespace.lds.dynamics import Dynamics, add_to, fill, left_product, multip
 from statespace.lds.kalman import SKIPPED, Rows, Tables
 from statespace.lds.steady import (
     SMALL_NUMBERS,
-    SMALL_STATES,
     closed_form,
     steady_small_back,
     steady_smoothing_errors,
@@ -161,7 +160,7 @@ def smooth_steps(
     errors: int,
     out: Backward,
 ) -> int:
-    """Pass backwards over the steps n-1..first, from out.r[n] and out.N[g].
+    """Pass backwards over the steps n-1..first of at most four states, from out.r[n] and out.N[g].
 
     moments : whether covariances are wanted; derivatives : whether Z and the diagonal of D are, 2 for all of D;
     by_transition : whether W is; errors : whether u is. Returns the row of N that leads into step `first`; rows are
@@ -186,7 +185,7 @@ def smooth_steps(
         here, f = place[t], frame[t]
         q = n_seen[f]
         same = here == place_before and f == frame_before
-        if steady and same and m <= SMALL_STATES and q <= SMALL_NUMBERS:
+        if steady and same and q <= SMALL_NUMBERS:
             # A run of steps that differ in their means alone
             begin = t
             while begin > first and place[begin - 1] == here and frame[begin - 1] == f:

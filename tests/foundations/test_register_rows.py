@@ -31,8 +31,13 @@ def _subtract_outer(n, x, x_at, y, y_at, a, a_at, out, out_at, row):
 
 
 @njit
-def _three_sums(n, x, x_at, y, y_at, z, z_at):
-    return register_rows.three_sums(n, x, x_at, y, y_at, z, z_at)
+def _combine_squares(n, x, x_at, a, a_at, a_k, out, out_at):
+    register_rows.combine_squares(n, x, x_at, a, a_at, a_k, out, out_at)
+
+
+@njit
+def _two_sums(n, x, x_at, y, y_at, z, z_at):
+    return register_rows.two_sums(n, x, x_at, y, y_at, z, z_at)
 
 
 @njit
@@ -131,8 +136,15 @@ def test_an_outer_product_is_subtracted(n, in_place, off, seed):
 
 @settings(max_examples=25, deadline=None)
 @given(eights, offsets, seeds)
-def test_three_sums_are_those_of_the_products(n, off, seed):
-    agree(_three_sums, naive_tile.three_sums, n, *(v for i in range(3) for v in (numbers([seed, i]), off)))
+def test_two_sums_are_those_of_the_products(n, off, seed):
+    agree(_two_sums, naive_tile.two_sums, n, *(v for i in range(3) for v in (numbers([seed, i]), off)))
+
+
+@settings(max_examples=25, deadline=None)
+@given(fours, offsets, seeds)
+def test_rows_are_combined_by_their_squares(n, off, seed):
+    x, a, out = (numbers([seed, i]) for i in range(3))
+    agree(_combine_squares, naive_tile.combine_squares, n, x, off, a, off, 13, out, off)
 
 
 @pytest.mark.parametrize("n", [1, 7, 8, 9, 16, 19])

@@ -11,9 +11,10 @@ from statespace.lds import filtering, smoothing
 from statespace.lds.dynamics import make_dynamics
 from statespace.lds.filtering import filter_covariance
 from statespace.lds.frames import make_frames
+from statespace.lds.initialization import make_system
 from statespace.lds.steady_blocks import close, closed_size
 from tests import naive_lds
-from tests.lds.agreement import Given, check, check_filter, check_smoother, is_covariance
+from tests.lds.agreement import Given, check, check_filter, check_smoother, contradicted, is_covariance, sizes
 from tests.lds.systems import HARD, make, simulated, systems
 
 
@@ -21,8 +22,9 @@ from tests.lds.systems import HARD, make, simulated, systems
 def by_blocks(full=None, closed=None):
     """All systems by these kernels, their transition taken as full or by its entries, steady runs in closed form."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(filtering, "FILTERS", {})
+        patch.setattr(smoothing, "SMALL_STATES", 0)
         for module in (filtering, smoothing):
-            patch.setattr(module, "SMALL_STATES", 0)
             if full is not None:
                 patch.setattr(module, "is_full", lambda _: full)
             if closed is not None:
@@ -55,11 +57,85 @@ def test_more_states_than_a_vector_has_numbers(case):
 
 
 @pytest.mark.parametrize("hard", HARD, ids=lambda hard: hard.__name__)
-def test_hard_systems(hard):
+@pytest.mark.parametrize("full", [True, False])
+def test_hard_systems(hard, full):
     system, Y = hard()
     right = naive_lds.dense(system, Y)
-    with by_blocks():
+    with by_blocks(full):
         check_filter(system, Y, right=right)
+        check_smoother(system, Y, right=right)
+        found = Given(system).filter(Y, form="covariance")
+    is_covariance(found.predicted_cov[found.n_diffuse_steps :])
+    is_covariance(found.filtered_cov[found.n_diffuse_steps :])
+
+
+def beside(system, m, noise):
+    """The system with states up to the m-th that nothing is seen of: each moves alone, or is known where noise is 0."""
+    more = m - system.n_states
+
+    def below(A, B):
+        n, i, j = A.shape
+        made = np.zeros((n, i + B.shape[0], j + B.shape[1]))
+        made[:, :i, :j], made[:, i:, j:] = A, B
+        return made
+
+    own = noise * np.eye(more)
+    matrices = {
+        "design": below(system.design, np.zeros((0, more))),
+        "obs_intercept": system.obs_intercept,
+        "obs_cov": system.obs_cov,
+        "transition": below(system.transition, 0.5 * np.eye(more)),
+        "state_intercept": np.pad(system.state_intercept, ((0, 0), (0, more)), constant_values=0.5),
+        "selection": below(system.selection, np.eye(more)),
+        "state_cov": below(system.state_cov, own),
+    }
+    made = make_system(
+        {name: np.ascontiguousarray(matrix) for name, matrix in matrices.items()},
+        np.pad(system.initial_state, (0, more), constant_values=1.0),
+        below(system.initial_state_cov[None], own)[0],
+        initialization="known",
+    )
+    return made._replace(diffuse_loadings=np.pad(system.diffuse_loadings, ((0, more), (0, 0))))
+
+
+def check_beside(system, Y, form, noise, right):
+    """Log-likelihood and moments of the states are what they are without those beside them."""
+    m = system.n_states
+    for wider in (5, 6):
+        found = Given(beside(system, wider, noise)).filter(Y, form=form)
+        if form == "covariance" and found.digits_lost:
+            return
+        mean, cov = sizes(system, Y, right)
+        for name, size in (("predicted_mean", mean), ("filtered_mean", mean)):
+            check(getattr(found, name)[:, :m], getattr(right, name), name, size)
+        for name, size in (("predicted_cov", cov), ("filtered_cov", cov)):
+            check(getattr(found, name)[:, :m, :m], getattr(right, name), name, size)
+        off = contradicted(Y, right)
+        if off is False:
+            check(found.log_likelihood, right.log_likelihood, "log_likelihood", len(Y))
+            total = Given(beside(system, wider, noise)).log_likelihood(Y, form=form)
+            check(total, right.log_likelihood, "without the rest", len(Y))
+        elif off:
+            assert found.log_likelihood == -np.inf
+
+
+@pytest.mark.parametrize("form", ["auto", "covariance"])
+@settings(max_examples=60)
+@given(case=systems(), noise=st.sampled_from([0.0, 1.0]), full=st.booleans())
+def test_states_beside_the_others_change_nothing(form, case, noise, full):
+    with by_blocks(full):
+        check_beside(*case, form, noise, naive_lds.dense(*case, smoothed=False))
+
+
+@pytest.mark.parametrize("hard", [hard for hard in HARD if hard()[0].n_states < 5], ids=lambda hard: hard.__name__)
+@pytest.mark.parametrize("form", ["auto", "covariance"])
+def test_states_beside_those_of_hard_systems_change_nothing(hard, form):
+    system, Y = hard()
+    right = naive_lds.dense(system, Y, smoothed=False)
+    for noise in (0.0, 1.0):
+        for full in (True, False):
+            with by_blocks(full):
+                check_beside(system, Y, form, noise, right)
 
 
 def long_system(kind, m=7, p=3):
