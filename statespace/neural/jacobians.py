@@ -16,7 +16,7 @@ the gates are computed again, in float64, from the states that the network went 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -104,46 +104,49 @@ class _GoBack:
         own = U if cell.kind != "gru" else U[: 2 * H]  # a GRU's candidate has a way of its own
         p = p.copy()
         p[:, :, : len(own)] += self.h @ own.T
-        parts: Any = np.split(p, cell.n_gates, axis=2)
-        self.gates: list[Any]
+        part = np.split(p, cell.n_gates, axis=2)
+        self.gates: list[Array]
         if cell.kind == "rnn":
-            self.gates = [cells.elman_relu(*parts) if cell.relu else cells.elman(*parts)]
+            self.gates = [(cells.elman_relu if cell.relu else cells.elman)(part[0])]
         elif cell.kind == "gated_leaky":
-            self.gates = list(cells.gated_leaky(*parts, self.h)[:2])
+            self.gates = list(cells.gated_leaky(part[0], part[1], self.h)[:2])
         elif cell.kind == "lstm":
             assert path.c is not None
             c = path.c[:, : path.n_steps]
-            i, f, g, o, _, shown, _ = cells.lstm(*parts, c)
+            i, f, g, o, _, shown, _ = cells.lstm(part[0], part[1], part[2], part[3], c)
             self.gates = [i, f, g, o, c, shown]
         elif cell.after:
             q = self.h @ U[2 * H :].T + path.inner
-            r, z, n, _ = cells.gru_after(*parts, q, self.h)
+            r, z, n, _ = cells.gru_after(part[0], part[1], part[2], q, self.h)
             self.gates = [r, z, n, q]
         else:
-            r, z, kept = cells.gru_reset(parts[0], parts[1], self.h)
-            n, _ = cells.gru_before(z, parts[2] + kept @ U[2 * H :].T, self.h)
+            r, z, kept = cells.gru_reset(part[0], part[1], self.h)
+            n, _ = cells.gru_before(z, part[2] + kept @ U[2 * H :].T, self.h)
             self.gates = [r, z, n]
 
     def step(self, at: int, dh: Array, dc: Array) -> tuple[Array, Array | None, Array | None]:
         """From derivatives by the state after a step to those by h and c before it, and by h across the skip edge."""
         cell, H, U, S = self.path.cell, self.path.cell.size, self.path.U, self.path.S
-        gates: Any = [gate[:, at, None, :] for gate in self.gates]
+        gates = [gate[:, at, None, :] for gate in self.gates]
         h = self.h[:, at, None, :]
         kept = None
         if cell.leak > 0.0:
             dh, kept = cells.leak_back(dh, cell.leak)
         d_cell = None
         if cell.kind == "rnn":
-            dp = [cells.elman_relu_back(*gates, dh) if cell.relu else cells.elman_back(*gates, dh)]
+            dp = [(cells.elman_relu_back if cell.relu else cells.elman_back)(gates[0], dh)]
             d_before = dp[0] @ U
         elif cell.kind == "gated_leaky":
-            *dp, d_before = cells.gated_leaky_back(*gates, h, dh)
+            u, n = gates
+            *dp, d_before = cells.gated_leaky_back(u, n, h, dh)
             d_before = d_before + np.concatenate(dp, axis=2) @ U
         elif cell.kind == "lstm":
-            *dp, d_cell = cells.lstm_back(*gates, dh, dc)
+            i, f, g, o, c, shown = gates
+            *dp, d_cell = cells.lstm_back(i, f, g, o, c, shown, dh, dc)
             d_before = np.concatenate(dp, axis=2) @ U
         elif cell.after:
-            *dp, dq, d_before = cells.gru_after_back(*gates, h, dh)
+            r, z, n, q = gates
+            *dp, dq, d_before = cells.gru_after_back(r, z, n, q, h, dh)
             d_before = d_before + np.concatenate([*dp[:2], dq], axis=2) @ U
         else:
             r, z, n = gates

@@ -174,7 +174,7 @@ def test_gradients_of_weights_are_measured_block_by_block() -> None:
 
 
 def test_spectral_radii_are_those_of_each_gates_recurrent_weights() -> None:
-    net = RecurrentNetwork("lstm", 1, 2, skip=2, random_state=0)
+    net = RecurrentNetwork("lstm", 1, 2, skip=2, dtype=np.float64, random_state=0)
     net.weights["weight_hh_l0"][...] = np.concatenate([k * np.array([[0, 1], [-1, 0]]) for k in (1, 2, 0, 3)])
     net.weights["weight_sh_l0"][...] = np.concatenate([[[k, 9], [0, 0.5]] for k in (0, 1, 2, 3)])
     radii = gradient_flow(net, np.zeros((1, 2, 1))).spectral_radius
@@ -266,7 +266,7 @@ def test_removed_edges_leave_no_path_but_that_of_whole_skips() -> None:
 
 
 def test_what_cannot_be_measured_is_refused_in_words() -> None:
-    net = RecurrentNetwork("gru", 2, 3, num_layers=2)
+    net = RecurrentNetwork("gru", 2, 3, num_layers=2, dtype=np.float64)
     X = np.zeros((1, 4, 2))
     with pytest.raises(TypeError, match="net is of type int, expected a RecurrentNetwork"):
         gradient_flow(3, X)  # type: ignore[arg-type]
