@@ -128,11 +128,18 @@ def test_the_reverse_direction_counts_what_it_has_read() -> None:
         np.testing.assert_allclose(found[t][0], by_backpropagation(net, X[:, : 6 - t], state, 1), rtol=1e-11)
 
 
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=4), st.sampled_from(sorted(CELLS)), st.integers(0, 99))
-@settings(max_examples=20, deadline=None)
-def test_each_row_ends_where_it_ends_and_knows_nothing_of_the_others(lengths: list[int], cell: str, seed: int) -> None:
+@given(
+    st.lists(st.integers(0, 6), min_size=1, max_size=4),
+    st.sampled_from(sorted(CELLS)),
+    st.sampled_from(sorted(REMEDIES)),
+    st.integers(0, 99),
+)
+@settings(max_examples=25, deadline=None)
+def test_each_row_ends_where_it_ends_and_knows_nothing_of_the_others(
+    lengths: list[int], cell: str, remedy: str, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
-    net = network(rng, input_size=1, hidden_size=2, skip=2, bidirectional=True, **CELLS[cell])
+    net = network(rng, input_size=1, hidden_size=2, bidirectional=True, **CELLS[cell], **REMEDIES[remedy])
     X = rng.standard_normal((len(lengths), 6, 1))
     for row, n in enumerate(lengths):
         X[row, n:] = np.nan  # not read
@@ -229,15 +236,15 @@ def test_without_input_an_orthogonal_network_multiplies_by_its_gain(gain: float)
     np.testing.assert_allclose(flow.frobenius[0], np.sqrt(H) * flow.spectral[0], rtol=1e-12)
 
 
-# Bands hold the values of 40 other seeds, computed with five lines of numpy
+# Bands hold what a loop in numpy, `h = tanh(U h + u); J = diag(1 - h^2) U J`, gave for 40 other seeds
 @pytest.mark.parametrize(
     ("gain", "remedy", "low", "high"),
     [
-        (0.9, {}, 1.2e-6, 1.8e-6),
-        (1.0, {}, 3e-3, 8e-3),
-        (1.1, {}, 0.4, 1.1),
-        (0.9, {"leak": 0.99}, 0.88, 0.91),
-        (0.9, {"skip": 10, "remove_short": True}, 0.29, 0.34),
+        (0.9, {}, 1.0e-6, 1.9e-6),
+        (1.0, {}, 3e-3, 7.5e-3),
+        (1.1, {}, 0.33, 1.3),
+        (0.9, {"leak": 0.99}, 0.89, 0.90),
+        (0.9, {"skip": 10, "remove_short": True}, 0.29, 0.33),
     ],
     ids=["gain 0.9", "gain 1.0", "gain 1.1", "gain 0.9 with leak", "gain 0.9 with long edges only"],
 )
