@@ -20,7 +20,7 @@ from statespace.neural.cells import GATES
 from statespace.neural.directions import reversed_rows
 from statespace.neural.jacobians import Path, state_jacobians
 from statespace.neural.network import RecurrentNetwork
-from statespace.neural.trace import as_vector_of_state
+from statespace.neural.trace import checked_state
 from statespace.protocols import Array, Ints
 
 
@@ -188,7 +188,7 @@ def layer_path(
     runs = structure.layout.num_layers * structure.layout.directions
     h_start, c_start = np.zeros((back, B, H)), np.zeros((cells, B, H))
     if state is not None:
-        given = as_vector_of_state(structure, state, B, net.dtype)
+        given = checked_state(structure, state, B, net.dtype)
         h_start = given.h.reshape(runs, back, B, H)[number]
         c_start = c_start if given.c is None else given.c.reshape(runs, cells, B, H)[number]
     h = np.concatenate([h_start.transpose(1, 0, 2), read(gates[suffix]["h"])], axis=1)
