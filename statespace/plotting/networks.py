@@ -381,6 +381,10 @@ def _draw_inputs(ax: Axes, inputs: Array) -> None:
         ax.set_ylabel("input", fontsize="small")
     else:
         for j, colour in enumerate(_colours(inputs.shape[1])):
-            ax.step(np.arange(len(inputs)), inputs[:, j], where="mid", color=colour, linewidth=1.4, gid="input")
+            style: dict[str, Any] = {"color": colour, "linewidth": 1.4, "label": f"x[{j}]", "gid": "input"}
+            ax.step(np.arange(len(inputs)), inputs[:, j], where="mid", **style)
         plain_frame(ax)
+        if inputs.shape[1] > 1:
+            at: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.1}
+            ax.legend(ncols=inputs.shape[1], frameon=False, fontsize="small", **at)
     finish(ax, "x, what comes in").title.set_fontsize("medium")
