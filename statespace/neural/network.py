@@ -70,6 +70,8 @@ class RecurrentNetwork:
 
     """
 
+    _kind_of_trace = Trace
+
     def __init__(
         self,
         cell: str,
@@ -268,7 +270,7 @@ class RecurrentNetwork:
                 place = tuple(int(i) for i in bad[0])
                 raise ValueError(f"X[{', '.join(map(str, place))}] is {x[place]}: a network has no missing values")
         begun = None if state is None else checked_state(self._structure, state, len(x), self.dtype)
-        return Trace(self._structure, self._vector, x, valid, begun, keep)
+        return self._kind_of_trace(self._structure, self._vector, x, valid, begun, keep)
 
     @staticmethod
     def _lengths(lengths: Any, B: int, T: int) -> Ints:
