@@ -12,7 +12,11 @@ Ints: TypeAlias = NDArray[np.int64]
 
 
 class Scored(Protocol):
-    """What `compare` asks of a model, one of this package's or your own; parameters as scikit-learn has them."""
+    """What `compare` asks of a model, one of this package's or your own; parameters as scikit-learn has them.
+
+    A model some of whose log-likelihoods are not to be counted has besides `scored_steps(X)`, a truth value a step in
+    the form of X: those of linear dynamical systems leave the diffuse start out.
+    """
 
     support: str
     """What it predicts: "categories", "counts" or "reals"; another word where it is none of these."""
