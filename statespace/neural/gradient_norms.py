@@ -17,7 +17,6 @@ import numpy as np
 from statespace.foundations.blas import blas_on_one_thread
 from statespace.foundations.validation import check_integer
 from statespace.neural.cells import GATES
-from statespace.neural.directions import reversed_rows
 from statespace.neural.jacobians import Path, state_jacobians
 from statespace.neural.network import RecurrentNetwork
 from statespace.neural.trace import checked_state
@@ -162,10 +161,14 @@ def layer_path(
     cell, suffix = structure.cell, f"l{layer}" + ("_reverse" if reverse else "")
     B, T = X.shape[:2]
 
+    steps = np.arange(T)[None, :]
+    inside = steps < lengths[:, None]
+    order = np.where(inside, lengths[:, None] - 1 - steps, steps) if reverse else steps
+
     def read(of_steps: Array) -> Array:
         """In the order in which it reads, with zeros beyond the end of each row."""
-        kept = np.where(np.arange(T)[None, :, None] < lengths[:, None, None], of_steps, 0.0).astype(np.float64)
-        return reversed_rows(kept.transpose(1, 0, 2), lengths).transpose(1, 0, 2) if reverse else kept
+        kept = np.where(inside[:, :, None], of_steps, 0.0).astype(np.float64)
+        return np.take_along_axis(kept, order[:, :, None], axis=1)
 
     def weight(name: str) -> Array | None:
         found = net.weights.get(f"{name}_{suffix}")
