@@ -3,8 +3,10 @@
 from statespace.neural.custom_network import CustomNetwork
 from statespace.neural.custom_trace import CustomTrace
 from statespace.neural.gradient_check import check_gradients, check_head_gradients
+from statespace.neural.gradient_norms import GradientFlow, gradient_flow
 from statespace.neural.heads import Head, HeadGradients
 from statespace.neural.laws import Bernoulli, Categorical, Gaussian, Poisson
+from statespace.neural.matrix_powers import Powers, powers
 from statespace.neural.network import RecurrentNetwork
 from statespace.neural.optimizers import Adam, TrainingDivergedError, clip_global_norm, global_norm
 from statespace.neural.schedules import Schedule
@@ -17,10 +19,12 @@ __all__ = [
     "CustomNetwork",
     "CustomTrace",
     "Gaussian",
+    "GradientFlow",
     "Head",
     "HeadGradients",
     "NetworkState",
     "Poisson",
+    "Powers",
     "RecurrentNetwork",
     "Schedule",
     "Trace",
@@ -29,4 +33,6 @@ __all__ = [
     "check_head_gradients",
     "clip_global_norm",
     "global_norm",
+    "gradient_flow",
+    "powers",
 ]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from statespace.plotting.forecasts import forecast_fan
     from statespace.plotting.graph import transition_graph
     from statespace.plotting.markov import transition_matrix
+    from statespace.plotting.networks import gates, gradient_flow, powers
     from statespace.plotting.plane import smoothed_path
     from statespace.plotting.rain import rain_forecast, rain_report
     from statespace.plotting.smoothed import smoothed_states
@@ -29,12 +30,15 @@ _HOME = {
     "decoded_states": "states",
     "emission_densities": "emissions",
     "forecast_fan": "forecasts",
+    "gates": "networks",
+    "gradient_flow": "networks",
     "graphical_model": "diagrams",
     "growth_of_parameters": "comparison",
     "held_out_loss": "comparison",
     "information_criteria": "comparison",
     "innovations_diagnostics": "diagnostics",
     "likelihood_history": "fits",
+    "powers": "networks",
     "rain_calendar": "calendar",
     "rain_forecast": "rain",
     "rain_report": "rain",
@@ -50,12 +54,15 @@ __all__ = [
     "decoded_states",
     "emission_densities",
     "forecast_fan",
+    "gates",
+    "gradient_flow",
     "graphical_model",
     "growth_of_parameters",
     "held_out_loss",
     "information_criteria",
     "innovations_diagnostics",
     "likelihood_history",
+    "powers",
     "rain_calendar",
     "rain_forecast",
     "rain_report",

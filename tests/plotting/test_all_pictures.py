@@ -17,6 +17,7 @@ import statespace.plotting as pictures
 from statespace import MarkovChain
 from statespace.foundations.predictive import PredictiveLaw
 from statespace.hmm import HMM, GaussianEmission
+from statespace.neural import powers
 
 DATES = np.arange("2015-01-01", "2016-01-01", dtype="datetime64[D]")
 WET = np.arange(365) % 3 == 0
@@ -27,6 +28,9 @@ VALUES = np.where(np.arange(40) // 8 % 2, 3.0, 0.0) + np.sin(np.arange(40))
 FITTED = HMM(2, GaussianEmission(), n_iter=1, random_state=0).fit(VALUES)
 FAN = PredictiveLaw(mean=np.linspace(2, 1, 8)[:, None], cov=np.linspace(1, 3, 8)[:, None, None])
 RESULT = SimpleNamespace(mean=np.column_stack([VALUES, -VALUES]), cov=np.stack([np.diag([0.3, 1.0])] * 40))
+FLOW = SimpleNamespace(
+    spectral=0.9 ** np.arange(30, -1, -1.0)[None], frobenius=np.ones((1, 31)), lengths=np.array([30])
+)
 CHAIN = MarkovChain().fit(["dry", "wet", "wet", "dry", "dry", "wet"])
 
 PICTURES: dict[str, Callable[..., Axes]] = {
@@ -57,6 +61,13 @@ PICTURES: dict[str, Callable[..., Axes]] = {
     "smoothed_states": lambda **k: pictures.smoothed_states(RESULT, VALUES, times=DATES[:40], **k),
     "smoothed_states of two": lambda **k: pictures.smoothed_states(RESULT, states=[0, 1], **k),
     "smoothed_path": lambda **k: pictures.smoothed_path(RESULT, np.column_stack([VALUES, VALUES]), **k),
+    "gradient_flow": lambda **k: pictures.gradient_flow(FLOW, **k),
+    "gradient_flow of many": lambda **k: pictures.gradient_flow(
+        {f"a network with remedy {i}": FLOW for i in range(8)}, **k
+    ),
+    "powers": lambda **k: pictures.powers({str(w): powers(w, 1.0, 40) for w in (0.9, 1.0, 1.1)}, **k),
+    "powers, derivative": lambda **k: pictures.powers(powers(3.0, 1.0, 9, "tanh"), show="derivative", **k),
+    "powers in the plane": lambda **k: pictures.powers(powers([[0, -1], [1, 0]], [1, 0], 9), show="plane", **k),
     "forecast_fan": lambda **k: pictures.forecast_fan(FAN, VALUES, **k),
     "forecast_fan of symbols": lambda **k: pictures.forecast_fan(CHAIN, ["dry", "wet"], 4, **k),
 }

@@ -43,8 +43,11 @@ class Model:
 PARTS = Parts(level=(np.linspace(315, 320, N), 0.3), seasonal=(np.sin(np.arange(N) / 2), 0.2))
 X = PARTS.mean["level"] + PARTS.mean["seasonal"] + 0.1 * Z
 
+GATES = {"l0": {name: np.abs(np.sin(np.arange(60.0))).reshape(1, 20, 3) for name in ("r", "z", "n", "h")}}
+
 PICTURES: dict[str, tuple[int, Callable[..., Any]]] = {
     "components": (2, lambda **k: pictures.components(PARTS, X, times=MONTHS, **k)),
+    "gates": (5, lambda **k: pictures.gates(GATES, np.zeros((20, 2)), **k)),
     "innovations_diagnostics": (4, lambda **k: pictures.innovations_diagnostics(Z, times=MONTHS, **k)),
 }
 every_picture = pytest.mark.parametrize(("n_panels", "draw"), PICTURES.values(), ids=PICTURES)
