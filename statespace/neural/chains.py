@@ -40,16 +40,16 @@ class Chains:
         """From (T, B, n) to (steps, d B, n)."""
         whole = np.zeros((self.steps * self.d, *x.shape[1:]), x.dtype)
         whole[: self.T] = x
-        return np.ascontiguousarray(whole.reshape(self.steps, self.d * self.B, -1)[:, self.order])
+        return np.ascontiguousarray(whole.reshape(self.steps, self.d * self.B, x.shape[-1])[:, self.order])
 
     def join(self, x: Array) -> Array:
         """From (steps, d B, n) to (T, B, n)."""
-        return np.asarray(x[:, self._back].reshape(self.steps * self.d, self.B, -1)[: self.T])
+        return np.asarray(x[:, self._back].reshape(self.steps * self.d, self.B, x.shape[-1])[: self.T])
 
     def split_start(self, h: Array) -> Array:
         """From the d states before the first step, (d, B, n), to (d B, n)."""
-        return np.ascontiguousarray(h.reshape(self.d * self.B, -1)[self.order])
+        return np.ascontiguousarray(h.reshape(self.d * self.B, h.shape[-1])[self.order])
 
     def join_start(self, h: Array) -> Array:
         """From (d B, n) to (d, B, n)."""
-        return np.asarray(h[self._back].reshape(self.d, self.B, -1))
+        return np.asarray(h[self._back].reshape(self.d, self.B, h.shape[-1]))
