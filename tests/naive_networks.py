@@ -96,10 +96,7 @@ def run_row(network, weights, run, xs, hs, cs):
         if d and not network.remove_short:
             p = p + S @ hs[-d]
         p, own = p.reshape(-1, H), (U @ h + b_hh).reshape(-1, H)
-        if network.cell == "gru":
-            p = [p[0] + own[0], p[1] + own[1], p[2]]
-        else:
-            p = p + own
+        p = [p[0] + own[0], p[1] + own[1], p[2]] if network.cell == "gru" else p + own
         new, new_c, found = activated(network, p, b_hh[2 * H :], h, c, U[2 * H :])
         if network.leak is not None:
             new = network.leak * h + (1 - network.leak) * new
