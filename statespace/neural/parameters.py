@@ -142,7 +142,8 @@ def checked_weights(layout: Layout, given: Any, dtype: Any) -> Array:
             raise ValueError(f"{name} has shape {value.shape}, expected {shape[::-1]}")
         if value.dtype.kind not in "fiu":
             raise TypeError(f"{name} has the type {value.dtype}, expected real numbers")
-        if not np.isfinite(value).all():
-            raise ValueError(f"{name} has entries that are not finite")
-        layout.inside(vector, name)[...] = value.T
+        with np.errstate(over="ignore"):
+            layout.inside(vector, name)[...] = value.T
+        if not np.isfinite(layout.inside(vector, name)).all():
+            raise ValueError(f"{name} has entries that are not finite numbers of {np.dtype(dtype)}")
     return vector

@@ -163,9 +163,7 @@ class Trace:
                     c[i][:, rows] = end.c
         return NetworkState(h[:, 0] if back == 1 else h, (c[:, 0] if cells == 1 else c) if cells else None)
 
-    def gradients(
-        self, grad_outputs: Array, grad_state: NetworkState | None = None, inputs_too: bool = True
-    ) -> dict[str, Array]:
+    def gradients(self, grad_outputs: Any, grad_state: Any = None, inputs_too: bool = True) -> dict[str, Array]:
         """Derivatives of a loss by weights, inputs and the state before, by name.
 
         Parameters
@@ -188,22 +186,26 @@ class Trace:
         return found
 
     def gradient_vector(
-        self, grad_outputs: Array, grad_state: NetworkState | None = None, inputs_too: bool = False
+        self, grad_outputs: Any, grad_state: Any = None, inputs_too: bool = False
     ) -> tuple[Array, Array | None, NetworkState]:
         """The same with all weights in one vector, of the length and in the order of the network's own."""
         if self._pieces is None:
             raise ValueError("the gradients of this trace have been asked for: they use up what it kept; trace again")
-        pieces, self._pieces = self._pieces, None
         structure, vector = self._structure, self._vector
         B, T = self._shape
-        ends = (
-            [None] * len(self._rows) if grad_state is None else [self._starts(grad_state, rows) for rows in self._rows]
-        )
+        by_outputs = np.asarray(grad_outputs)
+        if by_outputs.shape != self.outputs.shape or by_outputs.dtype.kind not in "fiu":
+            raise ValueError(f"grad_outputs has shape {by_outputs.shape}, expected {self.outputs.shape}, real numbers")
+        ends: list[list[Ends] | None] = [None] * len(self._rows)
+        if grad_state is not None:
+            by_state = as_vector_of_state(structure, grad_state, B, vector.dtype, "grad_state")
+            ends = [self._starts(by_state, rows) for rows in self._rows]
+        pieces, self._pieces = self._pieces, None
 
         def back(number: int) -> tuple[Array, Array | None, list[Ends]]:
             piece, rows = pieces[number], self._rows[number]
             longest = len(piece.outputs)
-            d_outputs = np.ascontiguousarray(grad_outputs[rows, :longest].transpose(1, 0, 2), dtype=vector.dtype)
+            d_outputs = np.ascontiguousarray(by_outputs[rows, :longest].transpose(1, 0, 2), dtype=vector.dtype)
             given = ends[number]
             d_ends: list[Ends | None] = [None] * len(piece.runs) if given is None else list(given)
             return piece.gradients(vector, d_outputs, d_ends, inputs_too)
@@ -245,7 +247,7 @@ class Trace:
         return found
 
 
-def as_vector_of_state(structure: Structure, state: Any, B: int, dtype: Any) -> NetworkState:
+def as_vector_of_state(structure: Structure, state: Any, B: int, dtype: Any, said: str = "state") -> NetworkState:
     """A state as it was given, checked; torch's h, or (h, c), is one too."""
     H, back, cells = structure.cell.size, structure.back, structure.n_cells
     n = structure.layout.num_layers * structure.layout.directions
@@ -257,15 +259,21 @@ def as_vector_of_state(structure: Structure, state: Any, B: int, dtype: Any) -> 
     for name, value, count in (("h", h, back), ("c", c, cells)):
         if not count:
             if value is not None:
-                raise ValueError(f"state has a {name}, and a network of {structure.cell.kind!r} cells has none")
+                raise ValueError(f"{said} has a {name}, and a network of {structure.cell.kind!r} cells has none")
             given.append(None)
             continue
         shape = (n, B, H) if count == 1 else (n, count, B, H)
+        if value is None:
+            raise ValueError(f"{said} has no {name}: with {structure.cell.kind!r} cells it is (h, c)")
         array: Array = np.asarray(value)
-        if array.shape != shape or array.dtype.kind not in "fiu":
-            raise ValueError(f"state.{name} has shape {array.shape}, expected {shape}, real numbers")
+        if array.shape != shape:
+            raise ValueError(f"{said}.{name} has shape {array.shape}, expected {shape}")
+        if array.dtype.kind not in "fiu":
+            raise TypeError(f"{said}.{name} has the type {array.dtype}, expected real numbers")
+        with np.errstate(over="ignore"):
+            array = np.ascontiguousarray(array, dtype=dtype)
         if not np.isfinite(array).all():
-            raise ValueError(f"state.{name} has entries that are not finite")
-        given.append(np.ascontiguousarray(array, dtype=dtype))
+            raise ValueError(f"{said}.{name} has entries that are not finite numbers of {dtype}")
+        given.append(array)
     assert given[0] is not None
     return NetworkState(given[0], given[1])
