@@ -62,6 +62,42 @@ def test_gradients_are_those_of_complex_steps(cell, dtype, data):
         assert error <= TOLERANCE[dtype] * max(np.abs(terms).sum(), np.abs(direction).max(initial=0.0)), name
 
 
+@pytest.mark.parametrize("remedy", [{}, {"skip": 10, "remove_short": True}], ids=["short edges", "ten chains"])
+@ANY_CELL
+def test_batches_of_several_pieces_that_are_summed_in_several_chunks_are_no_exception(cell, remedy):
+    twin = Network(**cell, **remedy, input_size=3, hidden_size=9, bidirectional=True)
+    case = make_case(twin, 37, 40, np.random.default_rng(0).integers(0, 41, 37))
+    outputs, state = case.net(case.X, case.lengths, case.state)
+    expected, h, _, _ = twin_run(case)
+    agree(outputs, expected)
+    agree(state.h, h.reshape(case.h.shape))
+    found = case.net.gradients(case.X, case.d_outputs, case.lengths, case.state, grad_state=case.d_state)
+    for name in case.weights:
+
+        def loss(moved, name=name):
+            return naive_networks.loss(case.twin, {**case.weights, name: moved}, case.X, case.lengths, *case[4:])
+
+        direction = np.random.default_rng(1).normal(size=found[name].shape)
+        terms = found[name] * direction
+        error = abs(terms.sum() - derivative_along(loss, case.weights[name], direction))
+        assert error <= 1e-12 * np.abs(terms).sum(), name
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@ANY_CELL
+def test_a_leak_of_0_is_none_and_a_leak_of_1_remembers(cell, alpha):
+    case = make_case(Network(**cell, input_size=2, hidden_size=5, leak=alpha), 3, 6)
+    outputs, _ = case.net(case.X, state=case.state)
+    if alpha:
+        np.testing.assert_allclose(outputs, np.repeat(case.h[0][:, None], 6, axis=1), rtol=0, atol=1e-14)
+        found = case.net.gradients(case.X, case.d_outputs, state=case.state)
+        assert max(np.abs(found[name]).max() for name in (*case.weights, "x")) < 1e-14
+        agree(found["h0"][0], case.d_outputs.sum(axis=1))
+    else:
+        plain = case._replace(twin=Network(**cell, input_size=2, hidden_size=5))
+        np.testing.assert_array_equal(outputs, plain.net(case.X, state=case.state)[0])
+
+
 @pytest.mark.parametrize("run", ["l0", "l0_reverse", "l1", "l1_reverse"])
 @pytest.mark.parametrize("side", ["ih", "hh"])
 @ANY_CELL

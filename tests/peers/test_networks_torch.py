@@ -83,6 +83,18 @@ def test_outputs_and_every_gradient_are_torchs(cell, dtype, data):
         agree(found[name], expected, dtype, name)
 
 
+@DTYPES
+@pytest.mark.parametrize("cell", THEIRS)
+def test_large_batches_and_long_sequences_are_torchs(cell, dtype):
+    twin = Network(**CELLS[cell], input_size=8, hidden_size=33, num_layers=2, bidirectional=True)
+    case = make_case(twin, 50, 60, np.random.default_rng(0).integers(1, 61, 50), dtype)
+    outputs, _, gradients = torch_run(case, True)
+    agree(case.net(case.X, case.lengths, case.state)[0], outputs, dtype, "outputs")
+    found = case.net.gradients(case.X, case.d_outputs, case.lengths, case.state, grad_state=case.d_state)
+    for name, expected in gradients.items():
+        agree(found[name], expected, dtype, name)
+
+
 def equations(twin, weights, X, lengths, h0, c0):
     """Outputs and last states of one layer in one direction, from its equations in torch, row after row."""
     H, d = twin.hidden_size, twin.skip
