@@ -1,11 +1,11 @@
-"""`python -m benchmarks markov|hmm|lds [--write] [--quick]`."""
+"""`python -m benchmarks markov|hmm|lds|neural [--write] [--quick]`."""
 
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import hmm, lds, markov
+from benchmarks import hmm, lds, markov, neural
 from benchmarks.report import Table, write_readme
 
 README = Path(__file__).parent / "README.md"
@@ -13,6 +13,7 @@ FAMILIES: dict[str, Callable[[bool], Iterator[Table]]] = {
     "hmm": hmm.tables,
     "lds": lds.tables,
     "markov": markov.tables,
+    "neural": neural.tables,
 }
 
 

@@ -262,6 +262,8 @@ def _networks() -> dict[str, np.ndarray]:
                     results[f"{key} outputs"], state = case.net(case.X, case.lengths, case.state)
                     found = case.net.gradients(case.X, case.d_outputs, case.lengths, state, grad_state=case.d_state)
                     results.update({f"{key} {name}": values for name, values in found.items()})
+                    if not twin.bidirectional:
+                        results[f"{key} step"], _ = case.net.step(case.X[:, 0], case.state)
     return results
 
 

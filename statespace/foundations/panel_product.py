@@ -22,13 +22,17 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from statespace.foundations.elementwise import VECTOR_BYTES, lanes, padded
-from statespace.foundations.kernel import kernel
+from statespace.foundations.elementwise import VECTOR_BYTES, elementwise, lanes, padded
+from statespace.foundations.kernel import inlined_kernel, kernel
 from statespace.protocols import Array, Ints
 
 _FLAGS = ("contract",)
 _INDEX = ir.IntType(64)
 _ROW_BLOCK = 128  # rows of A that are taken together, so that they stay near
+_ROWS_PACKED = 16
+_SUM_BLOCK = 256  # numbers of a sum that are taken together: so much of a panel stays in the first cache
+
+copy_step = elementwise(lambda x: x, "a", 1)
 
 
 @intrinsic(prefer_literal=True)
@@ -106,7 +110,7 @@ def add_tile(_, rows, vectors, n, x, x_at, x_row, x_k, a, a_at, a_k, a_panel, ou
     return types.void(rows, vectors, i8, x, i8, i8, i8, a, i8, i8, i8, out, i8, i8), generate
 
 
-@kernel
+@inlined_kernel
 def add_product(
     rows: int,
     A: Array,
@@ -126,24 +130,25 @@ def add_product(
 
     Panel p lies at w_at + p w_panel, its row k `width` numbers further. K may be 0.
     """
-    if K <= 0:
-        return
-    for first in range(0, rows, _ROW_BLOCK):
-        last = min(first + _ROW_BLOCK, rows)
-        whole = last - (last - first) % 4
-        for p in range(n_panels):
-            w, c = w_at + p * w_panel, c_at + p * width
-            for i in range(first, whole, 4):
-                add_tile(4, 1, K, A, a_at + i * a_row, a_row, 1, panels, w, width, 0, C, c + i * c_row, c_row)
-        for i in range(whole, last):
-            a, c = a_at + i * a_row, c_at + i * c_row
-            p = 0
-            while p + 4 <= n_panels:
-                add_tile(1, 4, K, A, a, 0, 1, panels, w_at + p * w_panel, width, w_panel, C, c + p * width, 0)
-                p += 4
-            while p < n_panels:
-                add_tile(1, 1, K, A, a, 0, 1, panels, w_at + p * w_panel, width, 0, C, c + p * width, 0)
-                p += 1
+    for begin in range(0, K, _SUM_BLOCK):
+        k = min(_SUM_BLOCK, K - begin)
+        a_begin, w_begin = a_at + begin, w_at + begin * width
+        for first in range(0, rows, _ROW_BLOCK):
+            last = min(first + _ROW_BLOCK, rows)
+            whole = last - (last - first) % 4
+            for p in range(n_panels):
+                w, c = w_begin + p * w_panel, c_at + p * width
+                for i in range(first, whole, 4):
+                    add_tile(4, 1, k, A, a_begin + i * a_row, a_row, 1, panels, w, width, 0, C, c + i * c_row, c_row)
+            for i in range(whole, last):
+                a, c = a_begin + i * a_row, c_at + i * c_row
+                p = 0
+                while p + 4 <= n_panels:
+                    add_tile(1, 4, k, A, a, 0, 1, panels, w_begin + p * w_panel, width, w_panel, C, c + p * width, 0)
+                    p += 4
+                while p < n_panels:
+                    add_tile(1, 1, k, A, a, 0, 1, panels, w_begin + p * w_panel, width, 0, C, c + p * width, 0)
+                    p += 1
 
 
 @kernel
@@ -162,8 +167,7 @@ def pack_rows(
         for row in range(rows[t]):
             source, place = d_at + (t * B + row) * d_row, i * width
             for c in range(0, columns, width):
-                for j in range(width):
-                    packed[place + j] = D[source + c + j]
+                copy_step(width, D, source + c, packed, place)
                 place += n * width
             i += 1
     return n
@@ -184,12 +188,15 @@ def pack_columns(
     for t in range(first, last):
         for row in range(rows[t]):
             source, place = a_at + (t * B + row) * a_row, 4 * i
-            for k in range(0, K + ones, 4):
+            for k in range(0, K - 3, 4):
+                packed[place], packed[place + 1] = A[source + k], A[source + k + 1]
+                packed[place + 2], packed[place + 3] = A[source + k + 2], A[source + k + 3]
+                place += 4 * n
+            for k in range(K - K % 4, K + ones, 4):
                 for j in range(4):
+                    packed[place + j] = 1 if ones and k + j == K else 0
                     if k + j < K:
                         packed[place + j] = A[source + k + j]
-                    else:
-                        packed[place + j] = 1 if ones and k + j == K else 0
                 place += 4 * n
             i += 1
 
@@ -214,17 +221,24 @@ def add_packed(
 def pack_gates(W: Array, H: int, width: int, panels: Array) -> None:
     """W (K, n_gates * H) as panels of (K, width), gate after gate, each filled up with columns of zeros."""
     K, columns = W.shape
-    place = 0
-    for gate in range(columns // H):
-        for first in range(0, H, width):
-            n = min(width, H - first)
-            begin = gate * H + first
-            for k in range(K):
-                for j in range(n):
-                    panels[place + j] = W[k, begin + j]
-                for j in range(n, width):
-                    panels[place + j] = 0
-                place += width
+    blocks = -(-H // width)
+    flat = W.reshape(-1)
+    for begin in range(0, K, _ROWS_PACKED):
+        end = min(begin + _ROWS_PACKED, K)
+        for gate in range(columns // H):
+            for block in range(blocks):
+                first = block * width
+                n = min(width, H - first)
+                source = gate * H + first
+                place = (gate * blocks + block) * K * width
+                for k in range(begin, end):
+                    if n == width:
+                        copy_step(width, flat, k * columns + source, panels, place + k * width)
+                        continue
+                    for j in range(n):
+                        panels[place + k * width + j] = W[k, source + j]
+                    for j in range(n, width):
+                        panels[place + k * width + j] = 0
 
 
 @kernel

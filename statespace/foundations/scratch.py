@@ -1,14 +1,18 @@
-"""Memory that a thread keeps from one call to the next: fresh memory costs as much as what is done in it."""
+"""Memory that is kept from one call to the next: fresh memory costs as much as what is done in it."""
 
 from __future__ import annotations
 
+import math
 import threading
+from typing import Any
 
 import numpy as np
 
-from statespace.protocols import Floats
+from statespace.protocols import Array, Floats
 
 _MOST_HELD = 1 << 20  # numbers that are kept under a name, 8 MB
+_MOST_POOLED = 1 << 26  # bytes that are kept in a pool
+_WASTE = 2  # times what is asked for an array of a pool may be
 
 
 class Scratch(threading.local):
@@ -31,3 +35,35 @@ class Scratch(threading.local):
         found = self.empty(name, n)
         found[:] = 0.0
         return found
+
+
+class Pool:
+    """Arrays that are lent, and given back by whoever knows that nobody looks at them any more; for all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free: dict[Any, list[Array]] = {}
+        self._bytes = 0
+
+    def lend(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An array of numbers left from before."""
+        n, kind = math.prod(shape), np.dtype(dtype)
+        with self._lock:
+            free = self._free.get(kind, [])
+            fitting = [i for i, one in enumerate(free) if n <= one.size <= _WASTE * n]
+            if fitting:
+                whole = free.pop(min(fitting, key=lambda i: free[i].size))
+                self._bytes -= whole.nbytes
+                return whole[:n].reshape(shape)
+        return np.empty(n, kind).reshape(shape)
+
+    def take_back(self, *arrays: Array | None) -> None:
+        """Arrays that `lend` gave, as it gave them."""
+        with self._lock:
+            for array in arrays:
+                if array is None or not array.size:
+                    continue
+                whole = array if array.base is None else array.base
+                if self._bytes + whole.nbytes <= _MOST_POOLED:
+                    self._free.setdefault(whole.dtype, []).append(whole)
+                    self._bytes += whole.nbytes

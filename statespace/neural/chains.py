@@ -13,6 +13,8 @@ from statespace.protocols import Array, Ints
 
 def active_rows(lengths: Ints, T: int) -> Ints:
     """How many rows go on at each of T steps; lengths fall."""
+    if len(lengths) and lengths[-1] >= T:
+        return np.full(T, len(lengths), np.int64)
     return np.ascontiguousarray((lengths[None, :] > np.arange(T)[:, None]).sum(axis=1).astype(np.int64))
 
 

@@ -6,16 +6,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from statespace.foundations.elementwise import padded
 from statespace.neural.chains import Chains, active_rows
-from statespace.neural.layer import Cell, LayerRun, Packed, Weights, back_through_layer, run_layer
+from statespace.neural.layer import (
+    Cell,
+    LayerRun,
+    Packed,
+    Weights,
+    back_through_layer,
+    derivatives_of_states,
+    run_layer,
+)
 from statespace.protocols import Array, Ints
 
 
 def reversed_rows(x: Array, lengths: Ints) -> Array:
     """Each row of (T, B, n) from its own end; zeros beyond it. It undoes itself."""
     T, B = x.shape[:2]
-    if T and (lengths == T).all():
+    if T and len(lengths) and lengths[-1] >= T:
         return np.ascontiguousarray(x[::-1])
     found = np.zeros_like(x)
     for b in range(B):
@@ -92,9 +99,12 @@ class DirectionRun:
 
     def _last(self, start: Array, of_steps: Array, n: int) -> Array:
         """The last n of what was before the first step and of what belongs to the steps, of each row."""
+        B = len(self.lengths)
+        if len(of_steps) >= n and self.lengths[-1] == len(of_steps):
+            return of_steps[len(of_steps) - n :].copy()
         whole = np.concatenate([start, of_steps])
         at = self.lengths[None, :] + len(start) - n + np.arange(n)[:, None]
-        return np.asarray(whole[at, np.arange(len(self.lengths))[None, :]])
+        return np.asarray(whole[at, np.arange(B)[None, :]])
 
     @property
     def cell_states(self) -> Array | None:
@@ -125,26 +135,25 @@ class DirectionRun:
         """
         run, H, back, lengths = self.run, self.run.cell.size, self.back, self.lengths
         T, B = d_outputs.shape[:2]
-        d_states = np.zeros((back + T, B, H), d_outputs.dtype)
-        d_states[back:] = self.as_read(d_outputs)
-        outside = np.arange(T)[:, None] >= lengths[None, :]
-        d_states[back:][outside] = 0.0
+        dtype = run.x.dtype
+        d_states = np.zeros((back + T, B, H), dtype) if self.chains else derivatives_of_states(back + T, B, H, dtype)
+        d_states[back:, :, :H] = self.as_read(d_outputs)
+        for b in np.flatnonzero(lengths < T):
+            d_states[back + lengths[b] :, b] = 0.0
         d_c: Array | None = None
         if d_end is not None:
-            at = lengths[None, :] + np.arange(back)[:, None]
-            np.add.at(d_states, (at, np.arange(B)[None, :]), d_end.h)
+            for k in range(back):
+                d_states[lengths + k, np.arange(B), :H] += d_end.h[k]
             d_c = d_end.c
         if self.chains is None:
-            wide = np.zeros((back + T, B, padded(H, d_outputs.dtype)), d_outputs.dtype)
-            wide[:, :, :H] = d_states
-            found = back_through_layer(run, weights, wide, None if d_c is None else d_c[0], inputs_too)
-            d_x, d_h, d_start_c = found.x, found.h + 0.0, None if found.c is None else found.c[None]
+            found = back_through_layer(run, weights, d_states, None if d_c is None else d_c[0], inputs_too)
+            d_x, d_h, d_start_c = found.x, found.h, None if found.c is None else found.c[None]
         else:
             if d_c is not None:  # the last cell states but for their order are those of the chains
                 which = (np.arange(back)[:, None] - lengths[None, :]) % back
                 d_c = self.chains.split_start(d_c[which, np.arange(B)[None, :]])
             steps = self.chains.split(d_states[back:])
-            wide = np.zeros((1 + len(steps), steps.shape[1], padded(H, d_outputs.dtype)), d_outputs.dtype)
+            wide = derivatives_of_states(1 + len(steps), steps.shape[1], H, dtype)
             wide[1:, :, :H] = steps
             found = back_through_layer(run, weights, wide, d_c, inputs_too)
             d_x = None if found.x is None else self.chains.join(found.x)
@@ -153,6 +162,11 @@ class DirectionRun:
         if d_x is not None and self.reverse:
             d_x = reversed_rows(np.ascontiguousarray(d_x), lengths)
         return found.weights, d_x, Ends(d_h, d_start_c)
+
+    def release(self) -> None:
+        """Nobody looks at this run any more."""
+        self.states = np.empty((0, 0, 0))
+        self.run.release()
 
 
 def nothing_before(back: int, n_cells: int, B: int, H: int, dtype: Any) -> Ends:

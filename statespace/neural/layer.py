@@ -9,9 +9,12 @@ import numpy as np
 
 from statespace.foundations.elementwise import lanes, padded
 from statespace.foundations.panel_product import as_panels, as_transposed_panels
+from statespace.foundations.scratch import Pool
 from statespace.neural import backpropagation, recurrence
 from statespace.neural.cells import GATES
 from statespace.protocols import Array, Ints
+
+_pool = Pool()
 
 
 class Cell(NamedTuple):
@@ -101,6 +104,12 @@ class LayerRun:
         """H of each step, shape (T, B, size)."""
         return self.Y[self.back :, :, : self.cell.size]
 
+    def release(self) -> None:
+        """Nobody looks at this run, or at views of it, any more."""
+        _pool.take_back(self.P, self.Y, self.C, self.extra)
+        self.P = self.Y = np.empty((0, 0, 0))
+        self.C = self.extra = None
+
 
 def run_layer(
     cell: Cell, packed: Packed, x: Array, rows: Ints, h: Array, c: Array | None, keep: bool = True
@@ -127,21 +136,26 @@ def run_layer(
     dtype, H = x.dtype, cell.size
     Hp, width, back = padded(H, dtype), lanes(dtype), len(h)
     kept = T if keep else 1
-    P = np.empty((kept, B, cell.n_gates, Hp), dtype)
-    Y = np.empty((back + T, B, Hp), dtype)
+    begun = T if keep else min(recurrence.steps_together(B), T)
+    P = _pool.lend((begun, B, cell.n_gates, Hp), dtype)
+    Y = _pool.lend((back + T, B, Hp), dtype)
     Y[:back, :, :H], Y[:back, :, H:] = h, 0.0
     C = extra = None
-    shared: list[Any] = [rows, B, H, Hp, back, width, int(keep)]
+    shared: list[Any] = [rows, B, H, Hp, back, width]
     rest = [x.reshape(-1), inputs, packed.W, packed.U, packed.S, packed.bias]
     ends = [P.reshape(-1), Y.reshape(-1)]
     run: Any = recurrence.run_gated_leaky
     if cell.kind == "rnn":
         run = recurrence.run_elman
-        shared.append(int(cell.relu))
-    elif cell.kind != "gated_leaky":
-        extra = np.empty((kept, B, Hp), dtype)
+        shared += [begun, int(cell.relu)]
+    elif cell.kind == "gated_leaky":
+        shared.append(begun)
+    else:
+        shared += [int(keep), begun]
+        extra = _pool.lend((kept, B, Hp), dtype)
         if cell.kind == "lstm":
-            C = np.zeros((kept + 1 if keep else 1, B, Hp), dtype)
+            C = _pool.lend((kept + 1 if keep else 1, B, Hp), dtype)
+            C[0] = 0.0
             if c is not None:
                 C[0, :, :H] = c
             run = recurrence.run_lstm
@@ -170,13 +184,20 @@ class LayerGradients(NamedTuple):
     """Shape (B, size)."""
 
 
+def derivatives_of_states(T: int, B: int, H: int, dtype: Any) -> Array:
+    """Zeros (T, B, Hp) for `back_through_layer`; they are its own afterwards."""
+    lent = _pool.lend((T, B, padded(H, dtype)), dtype)
+    lent[...] = 0
+    return lent
+
+
 def back_through_layer(
     run: LayerRun, weights: Weights, d_states: Array, d_c: Array | None, inputs_too: bool = True
 ) -> LayerGradients:
     """Derivatives by weights and inputs; the gates that `run` kept are overwritten.
 
-    d_states : (back + T, B, Hp), the derivatives by the states as they are shown, 0 beyond the end of a row and beyond
-    the size; it is overwritten. d_c : (B, size), by the cell state after the last step of each row.
+    d_states : (back + T, B, Hp), of `derivatives_of_states`: by the states as they are shown, 0 beyond the end of a row
+    and beyond the size; it is used up. d_c : (B, size), by the cell state after the last step of each row.
     """
     cell = run.cell
     T, B, inputs = run.x.shape
@@ -226,7 +247,9 @@ def back_through_layer(
     d_S = None if weights.S is None else unpadded(GS, H)
     found = Weights(d_W[:inputs], d_U[:H], d_S, b_ih, b_hh)
     d_x = DX[:, :, :inputs] if inputs_too else None
-    return LayerGradients(found, d_x, d_states[:back, :, :H], None if DC is None else DC[:, :H])
+    d_h = d_states[:back, :, :H].copy()
+    _pool.take_back(d_states)
+    return LayerGradients(found, d_x, d_h, None if DC is None else DC[:, :H])
 
 
 def _fours(n: int) -> int:

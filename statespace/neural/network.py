@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +14,8 @@ from statespace.foundations.validation import check_choice, check_flag, check_in
 from statespace.neural.cells import GATES
 from statespace.neural.layer import Cell
 from statespace.neural.parameters import Layout, checked_weights
-from statespace.neural.trace import NetworkState, Structure, Trace, as_vector_of_state
+from statespace.neural.stepping import Stepper
+from statespace.neural.trace import NetworkState, Structure, Trace, checked_state
 from statespace.protocols import Array, Ints
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -118,6 +120,7 @@ class RecurrentNetwork:
         )
         chains = self.skip if remove_short and self.skip is not None else 1
         self._structure = Structure(made, layout, self.input_size, self.skip or 1, chains)
+        self._stepper: Stepper | None = None
         self._vector = layout.initial(self.dtype, generator(random_state))
 
     @property
@@ -209,6 +212,38 @@ class RecurrentNetwork:
         found = self._trace(X, lengths, state, True)
         return found.gradients(grad_outputs, grad_state)
 
+    def step(self, x: Any, state: NetworkState | None = None) -> tuple[Array, NetworkState]:
+        """Run one step, for streams; as calling with a time axis of length 1, and sooner.
+
+        Parameters
+        ----------
+        x : (input_size,) or (batch, input_size)
+        state : NetworkState, optional
+            That of the step before; zeros where it is not given.
+
+        Returns
+        -------
+        output : (hidden_size,) or (batch, hidden_size)
+            h of the last layer.
+        state : NetworkState
+            To be handed to the next step.
+
+        """
+        if self.bidirectional:
+            raise ValueError("step goes forward, and this network is bidirectional: it needs whole rows")
+        given = np.asarray(x)
+        if given.ndim not in (1, 2) or given.shape[-1] != self.input_size or given.dtype.kind not in "fiub":
+            wanted = f"({self.input_size},) or (batch, {self.input_size})"
+            raise ValueError(f"x has shape {given.shape} and type {given.dtype}, expected {wanted}, real numbers")
+        B = 1 if given.ndim == 1 else len(given)
+        begun = None if state is None else checked_state(self._structure, state, B, self.dtype)
+        if self._stepper is None:
+            self._stepper = Stepper(self._structure)
+        found = self._stepper.step(self._vector, given.astype(self.dtype).reshape(-1), B, begun)
+        if found is None:
+            raise ValueError("x has an entry that is not finite: a network has no missing values")
+        return found if given.ndim == 2 else (found[0][0], found[1])
+
     def gates(self, X: Any, lengths: Any = None, state: Any = None) -> dict[str, dict[str, Array]]:
         """Activations for study, by layer ("l0", "l0_reverse") and by gate.
 
@@ -232,7 +267,7 @@ class RecurrentNetwork:
         with np.errstate(over="ignore", invalid="ignore"):  # beyond a length anything may stand
             x = x.astype(self.dtype, copy=False)
             total = np.add.reduce(x, axis=None)
-        if not np.isfinite(total):
+        if not math.isfinite(total):
             inside = np.arange(x.shape[1])[None, :] < valid[:, None]
             bad = np.argwhere(~np.isfinite(x) & inside[:, :, None])
             if len(bad):
@@ -241,7 +276,7 @@ class RecurrentNetwork:
                     f"X[{', '.join(map(str, place))}] is {given[place]}, expected a finite number of {self.dtype}: "
                     "a network has no missing values"
                 )
-        begun = None if state is None else as_vector_of_state(self._structure, state, len(x), self.dtype)
+        begun = None if state is None else checked_state(self._structure, state, len(x), self.dtype)
         return Trace(self._structure, self._vector, x, valid, begun, keep)
 
     @staticmethod

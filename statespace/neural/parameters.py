@@ -8,6 +8,7 @@ Matrices are kept transposed, as the kernels read them; what is seen from outsid
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -37,7 +38,7 @@ class Layout:
     def __init__(
         self, cell: Cell, input_size: int, num_layers: int, directions: int, bias: bool, short: bool, skip: bool
     ) -> None:
-        self.cell, self.num_layers, self.directions = cell, num_layers, directions
+        self.cell, self.num_layers, self.directions, self.bias = cell, num_layers, directions, bias
         gates, H = cell.n_gates * cell.size, cell.size
         self.places: dict[str, tuple[int, tuple[int, ...]]] = {}
         at = 0
@@ -53,7 +54,7 @@ class Layout:
                 shapes += [("bias_ih", (gates,)), ("bias_hh", (gates,))]
             for name, shape in shapes:
                 self.places[f"{name}_{suffix}"] = at, shape
-                at += int(np.prod(shape))
+                at += math.prod(shape)
         self.size = at
 
     def runs(self) -> Iterator[tuple[int, int]]:
@@ -67,7 +68,7 @@ class Layout:
     def inside(self, vector: Array, name: str) -> Array:
         """A weight as the kernels read it: a matrix transposed."""
         at, shape = self.places[name]
-        return vector[at : at + int(np.prod(shape))].reshape(shape)
+        return vector[at : at + math.prod(shape)].reshape(shape)
 
     def outside(self, vector: Array) -> dict[str, Array]:
         """All weights by name, in torch's shapes: views of the vector."""

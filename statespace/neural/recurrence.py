@@ -2,14 +2,14 @@
 
 Arrays are flat and time-major: T steps of B rows, in order of falling length, of which rows[t] go on at step t. A row
 of gates has n_gates * Hp numbers, Hp the size of the layer rounded up to whole vectors, and one of states Hp; what is
-beyond the size is and stays 0. Y begins with the last `back` states before the first step. With `keep` 0 only one step
-of what the backward pass needs is written: gates, and c in its place.
+beyond the size is and stays 0. Y begins with the last `back` states before the first step. With `keep` 0 only few steps
+of what the backward pass needs are held: `kept` of the gates, one of the rest.
 """
 
 from __future__ import annotations
 
-from statespace.foundations.kernel import kernel
-from statespace.foundations.panel_product import add_product
+from statespace.foundations.kernel import inlined_kernel, kernel
+from statespace.foundations.panel_product import add_product, copy_step
 from statespace.neural.cells import (
     elman_relu_step,
     elman_step,
@@ -22,14 +22,23 @@ from statespace.neural.cells import (
 )
 from statespace.protocols import Array, Ints
 
+_ROWS_TOGETHER = 128
 
-@kernel
+
+@inlined_kernel
+def steps_together(B: int) -> int:
+    """How many steps of B rows are begun together."""
+    return max(_ROWS_TOGETHER // max(B, 1), 1)
+
+
+@inlined_kernel
 def begin_step(
-    n: int,
+    rows: Ints,
     t: int,
     B: int,
     size: int,
     Hp: int,
+    kept: int,
     x: Array,
     inputs: int,
     W: Array,
@@ -37,22 +46,29 @@ def begin_step(
     bias: Array,
     width: int,
     P: Array,
-    p: int,
     Y: Array,
-) -> None:
-    """P = bias + x_t W, and h_{t - d} S where there is a skip edge, of n rows from place p on."""
-    for row in range(n):
-        place = p + row * size
-        for j in range(size):
-            P[place + j] = bias[j]
-    panels = size // width
-    add_product(n, x, t * B * inputs, inputs, inputs, W, 0, inputs * width, panels, width, P, p, size)
+) -> int:
+    """P = bias + x_t W, and h_{t - d} S where there is a skip edge; the place of step t in P.
+
+    kept : steps that P has room for, as many as are begun together, so that W is read once for them, or all.
+    """
+    together, panels, n = steps_together(B), size // width, rows[t]
+    place = (t % kept) * B * size
+    if t % together == 0:
+        last = min(t + together, rows.shape[0])
+        whole = rows[last - 1] == B
+        for row in range((last - t) * B):
+            copy_step(size, bias, 0, P, place + row * size)
+        for s in range(t, t + 1 if whole else last):
+            m, p = (last - t) * B if whole else rows[s], place + (s - t) * B * size
+            add_product(m, x, s * B * inputs, inputs, inputs, W, 0, inputs * width, panels, width, P, p, size)
     if S.size:
         H = S.size // size
-        add_product(n, Y, t * B * Hp, Hp, H, S, 0, H * width, panels, width, P, p, size)
+        add_product(n, Y, t * B * Hp, Hp, H, S, 0, H * width, panels, width, P, place, size)
+    return place
 
 
-@kernel
+@inlined_kernel
 def mix(n: int, Hp: int, alpha: float, Y: Array, before: int, now: int) -> None:
     """Leaky units: the states at place `now` keep alpha of those at place `before`."""
     leak_step(n * Hp, Y, now, Y, before, alpha, Y, now)
@@ -66,7 +82,7 @@ def run_elman(
     Hp: int,
     back: int,
     width: int,
-    keep: int,
+    kept: int,
     relu: int,
     alpha: float,
     x: Array,
@@ -80,8 +96,8 @@ def run_elman(
 ) -> None:
     """Elman's cell. P : (T or 1, B, Hp), h' before a leak; Y : (back + T, B, Hp)."""
     for t in range(rows.shape[0]):
-        n, p, before, now = rows[t], keep * t * B * Hp, (back + t - 1) * B * Hp, (back + t) * B * Hp
-        begin_step(n, t, B, Hp, Hp, x, inputs, W, S, bias, width, P, p, Y)
+        n, before, now = rows[t], (back + t - 1) * B * Hp, (back + t) * B * Hp
+        p = begin_step(rows, t, B, Hp, Hp, kept, x, inputs, W, S, bias, width, P, Y)
         add_product(n, Y, before, Hp, H, U, 0, H * width, Hp // width, width, P, p, Hp)
         if relu:
             elman_relu_step(n * Hp, P, p, P, p)
@@ -101,7 +117,7 @@ def run_gated_leaky(
     Hp: int,
     back: int,
     width: int,
-    keep: int,
+    kept: int,
     alpha: float,
     x: Array,
     inputs: int,
@@ -115,8 +131,8 @@ def run_gated_leaky(
     """The gated leaky cell. P : (T or 1, B, 2 Hp), u and n."""
     size = 2 * Hp
     for t in range(rows.shape[0]):
-        n, first, before, now = rows[t], keep * t * B * size, (back + t - 1) * B * Hp, (back + t) * B * Hp
-        begin_step(n, t, B, size, Hp, x, inputs, W, S, bias, width, P, first, Y)
+        n, before, now = rows[t], (back + t - 1) * B * Hp, (back + t) * B * Hp
+        first = begin_step(rows, t, B, size, Hp, kept, x, inputs, W, S, bias, width, P, Y)
         add_product(n, Y, before, Hp, H, U, 0, H * width, size // width, width, P, first, size)
         for row in range(n):
             p, h = first + row * size, row * Hp
@@ -134,6 +150,7 @@ def run_lstm(
     back: int,
     width: int,
     keep: int,
+    kept: int,
     alpha: float,
     x: Array,
     inputs: int,
@@ -149,8 +166,8 @@ def run_lstm(
     """The LSTM. P : (T or 1, B, 4 Hp), i, f, g, o; C : (T + 1 or 1, B, Hp), c; shown : (T or 1, B, Hp), tanh(c)."""
     size = 4 * Hp
     for t in range(rows.shape[0]):
-        n, first, before, now = rows[t], keep * t * B * size, (back + t - 1) * B * Hp, (back + t) * B * Hp
-        begin_step(n, t, B, size, Hp, x, inputs, W, S, bias, width, P, first, Y)
+        n, before, now = rows[t], (back + t - 1) * B * Hp, (back + t) * B * Hp
+        first = begin_step(rows, t, B, size, Hp, kept, x, inputs, W, S, bias, width, P, Y)
         add_product(n, Y, before, Hp, H, U, 0, H * width, size // width, width, P, first, size)
         c, after = keep * t * B * Hp, keep * (t + 1) * B * Hp
         for row in range(n):
@@ -195,6 +212,7 @@ def run_gru_before(
     back: int,
     width: int,
     keep: int,
+    kept: int,
     alpha: float,
     x: Array,
     inputs: int,
@@ -209,9 +227,9 @@ def run_gru_before(
     """The GRU whose reset comes before the product. P : (T or 1, B, 3 Hp), r, z, n; R : (T or 1, B, Hp), r h."""
     size, panels = 3 * Hp, Hp // width
     for t in range(rows.shape[0]):
-        n, first, before, now = rows[t], keep * t * B * size, (back + t - 1) * B * Hp, (back + t) * B * Hp
+        n, before, now = rows[t], (back + t - 1) * B * Hp, (back + t) * B * Hp
         reset = keep * t * B * Hp
-        begin_step(n, t, B, size, Hp, x, inputs, W, S, bias, width, P, first, Y)
+        first = begin_step(rows, t, B, size, Hp, kept, x, inputs, W, S, bias, width, P, Y)
         add_product(n, Y, before, Hp, H, U, 0, H * width, 2 * panels, width, P, first, size)
         for row in range(n):
             p, h = first + row * size, row * Hp
@@ -233,6 +251,7 @@ def run_gru_after(
     back: int,
     width: int,
     keep: int,
+    kept: int,
     alpha: float,
     x: Array,
     inputs: int,
@@ -248,9 +267,9 @@ def run_gru_after(
     """The GRU whose reset comes after the product. P as above; Q : (T or 1, B, Hp), U_n h + b_hn; inner : b_hn."""
     size, panels = 3 * Hp, Hp // width
     for t in range(rows.shape[0]):
-        n, first, before, now = rows[t], keep * t * B * size, (back + t - 1) * B * Hp, (back + t) * B * Hp
+        n, before, now = rows[t], (back + t - 1) * B * Hp, (back + t) * B * Hp
         q = keep * t * B * Hp
-        begin_step(n, t, B, size, Hp, x, inputs, W, S, bias, width, P, first, Y)
+        first = begin_step(rows, t, B, size, Hp, kept, x, inputs, W, S, bias, width, P, Y)
         add_product(n, Y, before, Hp, H, U, 0, H * width, 2 * panels, width, P, first, size)
         for row in range(n):
             for j in range(Hp):

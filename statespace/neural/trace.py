@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,10 +55,10 @@ class _Piece:
         self, structure: Structure, packed: list[Packed], x: Array, lengths: Ints, starts: list[Ends], keep: bool
     ) -> None:
         self.structure = structure
-        directions, H = structure.layout.directions, structure.cell.size
+        directions = structure.layout.directions
         self.runs: list[DirectionRun] = []
         for layer in range(structure.layout.num_layers):
-            outputs = np.empty((*x.shape[:2], directions * H), x.dtype)
+            outputs: list[Array] = []
             for direction in range(directions):
                 number = layer * directions + direction
                 run = DirectionRun(
@@ -70,9 +71,11 @@ class _Piece:
                     structure.chains,
                     keep,
                 )
-                outputs[:, :, direction * H : (direction + 1) * H] = run.outputs
+                outputs.append(run.outputs)
                 self.runs.append(run)
-            x = outputs
+            last = layer == structure.layout.num_layers - 1
+            x = outputs[0] if directions == 1 else np.concatenate(outputs, axis=2)
+            x = x if last else np.ascontiguousarray(x)
         self.outputs = x
 
     def gradients(
@@ -86,7 +89,7 @@ class _Piece:
             below: Array | None = None
             for direction in range(layout.directions):
                 number = layer * layout.directions + direction
-                part = np.ascontiguousarray(d_outputs[:, :, direction * H : (direction + 1) * H])
+                part = d_outputs[:, :, direction * H : (direction + 1) * H]
                 weights, d_x, starts[number] = self.runs[number].gradients(
                     layout.of_run(vector, layer, direction), part, d_ends[number], layer > 0 or inputs_too
                 )
@@ -118,36 +121,45 @@ class Trace:
         B, T = X.shape[:2]
         self._shape = B, T
         packed = [pack(cell, layout.of_run(vector, *run)) for run in layout.runs()]
-        order = np.argsort(-lengths, kind="stable")
         size = -(-B // max(-(-B // _PIECE), 1)) if B else 1  # as even as can be
-        self._rows = [order[first : first + size] for first in range(0, B, size)]
+        falling = bool((lengths[1:] <= lengths[:-1]).all())
+        order = None if falling else np.argsort(-lengths, kind="stable")
+        firsts = range(0, B, size)
+        self._rows: list[Any] = [
+            slice(first, min(first + size, B)) if order is None else order[first : first + size] for first in firsts
+        ]
 
-        def run(rows: Ints) -> _Piece:
+        def run(rows: Any) -> _Piece:
             own = lengths[rows]
             longest = int(own[0])
             x = np.ascontiguousarray(X[rows, :longest].transpose(1, 0, 2))
-            for b in np.flatnonzero(own < longest):
-                x[own[b] :, b] = 0.0
+            if own[-1] < longest:
+                for b in np.flatnonzero(own < longest):
+                    x[own[b] :, b] = 0.0
             return _Piece(structure, packed, x, own, self._starts(state, rows), keep)
 
         self._pieces: list[_Piece] | None = map_pieces(run, self._rows)
-        self.outputs = np.zeros((B, T, structure.output_size), vector.dtype)
+        self.outputs = np.empty((B, T, structure.output_size), vector.dtype)
         for rows, piece in zip(self._rows, self._pieces, strict=True):
             longest = len(piece.outputs)
-            self.outputs[rows[:, None], np.arange(longest)[None, :]] = piece.outputs.transpose(1, 0, 2)
+            self.outputs[rows, :longest] = piece.outputs.transpose(1, 0, 2)
+            self.outputs[rows, longest:] = 0.0
         self.state = self._gathered([[one.end() for one in piece.runs] for piece in self._pieces])
+        if not keep:
+            self._release(self._pieces)
+            self._pieces = None
 
-    def _starts(self, state: NetworkState | None, rows: Ints) -> list[Ends]:
+    def _starts(self, state: NetworkState | None, rows: Any) -> list[Ends]:
         structure, dtype = self._structure, self._vector.dtype
         H, back, cells = structure.cell.size, structure.back, structure.n_cells
         n = structure.layout.num_layers * structure.layout.directions
-        shape = (n, back, len(rows), H)
         if state is None:
-            h, c = np.zeros(shape, dtype), np.zeros((n, cells, len(rows), H), dtype)
+            B = len(self._lengths[rows])
+            h, c = np.zeros((n, back, B, H), dtype), np.zeros((n, cells, B, H), dtype)
         else:
             B = self._shape[0]
             h = state.h.reshape(n, back, B, H)[:, :, rows]
-            c = np.zeros((n, 0, len(rows), H)) if state.c is None else state.c.reshape(n, cells, B, H)[:, :, rows]
+            c = h[:, :0] if state.c is None else state.c.reshape(n, cells, B, H)[:, :, rows]
         return [Ends(h[i], c[i] if cells else None) for i in range(n)]
 
     def _gathered(self, ends: list[list[Ends]]) -> NetworkState:
@@ -198,14 +210,14 @@ class Trace:
             raise ValueError(f"grad_outputs has shape {by_outputs.shape}, expected {self.outputs.shape}, real numbers")
         ends: list[list[Ends] | None] = [None] * len(self._rows)
         if grad_state is not None:
-            by_state = as_vector_of_state(structure, grad_state, B, vector.dtype, "grad_state")
+            by_state = checked_state(structure, grad_state, B, vector.dtype, "grad_state")
             ends = [self._starts(by_state, rows) for rows in self._rows]
         pieces, self._pieces = self._pieces, None
 
         def back(number: int) -> tuple[Array, Array | None, list[Ends]]:
             piece, rows = pieces[number], self._rows[number]
             longest = len(piece.outputs)
-            d_outputs = np.ascontiguousarray(by_outputs[rows, :longest].transpose(1, 0, 2), dtype=vector.dtype)
+            d_outputs = by_outputs[rows, :longest].transpose(1, 0, 2)
             given = ends[number]
             d_ends: list[Ends | None] = [None] * len(piece.runs) if given is None else list(given)
             return piece.gradients(vector, d_outputs, d_ends, inputs_too)
@@ -216,8 +228,16 @@ class Trace:
         for rows, (part, part_x, _) in zip(self._rows, found, strict=True):
             total += part
             if d_x is not None and part_x is not None:
-                d_x[rows[:, None], np.arange(len(part_x))[None, :]] = part_x.transpose(1, 0, 2)
+                d_x[rows, : len(part_x)] = part_x.transpose(1, 0, 2)
+        self._release(pieces)
         return total, d_x, self._gathered([starts for _, _, starts in found])
+
+    @staticmethod
+    def _release(pieces: list[_Piece]) -> None:
+        for piece in pieces:
+            piece.outputs = np.empty((0, 0, 0))
+            for run in piece.runs:
+                run.release()
 
     def gates(self) -> dict[str, dict[str, Array]]:
         """Activations of every gate, by layer and gate, each (batch, time, hidden_size); before `gradients`."""
@@ -242,38 +262,40 @@ class Trace:
                     read = one.as_read(np.ascontiguousarray(values))
                     outside = np.arange(len(read))[:, None] >= one.lengths[None, :]
                     read = np.where(outside[:, :, None], 0.0, read)
-                    here[name][rows[:, None], np.arange(len(read))[None, :]] = read.transpose(1, 0, 2)
+                    here[name][rows, : len(read)] = read.transpose(1, 0, 2)
             found[f"l{layer}" + ("_reverse" if direction else "")] = here
         return found
 
 
-def as_vector_of_state(structure: Structure, state: Any, B: int, dtype: Any, said: str = "state") -> NetworkState:
+def checked_state(structure: Structure, state: Any, B: int, dtype: Any, said: str = "state") -> NetworkState:
     """A state as it was given, checked; torch's h, or (h, c), is one too."""
     H, back, cells = structure.cell.size, structure.back, structure.n_cells
     n = structure.layout.num_layers * structure.layout.directions
-    if isinstance(state, NetworkState) or (isinstance(state, tuple | list) and len(state) == 2 and cells):
+    if isinstance(state, tuple | list) and len(state) == 2 and (cells or isinstance(state, NetworkState)):
         h, c = state
     else:
         h, c = state, None
-    given: list[Array | None] = []
-    for name, value, count in (("h", h, back), ("c", c, cells)):
-        if not count:
-            if value is not None:
-                raise ValueError(f"{said} has a {name}, and a network of {structure.cell.kind!r} cells has none")
-            given.append(None)
-            continue
-        shape = (n, B, H) if count == 1 else (n, count, B, H)
-        if value is None:
-            raise ValueError(f"{said} has no {name}: with {structure.cell.kind!r} cells it is (h, c)")
-        array: Array = np.asarray(value)
-        if array.shape != shape:
-            raise ValueError(f"{said}.{name} has shape {array.shape}, expected {shape}")
-        if array.dtype.kind not in "fiu":
-            raise TypeError(f"{said}.{name} has the type {array.dtype}, expected real numbers")
+    if not cells and c is not None:
+        raise ValueError(f"{said} has a c, and a network of {structure.cell.kind!r} cells has none")
+    if cells and c is None:
+        raise ValueError(f"{said} has no c: with {structure.cell.kind!r} cells it is (h, c)")
+    shape = (n, B, H) if back == 1 else (n, back, B, H)
+    checked = _checked_part(f"{said}.h", h, shape, dtype)
+    if not cells:
+        return NetworkState(checked, None)
+    return NetworkState(checked, _checked_part(f"{said}.c", c, (n, B, H) if cells == 1 else shape, dtype))
+
+
+def _checked_part(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+    array: Array = np.asarray(value)
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} has the type {array.dtype}, expected real numbers")
+    if array.dtype != dtype:
         with np.errstate(over="ignore"):
-            array = np.ascontiguousarray(array, dtype=dtype)
-        if not np.isfinite(array).all():
-            raise ValueError(f"{said}.{name} has entries that are not finite numbers of {dtype}")
-        given.append(array)
-    assert given[0] is not None
-    return NetworkState(given[0], given[1])
+            array = array.astype(dtype)
+    flat = array.reshape(-1)
+    if not math.isfinite(flat @ flat) and not np.isfinite(flat).all():  # the first is sooner done
+        raise ValueError(f"{name} has entries that are not finite numbers of {dtype}")
+    return np.ascontiguousarray(array)
