@@ -151,9 +151,17 @@ class RecurrentNetwork:
         Raises
         ------
         TypeError, ValueError
-            Where a name is missing or unknown, or an array has another shape or is not finite; nothing is changed.
+            Where a name is missing or unknown, or an array has another shape or is not finite; or tensors of torch come
+            to a GRU that resets before the product, which torch's does not. Nothing is changed.
 
         """
+        tensors = isinstance(weights, Mapping) and any(hasattr(value, "detach") for value in weights.values())
+        if tensors and self.cell == "gru" and self.reset == "before":
+            raise ValueError(
+                "the weights are torch's, whose GRU resets after the product, and reset is 'before' here: the function "
+                "would be another. Build the network with reset='after', or by from_torch; if the tensors belong to "
+                "a GRU that resets before, hand over arrays"
+            )
         self._vector[...] = checked_weights(self._structure.layout, weights, self.dtype)
 
     def by_name(self, vector: Array) -> dict[str, Array]:

@@ -119,6 +119,41 @@ def test_the_number_of_threads_changes_no_bit(cell, dtype, monkeypatch):
     np.testing.assert_array_equal(few["outputs"], found[1]["outputs"][:5])
 
 
+@ANY_CELL
+def test_a_network_that_several_threads_use_at_once_gives_each_its_own_answer(cell):
+    twin = Network(**cell, input_size=2, hidden_size=5, num_layers=2, bidirectional=True)
+    several = [make_case(twin, B, T, seed=B) for B, T in ((3, 4), (40, 7), (1, 20), (70, 3))]
+    net = several[0].net
+
+    def run(case):
+        outputs, _ = net(case.X)
+        return outputs, net.gradients(case.X, case.d_outputs)["x"]
+
+    expected = [run(case) for case in several]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(run, several * 10))
+    for n, pair in enumerate(found):
+        for values, wanted in zip(pair, expected[n % 4], strict=True):
+            np.testing.assert_array_equal(values, wanted)
+
+
+def test_a_trace_is_not_changed_by_what_runs_after_it():
+    case = make_case(Network("lstm", 2, 5, num_layers=2, bidirectional=True), 5, 6, [6, 1, 4, 0, 6])
+    net = case.net
+    expected = net.gradients(case.X, case.d_outputs, case.lengths, case.state)
+    trace = net.trace(case.X, case.lengths, case.state)
+    outputs, h = trace.outputs.copy(), trace.state.h.copy()
+    for seed in range(3):  # memory that is given back is lent again
+        other = make_case(case.twin, 5, 6, seed=seed)
+        net(other.X)
+        net.gradients(other.X, other.d_outputs)
+    np.testing.assert_array_equal(trace.outputs, outputs)
+    same_bits(trace.gradients(case.d_outputs), expected)
+    net.gradients(other.X, other.d_outputs)
+    np.testing.assert_array_equal(trace.outputs, outputs)
+    np.testing.assert_array_equal(trace.state.h, h)
+
+
 @DTYPES
 @ANY_REMEDY
 @ANY_CELL

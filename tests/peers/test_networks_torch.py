@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statespace.neural import NetworkState
+from statespace.neural import NetworkState, RecurrentNetwork
 from tests.naive_networks import Network
 from tests.neural.drawn_networks import CELLS, REMEDIES, agree, make_case
 
@@ -173,3 +173,15 @@ def test_a_state_dict_of_torch_is_loaded_as_it_is_and_its_state_is_gone_on_from(
     assert first.shape == (2, 3, 8)
     agree(ours, theirs.numpy())
     assert isinstance(net(case.X)[1], NetworkState)
+
+
+def test_weights_of_torchs_gru_are_refused_where_the_reset_comes_before():
+    case = make_case(Network("gru", 3, 4, reset="after"), 2, 5)
+    tensors = layer_of(case).state_dict()
+    net = RecurrentNetwork("gru", 3, 4, dtype=np.float64)
+    before = net.vector.copy()
+    with pytest.raises(ValueError, match=r"torch's, whose GRU resets after .* reset='after', or by from_torch"):
+        net.load_weights(tensors)
+    np.testing.assert_array_equal(net.vector, before)
+    net.load_weights({name: w.numpy() for name, w in tensors.items()})  # whoever says arrays means it
+    case.net.load_weights(tensors)
