@@ -59,7 +59,9 @@ def test_gradients_are_those_of_complex_steps(cell, dtype, data):
         direction = rng.normal(size=place.shape)
         terms = found[name].astype(float) * direction
         error = abs(terms.sum() - derivative_along(loss, place, direction))
-        assert error <= TOLERANCE[dtype] * max(np.abs(terms).sum(), np.abs(direction).max(initial=0.0)), name
+        assert error <= TOLERANCE[dtype] * max(np.abs(terms).sum(), case.unit * np.abs(direction).max(initial=0.0)), (
+            name
+        )
 
 
 @pytest.mark.parametrize("remedy", [{}, {"skip": 10, "remove_short": True}], ids=["short edges", "ten chains"])

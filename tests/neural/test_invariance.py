@@ -83,7 +83,7 @@ def test_the_order_of_a_batch_changes_no_bit_of_a_row_and_sums_by_rounding(cell,
         if name in BY_ROW:
             np.testing.assert_array_equal(found[name], np.take(values, order, BY_ROW[name]), err_msg=name)
         else:
-            agree(found[name], values, dtype, name)
+            agree(found[name], values, dtype, name, case.unit)
 
 
 @DTYPES
@@ -98,7 +98,7 @@ def test_a_row_has_the_same_bits_alone_and_among_others(cell, remedy, dtype):
         if name in BY_ROW:
             np.testing.assert_array_equal(np.concatenate([one[name] for one in alone], BY_ROW[name]), values, name)
         else:
-            agree(sum(one[name].astype(float) for one in alone), values, dtype, name)
+            agree(sum(one[name].astype(float) for one in alone), values, dtype, name, case.unit)
 
 
 @DTYPES
