@@ -41,7 +41,7 @@ _HOME = {
     "select_n_components": "statespace.tools.component_selection",
     "select_order": "statespace.tools.selection",
 }
-_PACKAGES = ("datasets", "hmm", "lds", "markov", "plotting")
+_PACKAGES = ("datasets", "hmm", "lds", "markov", "neural", "plotting")
 
 __all__ = [  # noqa: RUF022  # models, tools, packages
     "HMM",

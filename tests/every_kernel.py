@@ -101,6 +101,7 @@ def run() -> dict[str, np.ndarray]:
     results.update(_side_by_side())
     results.update(_square_roots())
     results.update(_linear_systems())
+    results.update(_networks())
     return results
 
 
@@ -262,6 +263,27 @@ def _linear_systems() -> dict[str, np.ndarray]:
         results[f"linear {name} score"] = np.array(model.log_likelihood(X, form="covariance"))
         results[f"linear {name} smoothed"] = model.smooth(X, form="covariance").cov
         results[f"linear {name} gradient"] = model.gradient(X, form="covariance").design
+    return results
+
+
+def _networks() -> dict[str, np.ndarray]:
+    """Recurrent networks of every cell and remedy in both types of numbers: ragged batches, short ones and long."""
+    from tests.naive_networks import Network
+    from tests.neural.drawn_networks import CELLS, REMEDIES, make_case
+
+    results = {}
+    for cell, options in CELLS.items():
+        for remedy, more in REMEDIES.items():
+            for dtype in (np.float64, np.float32):
+                for H, T, lengths in ((3, 4, [4, 0, 2]), (17, 90, [90, 3, 50, 90])):
+                    twin = Network(**options, **more, input_size=2, hidden_size=H, num_layers=2, bidirectional=H == 3)
+                    case = make_case(twin, len(lengths), T, lengths, dtype)
+                    key = f"network {cell} {remedy} {dtype.__name__} {H}"
+                    results[f"{key} outputs"], state = case.net(case.X, case.lengths, case.state)
+                    found = case.net.gradients(case.X, case.d_outputs, case.lengths, state, grad_state=case.d_state)
+                    results.update({f"{key} {name}": values for name, values in found.items()})
+                    if not twin.bidirectional:
+                        results[f"{key} step"], _ = case.net.step(case.X[:, 0], case.state)
     return results
 
 

@@ -128,7 +128,7 @@ def write_archive(path: str | os.PathLike[str], kind: str, header: dict[str, Any
     ).encode("ascii")
     size = _SIZE.pack(len(encoded))
     preamble = _PREAMBLE.pack(MAGIC, FORMAT_VERSION, zlib.crc32(size + encoded), len(encoded))
-    _write_atomically(Path(path), [preamble, encoded, *contents])
+    write_atomically(Path(path), [preamble, encoded, *contents])
 
 
 def read_archive(path: str | os.PathLike[str]) -> Archive:
@@ -336,7 +336,8 @@ def _raw_bytes(name: object, array: object) -> tuple[Array, str]:
     return plain.reshape(-1).view(np.uint8), code
 
 
-def _write_atomically(path: Path, blocks: list[Any]) -> None:
+def write_atomically(path: Path, blocks: list[Any]) -> None:
+    """Write blocks of bytes, whole or not at all; permissions and symbolic links stay."""
     target = Path(os.path.realpath(path))  # a symbolic link stays one
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "no such folder", str(target.parent))

@@ -154,7 +154,7 @@ def tanh(x: Any) -> Any:
     y = y.where("<", -x.kind.flat, -x.kind.flat, y)
     power, rest = y.exp()
     below = power * rest + (power - 1.0)
-    found = -below / (below + 2.0)
+    found = (0.0 - below) / (below + 2.0)  # 0, not -0, of 0
     return x.where("<", 0.0, -found, found)
 
 

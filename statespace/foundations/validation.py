@@ -43,6 +43,23 @@ def check_probability(name: str, value: Any) -> float:
     return number
 
 
+def check_share(name: str, value: Any) -> float:
+    """`value` as a float from 0 to 1, both among them."""
+    number = _as_float(value)
+    if number is None:
+        raise TypeError(f"{name} is {value!r}, expected a number from 0 to 1")
+    if not 0 <= number <= 1:
+        raise ValueError(f"{name} is {value!r}, expected a number from 0 to 1")
+    return number
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """`value` as a bool; what only counts as one is refused."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} is {value!r}, expected True or False")
+    return bool(value)
+
+
 def _as_float(value: Any) -> float | None:
     """A number as a float, infinite where it is too large for one; None for all else, also for "1" and True."""
     if isinstance(value, str | bytes | bool | np.bool_) or np.ndim(value):

@@ -5,12 +5,21 @@ from statespace.neural.custom_trace import CustomTrace
 from statespace.neural.gradient_check import check_gradients, check_head_gradients
 from statespace.neural.gradient_norms import GradientFlow, gradient_flow
 from statespace.neural.heads import Head, HeadGradients
+from statespace.neural.keras_weights import from_keras, to_keras
 from statespace.neural.laws import Bernoulli, Categorical, Gaussian, Poisson
 from statespace.neural.matrix_powers import Powers, powers
 from statespace.neural.network import RecurrentNetwork
+from statespace.neural.onnx_weights import OnnxLayer, from_onnx, to_onnx
 from statespace.neural.optimizers import Adam, TrainingDivergedError, clip_global_norm, global_norm
 from statespace.neural.schedules import Schedule
 from statespace.neural.trace import NetworkState, Trace
+from statespace.neural.weight_formats import (
+    from_lecture_gru,
+    from_torch,
+    load_safetensors,
+    save_safetensors,
+    to_torch,
+)
 
 __all__ = [
     "Adam",
@@ -23,6 +32,7 @@ __all__ = [
     "Head",
     "HeadGradients",
     "NetworkState",
+    "OnnxLayer",
     "Poisson",
     "Powers",
     "RecurrentNetwork",
@@ -32,7 +42,16 @@ __all__ = [
     "check_gradients",
     "check_head_gradients",
     "clip_global_norm",
+    "from_keras",
+    "from_lecture_gru",
+    "from_onnx",
+    "from_torch",
     "global_norm",
     "gradient_flow",
+    "load_safetensors",
     "powers",
+    "save_safetensors",
+    "to_keras",
+    "to_onnx",
+    "to_torch",
 ]

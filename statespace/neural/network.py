@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from statespace.foundations.probability import generator
-from statespace.foundations.validation import check_choice, check_integer, check_probability
+from statespace.foundations.validation import check_choice, check_flag, check_integer, check_share
 from statespace.neural.cells import GATES
 from statespace.neural.layer import Cell
 from statespace.neural.parameters import Layout, checked_weights
@@ -96,12 +96,18 @@ class RecurrentNetwork:
         self.input_size = check_integer("input_size", input_size, 1)
         self.hidden_size = check_integer("hidden_size", hidden_size, 1)
         self.num_layers = check_integer("num_layers", num_layers, 1)
-        self.bidirectional, self.bias, self.remove_short = bool(bidirectional), bool(bias), bool(remove_short)
-        self.leak = None if leak is None else check_probability("leak", leak)
+        self.bidirectional = check_flag("bidirectional", bidirectional)
+        self.bias, self.remove_short = check_flag("bias", bias), check_flag("remove_short", remove_short)
+        if nonlinearity != "tanh" and cell != "rnn":
+            raise ValueError(f"nonlinearity is {nonlinearity!r}, and a {cell!r} cell has its own: leave it out")
+        self.leak = None if leak is None else check_share("leak", leak)
         self.skip = None if skip is None else check_integer("skip", skip, 2)
         if remove_short and skip is None:
             raise ValueError("remove_short leaves no edge without skip: say how far back an edge reaches, skip=")
-        self.dtype = np.dtype(dtype)
+        try:
+            self.dtype = np.dtype(dtype)
+        except TypeError:
+            raise TypeError(f"dtype is {dtype!r}, expected float32 or float64") from None
         if self.dtype not in _DTYPES:
             raise ValueError(f"dtype is {self.dtype}, expected float32 or float64")
         made = Cell(cell, nonlinearity == "relu", reset, self.leak or 0.0, self.hidden_size)
@@ -147,9 +153,17 @@ class RecurrentNetwork:
         Raises
         ------
         TypeError, ValueError
-            Where a name is missing or unknown, or an array has another shape or is not finite; nothing is changed.
+            Where a name is missing or unknown, or an array has another shape or is not finite; or tensors of torch come
+            to a GRU that resets before the product, which torch's does not. Nothing is changed.
 
         """
+        tensors = isinstance(weights, Mapping) and any(hasattr(value, "detach") for value in weights.values())
+        if tensors and self.cell == "gru" and self.reset == "before":
+            raise ValueError(
+                "the weights are torch's, whose GRU resets after the product, and reset is 'before' here: the function "
+                "would be another. Build the network with reset='after', or by from_torch; if the tensors belong to "
+                "a GRU that resets before, hand over arrays"
+            )
         self._vector[...] = checked_weights(self._structure.layout, weights, self.dtype)
 
     def by_name(self, vector: Array) -> dict[str, Array]:
@@ -206,13 +220,7 @@ class RecurrentNetwork:
 
         """
         found = self._trace(X, lengths, state, True)
-        given = np.asarray(grad_outputs)
-        if given.shape != found.outputs.shape or given.dtype.kind not in "fiu":
-            raise ValueError(f"grad_outputs has shape {given.shape}, expected {found.outputs.shape}, real numbers")
-        ends = None
-        if grad_state is not None:
-            ends = checked_state(self._structure, grad_state, len(given), self.dtype)
-        return found.gradients(given, ends)
+        return found.gradients(grad_outputs, grad_state)
 
     def step(self, x: Any, state: NetworkState | None = None) -> tuple[Array, NetworkState]:
         """Run one step, for streams; as calling with a time axis of length 1, and sooner.
@@ -255,20 +263,29 @@ class RecurrentNetwork:
         return self._trace(X, lengths, state, True).gates()
 
     def _trace(self, X: Any, lengths: Any, state: Any, keep: bool) -> Trace:
-        x = np.asarray(X)
+        try:
+            given = np.asarray(X)
+        except ValueError:
+            raise ValueError("X has rows of several lengths: pad them with anything, and say lengths=") from None
+        x = given
         if x.ndim != 3 or x.shape[2] != self.input_size:
             hint = ": one sequence is X[None]" if x.ndim == 2 else ""
             raise ValueError(f"X has shape {x.shape}, expected (batch, time, {self.input_size}){hint}")
         if x.dtype.kind not in "fiub":
             raise TypeError(f"X has the type {x.dtype}, expected real numbers")
-        x = x.astype(self.dtype, copy=False)
         valid = self._lengths(lengths, *x.shape[:2])
-        if not math.isfinite(np.add.reduce(x, axis=None)):
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond a length anything may stand
+            x = x.astype(self.dtype, copy=False)
+            total = np.add.reduce(x, axis=None)
+        if not math.isfinite(total):
             inside = np.arange(x.shape[1])[None, :] < valid[:, None]
             bad = np.argwhere(~np.isfinite(x) & inside[:, :, None])
             if len(bad):
                 place = tuple(int(i) for i in bad[0])
-                raise ValueError(f"X[{', '.join(map(str, place))}] is {x[place]}: a network has no missing values")
+                raise ValueError(
+                    f"X[{', '.join(map(str, place))}] is {given[place]}, expected a finite number of {self.dtype}: "
+                    "a network has no missing values"
+                )
         begun = None if state is None else checked_state(self._structure, state, len(x), self.dtype)
         return self._kind_of_trace(self._structure, self._vector, x, valid, begun, keep)
 
@@ -277,7 +294,7 @@ class RecurrentNetwork:
         if lengths is None:
             return np.full(B, T, np.int64)
         given = np.asarray(lengths)
-        if given.shape != (B,) or given.dtype.kind not in "iu":
+        if given.shape != (B,) or (B and given.dtype.kind not in "iu"):
             raise ValueError(f"lengths is {lengths!r:.60}, expected {B} whole numbers: one for each row of X")
         if ((given < 0) | (given > T)).any():
             b = int(np.flatnonzero((given < 0) | (given > T))[0])

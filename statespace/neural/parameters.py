@@ -117,6 +117,14 @@ def _orthogonal(n: int, rng: np.random.Generator) -> Array:
     return np.asarray(Q * np.sign(np.diagonal(R)))
 
 
+def as_array(value: Any) -> Array:
+    """A weight as it was given: an array, or a torch tensor, also of bfloat16, which numpy has not."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
+    return np.asarray(value)
+
+
 def checked_weights(layout: Layout, given: Any, dtype: Any) -> Array:
     """A vector of the weights that a mapping holds under the layout's names.
 
@@ -137,13 +145,13 @@ def checked_weights(layout: Layout, given: Any, dtype: Any) -> Array:
         raise ValueError(f"the weights {' and '.join(said)}: this network has {', '.join(layout.places)}")
     vector = layout.empty(dtype)
     for name, (_, shape) in layout.places.items():
-        value = given[name]
-        value = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+        value = as_array(given[name])
         if value.shape != shape[::-1]:
             raise ValueError(f"{name} has shape {value.shape}, expected {shape[::-1]}")
         if value.dtype.kind not in "fiu":
             raise TypeError(f"{name} has the type {value.dtype}, expected real numbers")
-        if not np.isfinite(value).all():
-            raise ValueError(f"{name} has entries that are not finite")
-        layout.inside(vector, name)[...] = value.T
+        with np.errstate(over="ignore"):
+            layout.inside(vector, name)[...] = value.T
+        if not np.isfinite(layout.inside(vector, name)).all():
+            raise ValueError(f"{name} has entries that are not finite numbers of {np.dtype(dtype)}")
     return vector

@@ -175,9 +175,7 @@ class Trace:
                     c[i][:, rows] = end.c
         return NetworkState(h[:, 0] if back == 1 else h, (c[:, 0] if cells == 1 else c) if cells else None)
 
-    def gradients(
-        self, grad_outputs: Array, grad_state: NetworkState | None = None, inputs_too: bool = True
-    ) -> dict[str, Array]:
+    def gradients(self, grad_outputs: Any, grad_state: Any = None, inputs_too: bool = True) -> dict[str, Array]:
         """Derivatives of a loss by weights, inputs and the state before, by name.
 
         Parameters
@@ -200,22 +198,26 @@ class Trace:
         return found
 
     def gradient_vector(
-        self, grad_outputs: Array, grad_state: NetworkState | None = None, inputs_too: bool = False
+        self, grad_outputs: Any, grad_state: Any = None, inputs_too: bool = False
     ) -> tuple[Array, Array | None, NetworkState]:
         """The same with all weights in one vector, of the length and in the order of the network's own."""
         if self._pieces is None:
             raise ValueError("the gradients of this trace have been asked for: they use up what it kept; trace again")
-        pieces, self._pieces = self._pieces, None
         structure, vector = self._structure, self._vector
         B, T = self._shape
-        ends = (
-            [None] * len(self._rows) if grad_state is None else [self._starts(grad_state, rows) for rows in self._rows]
-        )
+        by_outputs = np.asarray(grad_outputs)
+        if by_outputs.shape != self.outputs.shape or by_outputs.dtype.kind not in "fiu":
+            raise ValueError(f"grad_outputs has shape {by_outputs.shape}, expected {self.outputs.shape}, real numbers")
+        ends: list[list[Ends] | None] = [None] * len(self._rows)
+        if grad_state is not None:
+            by_state = checked_state(structure, grad_state, B, vector.dtype, "grad_state")
+            ends = [self._starts(by_state, rows) for rows in self._rows]
+        pieces, self._pieces = self._pieces, None
 
         def back(number: int) -> tuple[Array, Array | None, list[Ends]]:
             piece, rows = pieces[number], self._rows[number]
             longest = len(piece.outputs)
-            d_outputs = grad_outputs[rows, :longest].transpose(1, 0, 2)
+            d_outputs = by_outputs[rows, :longest].transpose(1, 0, 2)
             given = ends[number]
             d_ends: list[Ends | None] = [None] * len(piece.runs) if given is None else list(given)
             return piece.gradients(vector, d_outputs, d_ends, inputs_too)
@@ -265,7 +267,7 @@ class Trace:
         return found
 
 
-def checked_state(structure: Structure, state: Any, B: int, dtype: Any) -> NetworkState:
+def checked_state(structure: Structure, state: Any, B: int, dtype: Any, said: str = "state") -> NetworkState:
     """A state as it was given, checked; torch's h, or (h, c), is one too."""
     H, back, cells = structure.cell.size, structure.back, structure.n_cells
     n = structure.layout.num_layers * structure.layout.directions
@@ -274,16 +276,26 @@ def checked_state(structure: Structure, state: Any, B: int, dtype: Any) -> Netwo
     else:
         h, c = state, None
     if not cells and c is not None:
-        raise ValueError(f"state has a c, and a network of {structure.cell.kind!r} cells has none")
+        raise ValueError(f"{said} has a c, and a network of {structure.cell.kind!r} cells has none")
+    if cells and c is None:
+        raise ValueError(f"{said} has no c: with {structure.cell.kind!r} cells it is (h, c)")
     shape = (n, B, H) if back == 1 else (n, back, B, H)
-    checked = _checked_part("h", h, shape, dtype)
-    return NetworkState(checked, _checked_part("c", c, (n, B, H) if cells == 1 else shape, dtype) if cells else None)
+    checked = _checked_part(f"{said}.h", h, shape, dtype)
+    if not cells:
+        return NetworkState(checked, None)
+    return NetworkState(checked, _checked_part(f"{said}.c", c, (n, B, H) if cells == 1 else shape, dtype))
 
 
 def _checked_part(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
     array: Array = np.asarray(value)
-    if array.shape != shape or array.dtype.kind not in "fiu":
-        raise ValueError(f"state.{name} has shape {array.shape}, expected {shape}, real numbers")
-    if not math.isfinite(np.add.reduce(array, axis=None)) and not np.isfinite(array).all():
-        raise ValueError(f"state.{name} has entries that are not finite")
-    return np.ascontiguousarray(array, dtype=dtype)
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} has the type {array.dtype}, expected real numbers")
+    if array.dtype != dtype:
+        with np.errstate(over="ignore"):
+            array = array.astype(dtype)
+    flat = array.reshape(-1)
+    if not math.isfinite(flat @ flat) and not np.isfinite(flat).all():  # the first is sooner done
+        raise ValueError(f"{name} has entries that are not finite numbers of {dtype}")
+    return np.ascontiguousarray(array)

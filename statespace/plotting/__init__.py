@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from statespace.plotting.calendar import rain_calendar
     from statespace.plotting.comparison import growth_of_parameters, held_out_loss, information_criteria
-    from statespace.plotting.components import components
     from statespace.plotting.diagnostics import innovations_diagnostics
     from statespace.plotting.diagrams import graphical_model
     from statespace.plotting.emissions import emission_densities
@@ -24,9 +23,10 @@ if TYPE_CHECKING:
     from statespace.plotting.rain import rain_forecast, rain_report
     from statespace.plotting.smoothed import smoothed_states
     from statespace.plotting.states import decoded_states, state_ribbon
+    from statespace.plotting.structural import components
 
 _HOME = {
-    "components": "components",
+    "components": "structural",
     "decoded_states": "states",
     "emission_densities": "emissions",
     "forecast_fan": "forecasts",

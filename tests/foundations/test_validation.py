@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from statespace.foundations.validation import (
     check_choice,
+    check_flag,
     check_integer,
     check_lengths,
     check_positive,
     check_probability,
+    check_share,
 )
 
 HUGE = 10**400  # beyond the largest float
@@ -84,6 +86,28 @@ def test_what_is_not_between_0_and_1_is_named(wrong):
 def test_what_is_no_number_is_named(check, wrong):
     with pytest.raises(TypeError, match=r"alpha is .*, expected a (positive )?number"):
         check("alpha", wrong)
+
+
+@pytest.mark.parametrize("share", [0, 1, 0.5, np.float32(0.25)])
+def test_a_share_is_a_number_from_0_to_1_and_both_are(share):
+    assert check_share("leak", share) == float(share)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [(-0.1, ValueError), (1.5, ValueError), (math.nan, ValueError), ("1", TypeError), (True, TypeError)],
+)
+def test_what_is_no_share_is_named(wrong, error):
+    with pytest.raises(error, match=f"leak is {wrong!r}, expected a number from 0 to 1"):
+        check_share("leak", wrong)
+
+
+def test_a_flag_is_true_or_false_and_nothing_that_only_counts_as_one():
+    assert check_flag("bias", np.bool_(True)) is True
+    assert check_flag("bias", False) is False
+    for wrong in (1, 0, "no", None, []):
+        with pytest.raises(TypeError, match=r"bias is .*, expected True or False"):
+            check_flag("bias", wrong)
 
 
 @pytest.mark.parametrize("choice", [None, "laplace", np.str_("laplace")])
