@@ -64,6 +64,7 @@ __all__ = [  # noqa: RUF022  # models, tools, packages
     "hmm",
     "lds",
     "markov",
+    "neural",
     "plotting",
     "__version__",
 ]

@@ -98,7 +98,7 @@ def test_the_version_is_that_of_the_installed_package():
     assert statespace.__version__ == importlib.metadata.version("statespace-models")
 
 
-@pytest.mark.parametrize("family", ["hmm", "markov"])
+@pytest.mark.parametrize("family", ["hmm", "lds", "markov", "neural"])
 def test_no_module_hides_a_name_of_its_family(family):
     # A submodule becomes an attribute of its package when it is imported, and would take the place of a function
     package = importlib.import_module(f"statespace.{family}")

@@ -409,7 +409,7 @@ def test_single_entries_of_a_covariance_are_held_by_both_methods(held):
         assert np.array_equal(model.obs_cov_[mask], init["obs_cov"][mask])
         assert (model.obs_cov_[~mask] != init["obs_cov"][~mask]).all()
     assert em.score(Y) < gradient.score(Y)
-    best, observations, _ = gradient._fit_data  # a maximum of the one is a fixed point of the other
+    best, observations, *_ = gradient._fit_data  # a maximum of the one is a fixed point of the other
 
     def value(system):
         return value_of(system, [observations.values], None)
