@@ -224,7 +224,7 @@ def _linear_systems() -> dict[str, np.ndarray]:
     for m, p in ((1, 1), (1, 2), (2, 1), (3, 2), (4, 3), (6, 3), (18, 2)):
         T = 0.9 * np.linalg.qr(rng.normal(size=(m, m)))[0]
         Z, H = rng.normal(size=(p, m)), np.eye(p) + 0.3 * (p > 1)
-        Y = rng.normal(size=(3, 120, p))
+        Y = rng.normal(size=(5, 120, p))
         gaps = Y[0].copy()
         gaps[50:60] = np.nan
         gaps[5, 0] = np.nan
@@ -241,8 +241,28 @@ def _linear_systems() -> dict[str, np.ndarray]:
                 results[f"{key} noise"] = smoothed.obs_disturbance
                 results[f"{key} gradient"] = model.gradient(X, form="covariance").design
                 results[f"{key} score"] = np.array(model.log_likelihood(X, form="covariance"))
-            results[f"linear {m} {p} {start} panel"] = model.log_likelihood(Y, by="sequence")
+            frozen = Y.copy()
+            frozen.flags.writeable = False
+            results[f"linear {m} {p} {start} panel"] = model.log_likelihood(frozen, by="sequence")
+            results[f"linear {m} {p} {start} panel gradient"] = model.gradient(frozen).design
+            results[f"linear {m} {p} {start} panel states"] = np.array([one.mean for one in model.smooth(frozen)])
+            several = [Y[0], Y[1, :50], gaps, gaps, Y[2, :51], gaps, gaps]
+            several += [np.where(np.random.default_rng(s).random(Y[0].shape) < 0.2, np.nan, Y[0]) for s in range(5)]
+            results[f"linear {m} {p} {start} several"] = model.log_likelihood(several, by="sequence")
+            results[f"linear {m} {p} {start} several gradient"] = model.gradient(several).design
             results[f"linear {m} {p} {start} sample"] = model.sample(20, random_state=0)[0]
+    # A transition of few entries, one number at a time; and states that are known exactly
+    shift = 0.8 * np.eye(12, k=-1)
+    shift[0] = -0.1
+    for name, Z, H in (
+        ("sparse", rng.normal(size=(1, 12)), np.eye(1)),
+        ("exact", np.eye(12)[:4], np.diag([0.0, 1.0, 0.0, 1.0])),
+    ):
+        model = LinearDynamicalSystem.from_matrices(Z, H, shift, np.eye(12), initialization="stationary")
+        X = rng.normal(size=(150, len(Z)))
+        results[f"linear {name} score"] = np.array(model.log_likelihood(X, form="covariance"))
+        results[f"linear {name} smoothed"] = model.smooth(X, form="covariance").cov
+        results[f"linear {name} gradient"] = model.gradient(X, form="covariance").design
     return results
 
 

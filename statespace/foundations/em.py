@@ -3,6 +3,7 @@
 Each iteration computes the expectations under the present parameters, which gives their objective (the log-likelihood,
 plus the log density of the priors if there are any), and then the parameters that maximise what was expected. The
 objective never falls (Dempster, Laird and Rubin 1977); where it does all the same, the better parameters are kept.
+Where single steps are short, two of them tell how far more of them would go (Varadhan and Roland 2008).
 """
 
 from __future__ import annotations
@@ -15,10 +16,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
+import numpy as np
+
+from statespace.protocols import Floats
+
 _log = logging.getLogger("statespace")
 
 NATS_PER_OBSERVATION = 1e-7  # where no tol is given: a gain below it changes nothing that anyone would see
 _ROUNDING = 1e-10  # a fall of the objective, relative to its size, that sums of many logarithms can make
+_FIRST_LEAP = 4.0  # steps in one, at first; more where such a leap has gained
+_LONGER, _SHORTER = 4.0, 4.0
 
 T = TypeVar("T")
 
@@ -152,6 +159,98 @@ def maximize(
     if warn and monitor.n_iter > 1 and monitor.reason.startswith("not converged"):
         warn_not_converged(monitor)
     return parameters
+
+
+def maximize_by_leaps(
+    step: Callable[[T], tuple[float, Callable[[], T]]],
+    start: T,
+    monitor: ConvergenceMonitor,
+    coordinates: Callable[[T], Floats],
+    parameters_at: Callable[[Floats], T],
+    *,
+    warn: bool = True,
+) -> T:
+    r"""Iterate as `maximize` does, and after two steps leap as far as they say that many more would go (SQUAREM).
+
+        r = x1 - x0,   v = (x2 - x1) - r,   a = -|r| / |v|,   x = x0 - 2 a r + a^2 v
+
+    x in coordinates of the parameters. A leap to where the objective is less than before it, or is none, is not made:
+    the second step then counts, and the longest leap is shortened, so that the objective never falls.
+
+    Parameters
+    ----------
+    step, start, monitor, warn
+        As in `maximize`. Every evaluation of `step` counts as an iteration.
+    coordinates : callable
+        From parameters to a vector without bounds, of which equal changes are of equal weight.
+    parameters_at : callable
+        Back; it may raise ValueError, ArithmeticError or LinAlgError where there are none.
+
+    References
+    ----------
+    Varadhan and Roland (2008), Simple and globally convergent methods for accelerating the convergence of any EM
+    algorithm, Scandinavian Journal of Statistics 35, scheme S3.
+
+    """
+    here, before = start, start
+    passed: list[Floats] = []
+    longest, tried = _FIRST_LEAP, None  # how far a leap may go, and the one that is being tried
+    second = start  # where the second step led
+    for _ in range(monitor.n_iter):
+        try:
+            objective, improve = step(here)
+        except (ValueError, ArithmeticError, np.linalg.LinAlgError):
+            if tried is None:
+                raise
+            objective = -math.inf
+        least = monitor.history[-1] if monitor.history else -math.inf
+        if tried is not None and not least <= objective < math.inf:  # too far
+            longest = max(_FIRST_LEAP, longest / _SHORTER)
+            here, tried = second, None
+            monitor.iter += 1
+            if monitor.iter >= monitor.n_iter:
+                break
+            continue
+        leapt = tried is not None
+        if tried is not None and tried >= longest:
+            longest *= _LONGER
+        fell = not least - _ROUNDING * max(1.0, abs(least)) <= objective < math.inf if monitor.history else False
+        monitor.report(objective)
+        if fell:
+            how = f"fell by {-monitor.gain:.3g}" if math.isfinite(objective) else f"became {objective}"
+            monitor.reason = f"the objective {how}: the parameters before it were kept"
+            return before
+        passed.append(coordinates(here))
+        before, here, tried = here, improve(), None
+        if monitor.iter >= monitor.n_iter or (monitor.converged and not leapt):  # a leap may gain nothing by chance
+            break
+        if len(passed) == 2:
+            second = here
+            leap = _leap(passed[0], passed[1], coordinates(second), longest)
+            passed = []
+            if leap is not None:
+                there, reach = leap
+                try:
+                    here, tried = parameters_at(there), reach
+                except (ValueError, ArithmeticError, np.linalg.LinAlgError):
+                    longest = max(_FIRST_LEAP, longest / _SHORTER)
+    say_why(monitor)
+    if warn and monitor.n_iter > 1 and monitor.reason.startswith("not converged"):
+        warn_not_converged(monitor)
+    return second if tried is not None else here
+
+
+def _leap(x0: Floats, x1: Floats, x2: Floats, longest: float) -> tuple[Floats, float] | None:
+    """Where two steps lead if more of them follow, and -a; None where they say no more than the second step."""
+    r = x1 - x0
+    v = (x2 - x1) - r
+    size, bend = float(np.linalg.norm(r)), float(np.linalg.norm(v))
+    if not (size > 0 and bend > 0 and math.isfinite(size) and math.isfinite(bend)):
+        return None
+    reach = min(size / bend, longest)
+    if reach <= 1.0:
+        return None
+    return x0 + 2.0 * reach * r + reach**2 * v, reach
 
 
 def say_why(monitor: ConvergenceMonitor) -> None:

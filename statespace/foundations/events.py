@@ -13,6 +13,8 @@ from statespace.protocols import Floats
 Event: TypeAlias = Callable[[Any], Hashable]
 
 GRID = 4097  # points on which an event is first looked at, along the range that the laws can reach
+LEFT_OUT = 1e-15  # tails that a sum over counts does without
+_MOST_COUNTS = 1 << 24
 _UNKNOWN = object()  # an outcome that no observation has
 
 
@@ -42,6 +44,26 @@ def _turn(event: Event, group: Hashable, a: float, b: float) -> tuple[float, flo
     while (middle := (a + b) / 2) not in (a, b):
         a, b = (middle, b) if event(middle) == group else (a, middle)
     return a, b
+
+
+def last_count(top: float, observed: Sequence[Any]) -> int:
+    """The last count of which an event is asked, where a law leaves next to nothing above `top`.
+
+    Raises
+    ------
+    ValueError
+        Where there are too many.
+
+    """
+    most = max((float(value) for value in observed if np.isfinite(value)), default=0.0)
+    if most > top:
+        top = 2 * most + 64  # so far out that what is left is little beside what was seen
+    if top > _MOST_COUNTS:
+        raise ValueError(
+            f"the counts of this law reach to {top:.3g}, too many to ask the event of each: log_between (bins= in "
+            "compare) needs no more than the ends of an interval"
+        )
+    return int(top)
 
 
 def last_before(x: Floats) -> Floats:

@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 
-from statespace.foundations.events import GRID, Event, between, constant_pieces, last_before
+from statespace.foundations.events import GRID, LEFT_OUT, Event, between, constant_pieces, last_before, last_count
 from statespace.foundations.observations import read_observations
 from statespace.foundations.predictive import Interval, PredictiveLaw, freeze, moment_columns
 from statespace.foundations.probability import draw_columns, generator
@@ -27,8 +27,6 @@ from statespace.protocols import Array, Floats
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 _LARGEST = np.finfo(np.float64).max
-_LEFT_OUT = 1e-15  # tails that a sum over counts does without
-_MOST_COUNTS = 1 << 24
 _LEVELS = 512  # quantiles of each component at which an event is looked at: they meet every atom of more than 1 / 512
 _WHAT = {"cdf": "cdf(x)", "mean": "mean()", "cov": "cov()"}
 
@@ -281,15 +279,8 @@ class MixtureLaw(PredictiveLaw):
     def _pieces(self, event: Event, observed: list[Any]) -> tuple[list[Hashable], Floats]:
         seen = [float(value) for value in observed if np.isfinite(value)]
         if self.support == "counts":
-            top = float(self._component_quantiles(np.array([1 - _LEFT_OUT])).max())
-            if max(seen, default=0.0) > top:
-                top = 2 * max(seen) + 64  # so far out that what is left is little beside what was seen
-            if top > _MOST_COUNTS:
-                raise ValueError(
-                    f"the counts of this law reach to {top:.3g}, too many to ask the event of each: log_between (bins= "
-                    "in compare) needs no more than the ends of an interval"
-                )
-            counts = np.arange(int(top) + 1)
+            top = float(self._component_quantiles(np.array([1 - LEFT_OUT])).max())
+            counts = np.arange(last_count(top, observed) + 1)
             masses = np.exp(self.components.log_likelihood(counts[:, None]))
             return [event(count) for count in counts.tolist()], np.ascontiguousarray(masses.T)
         inner = self._component_quantiles((np.arange(_LEVELS) + 0.5) / _LEVELS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,6 +47,19 @@ class Observations:
         return len(self.offsets) - 1
 
 
+class EndToEnd(NamedTuple):
+    """Rows laid end to end, of which nobody has yet asked whether they are finite."""
+
+    values: Array
+    """Shape (n_samples, n_features); it may be the caller's own array."""
+    offsets: Ints
+    """As of `Observations`."""
+    layout: Layout
+    """How the data came in."""
+    place: Callable[[int], str]
+    """What a row is called in messages."""
+
+
 def read_observations(X: Any, lengths: Any = None, *, n_features: int | None = None) -> Observations:
     """Read real vectors in any supported form.
 
@@ -65,6 +78,11 @@ def read_observations(X: Any, lengths: Any = None, *, n_features: int | None = N
         Where the container or a number is not what it should be; the message names the place and the way out.
 
     """
+    return mark_missing(*lay_end_to_end(X, lengths, n_features=n_features))
+
+
+def lay_end_to_end(X: Any, lengths: Any = None, *, n_features: int | None = None) -> EndToEnd:
+    """As `read_observations`, before missing entries are looked for."""
     several = _is_several(X)
     if several and lengths is not None:
         raise ValueError(
@@ -72,27 +90,60 @@ def read_observations(X: Any, lengths: Any = None, *, n_features: int | None = N
             "their own; a y of labels does not belong here"
         )
     if several:
-        names = [f"X[{i}]" for i in range(len(X))]
-        read = [_rows_of(item, name) for item, name in zip(X, names, strict=True)]
-        layout = Layout("list", tuple(index for _, index in read))
-        widths = [values.shape[1] for values, _ in read]
-        for name, width in zip(names, widths, strict=True):
-            _check_width(name, width, widths[0] if n_features is None else n_features, n_features is None)
-        offsets = np.concatenate([[0], np.cumsum([len(values) for values, _ in read])]).astype(np.int64)
-        values = read[0][0] if len(read) == 1 else np.concatenate([values for values, _ in read])
+        plain = _plain_sequences(X, n_features)
+        if plain is not None:
+            values, offsets = plain
+            layout = Layout("list", (None,) * len(X))
+        else:
+            names = [f"X[{i}]" for i in range(len(X))]
+            read = [_rows_of(item, name) for item, name in zip(X, names, strict=True)]
+            layout = Layout("list", tuple(index for _, index in read))
+            widths = [values.shape[1] for values, _ in read]
+            for name, width in zip(names, widths, strict=True):
+                _check_width(name, width, widths[0] if n_features is None else n_features, n_features is None)
+            offsets = np.concatenate([[0], np.cumsum([len(values) for values, _ in read])]).astype(np.int64)
+            values = read[0][0] if len(read) == 1 else np.concatenate([values for values, _ in read])
+            check_calendars(layout, offsets, names)
     else:
         values, index = _rows_of(X, "X")
         _check_width("X", values.shape[1], values.shape[1] if n_features is None else n_features, False)
         layout = Layout("single" if lengths is None else "flat", (index,))
         offsets = np.array([0, len(values)], np.int64) if lengths is None else check_lengths(lengths, len(values))
-        names = ["X"]
-    check_calendars(layout, offsets, names)
+        check_calendars(layout, offsets, ["X"])
 
     def place(row: int) -> str:
         sequence = int(np.searchsorted(offsets, row, side="right")) - 1
         return f"X[{sequence}][{row - int(offsets[sequence])}]" if several else f"X[{row}]"
 
-    return mark_missing(values, offsets, layout, place)
+    return EndToEnd(values, offsets, layout, place)
+
+
+def _plain_sequences(X: Any, n_features: int | None) -> tuple[Array, Ints] | None:
+    """Rows and offsets of a panel of numbers, which stays where it lies, or of a list of arrays of float64.
+
+    None where something is not as it is in the most common case; then each sequence is looked at by itself.
+    """
+    if type(X) is np.ndarray and X.ndim == 3 and X.dtype.kind in "fiu":
+        S, n, p = X.shape
+        if not X.size or n_features not in (None, p):
+            return None
+        values = np.ascontiguousarray(X, dtype=np.float64).reshape(S * n, p)
+        return values, np.arange(0, S * n + 1, n, dtype=np.int64)
+    if type(X) not in (list, tuple) or len(X) < 2 or set(map(type, X)) != {np.ndarray}:
+        return None
+    try:
+        lengths = np.fromiter(map(len, X), np.int64, len(X))
+        values = np.concatenate(X)
+    except (TypeError, ValueError):
+        return None
+    if values.dtype != np.float64 or values.ndim > 2 or not lengths.all() or not values.size:
+        return None
+    values = values.reshape(len(values), -1)
+    if n_features not in (None, values.shape[1]):
+        return None
+    offsets = np.zeros(len(X) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return values, offsets
 
 
 def mark_missing(values: Array, offsets: Ints, layout: Layout, place: Callable[[int], str]) -> Observations:

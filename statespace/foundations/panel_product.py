@@ -23,7 +23,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from statespace.foundations.elementwise import VECTOR_BYTES, elementwise, lanes, padded
-from statespace.foundations.kernel import inlined_kernel, kernel
+from statespace.foundations.kernel import bare_kernel, inlined_kernel
 from statespace.protocols import Array, Ints
 
 _FLAGS = ("contract",)
@@ -151,7 +151,7 @@ def add_product(
                     p += 1
 
 
-@kernel
+@bare_kernel
 def pack_rows(
     first: int, last: int, rows: Ints, B: int, D: Array, d_at: int, d_row: int, columns: int, width: int, packed: Array
 ) -> int:
@@ -173,7 +173,7 @@ def pack_rows(
     return n
 
 
-@kernel
+@bare_kernel
 def pack_columns(
     first: int, last: int, rows: Ints, B: int, A: Array, a_at: int, a_row: int, K: int, ones: int, packed: Array
 ) -> None:
@@ -201,7 +201,7 @@ def pack_columns(
             i += 1
 
 
-@kernel
+@bare_kernel
 def add_packed(
     n: int, columns: Array, K: int, panels: Array, p_at: int, n_panels: int, width: int, C: Array, c_at: int, c_row: int
 ) -> None:
@@ -217,7 +217,7 @@ def add_packed(
             add_tile(4, 1, n, columns, k * n, 1, 4, panels, p_at + p * n * width, width, 0, C, c, c_row)
 
 
-@kernel
+@bare_kernel
 def pack_gates(W: Array, H: int, width: int, panels: Array) -> None:
     """W (K, n_gates * H) as panels of (K, width), gate after gate, each filled up with columns of zeros."""
     K, columns = W.shape
@@ -241,7 +241,7 @@ def pack_gates(W: Array, H: int, width: int, panels: Array) -> None:
                         panels[place + k * width + j] = 0
 
 
-@kernel
+@bare_kernel
 def pack_transposed(W: Array, H: int, Hp: int, width: int, panels: Array) -> None:
     """W^T of W (K, n_gates * H) as panels of (n_gates * Hp, width), whose rows beyond H of a gate are zeros."""
     K, columns = W.shape

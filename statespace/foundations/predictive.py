@@ -1,7 +1,7 @@
 """The law of an observation that has not been seen yet.
 
 Every model answers `predictive` and `forecast` with the same type, one law a row: probabilities of symbols, Gaussians,
-or mixtures of the laws that a hidden state chooses between.
+rates of counts, or mixtures of the laws that a hidden state chooses between.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from statespace.foundations.events import Event
 from statespace.foundations.validation import check_probability
 from statespace.protocols import Array, Floats
 
-_KINDS = {  # a file each, of which only that of the kind that is made is read
+_KINDS: dict[str, tuple[str | None, str, str]] = {  # a file each, of which only that of the kind that is made is read
     "probabilities": ("symbols", "symbol_law", "SymbolLaw"),
     "mean": ("cov", "gaussian_law", "GaussianLaw"),
     "weights": ("components", "mixture_law", "MixtureLaw"),
+    "rates": (None, "poisson_law", "PoissonLaw"),
 }
 
 
@@ -44,6 +45,8 @@ class PredictiveLaw:
         Laws of symbols: p(x_n = symbols[k]).
     mean, cov : (n, n_features), (n, n_features, n_features)
         Gaussian laws.
+    rates : (n, n_features)
+        Poisson laws of counts.
     index : optional
         The time of each row.
     weights, components : (n, n_components), object
@@ -128,23 +131,26 @@ class PredictiveLaw:
         cov: Any = None,
         weights: Any = None,
         components: Any = None,
+        rates: Any = None,
     ) -> Self:
         """Make the kind of law that the arguments describe."""
         if cls is not PredictiveLaw:
             return object.__new__(cls)
         given = {"probabilities": probabilities, "symbols": symbols, "mean": mean, "cov": cov}
-        given |= {"weights": weights, "components": components}
+        given |= {"weights": weights, "components": components, "rates": rates}
         heads = [name for name in _KINDS if given[name] is not None]
         if len(heads) != 1:
             raise TypeError(
-                "a PredictiveLaw has either probabilities and symbols, or mean and cov, or weights and components"
+                "a PredictiveLaw has either probabilities and symbols, or mean and cov, or weights and components, or "
+                "rates"
             )
         first = heads[0]
         second, module, kind = _KINDS[first]
         foreign = [name for name, value in given.items() if value is not None and name not in (first, second)]
-        if given[second] is None or foreign:
-            beside = f", and has no {' and no '.join(foreign)}" if foreign else ""
-            raise TypeError(f"a PredictiveLaw with {first} needs {second}{beside}")
+        lacking = second is not None and given[second] is None
+        if lacking or foreign:
+            said = [f"needs {second}"] * (second is not None) + [f"has no {' and no '.join(foreign)}"] * bool(foreign)
+            raise TypeError(f"a PredictiveLaw with {first} {', and '.join(said)}")
         made: Self = object.__new__(getattr(import_module(f"statespace.foundations.{module}"), kind))
         return made
 

@@ -137,6 +137,24 @@ def add_tile(_, width, n, x, x_at, x_row, x_k, a, a_at, a_k, out, out_at, out_ro
     return types.void(width, i8, x, i8, i8, i8, a, i8, i8, out, i8, i8), generate
 
 
+@intrinsic
+def set_tile(_, n, x, x_at, x_row, x_k, a, a_at, a_k, start, start_at, start_row, out, out_at, out_row):  # type: ignore[no-untyped-def]
+    """out_rc = start_rc + sum_{k < n} x_rk a_kc, 8 columns; where start_row is 0 all rows begin with the same one."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        x_data, a_data, start_data, out_data = (_data(context, builder, signature, values, i) for i in (1, 5, 8, 11))
+
+        def finish(row: int, result: Any) -> None:
+            begun = _load(builder, start_data, _row(builder, values[9], values[10], row), WIDTH)
+            _store(builder, builder.fadd(begun, result), out_data, _row(builder, values[12], values[13], row))
+
+        _tile(builder, (x_data, *values[2:5]), (a_data, *values[6:8]), values[0], WIDTH, finish)
+        return context.get_dummy_value()
+
+    i8 = types.int64
+    return types.void(i8, x, i8, i8, i8, a, i8, i8, start, i8, i8, out, i8, i8), generate
+
+
 @intrinsic(prefer_literal=True)
 def weigh_tile(_, width, n, x, x_at, x_row, a, a_at, e, e_at, places, first, out, out_at, out_row):  # type: ignore[no-untyped-def]
     """out_rc = e[places[first + r] + e_at + c] sum_{k < n} x_rk a_kc; along k, x is contiguous and a `width` apart."""

@@ -8,6 +8,7 @@ _HOME = {
     "StructuralModel": "structural",
     "ARIMA": "arima",
     "ParametricModel": "estimation",
+    "Component": "component",
     "Level": "components",
     "LocalLinearTrend": "components",
     "SmoothTrend": "components",

@@ -25,10 +25,12 @@ from statespace.lds.arma_process import (
     process_pullback,
     product,
     product_pullback,
+    rational_spectrum,
     write_process,
 )
-from statespace.lds.bounded_parameters import Parameter, Relative, Stationary, Variance, is_inside
+from statespace.lds.bounded_parameters import Invertible, Parameter, Relative, Stationary, Variance, is_inside
 from statespace.lds.component import Block, Component, Facts
+from statespace.lds.spectra import Spectrum
 from statespace.protocols import Floats
 
 TRENDS = ("n", "c", "t", "ct")
@@ -108,13 +110,13 @@ class ArimaProcess(Component):
         found = [
             Parameter((word,), Relative()) for word, sign in (("intercept", "c"), ("drift", "t")) if sign in self.trend
         ]
-        groups = [
-            ([f"ar.L{lag}" for lag in range(1, p + 1)], 1),
-            ([f"ma.L{lag}" for lag in range(1, q + 1)], -1),
-            ([f"ar.S.L{lag * s}" for lag in range(1, P + 1)], 1),
-            ([f"ma.S.L{lag * s}" for lag in range(1, Q + 1)], -1),
+        groups: list[tuple[list[str], Stationary | Invertible]] = [
+            ([f"ar.L{lag}" for lag in range(1, p + 1)], Stationary()),
+            ([f"ma.L{lag}" for lag in range(1, q + 1)], Invertible()),
+            ([f"ar.S.L{lag * s}" for lag in range(1, P + 1)], Stationary()),
+            ([f"ma.S.L{lag * s}" for lag in range(1, Q + 1)], Invertible()),
         ]
-        found += [Parameter(tuple(names), Stationary(sign)) for names, sign in groups if names]
+        found += [Parameter(tuple(names), kind) for names, kind in groups if names]
         return [*found, Parameter(("sigma2",), Variance())]
 
     def _split(self, values: Floats) -> tuple[float, float, list[Floats], float]:
@@ -173,6 +175,30 @@ class ArimaProcess(Component):
         d_ar, d_seasonal_ar = product_pullback(-ar, -seasonal_ar, self._season, d_phi)  # both signs turn, and cancel
         d_ma, d_seasonal_ma = product_pullback(ma, seasonal_ma, self._season, d_theta)
         return np.concatenate([pulled, d_ar, d_ma, d_seasonal_ar, d_seasonal_ma, [d_sigma2]])
+
+    @property
+    def varies(self) -> tuple[str, ...]:
+        """What the orders and the trend ask for."""
+        p, q, P, Q = self._sizes
+        named = ["state_cov", "initial_state_cov"]
+        named += ["selection"] if q or Q else []
+        named += ["transition"] if p or P or "t" in self.trend else []
+        named += ["state_intercept", "initial_state"] if self.trend != "n" else []
+        if (p or P) and self.n_diffuse:  # the loadings move: the chain rule takes a way through all others
+            named += ["design", "selection", "state_intercept", "initial_state"]
+        return tuple(dict.fromkeys(named))
+
+    def spectrum(self, values: Floats, frequencies: Floats) -> Spectrum | None:
+        """sigma2 |theta Theta|^2 / |phi Phi delta|^2; a trend has no share of it."""
+        *_, (ar, ma, seasonal_ar, seasonal_ma), sigma2 = self._split(values)
+        z = np.exp(-1j * frequencies)
+        seasonal = z**self._season
+        density, (by_ma, by_seasonal_ma, by_ar, by_seasonal_ar, _) = rational_spectrum(
+            1.0, [(ma, z), (seasonal_ma, seasonal)], [(ar, z), (seasonal_ar, seasonal), (self._delta, z)]
+        )
+        trend = np.zeros((len(values) - len(ar) - len(ma) - len(seasonal_ar) - len(seasonal_ma) - 1, len(z)))
+        moved = [sigma2 * part for part in (by_ar, by_ma, by_seasonal_ar, by_seasonal_ma)]
+        return sigma2 * density, np.concatenate([trend, *moved, density[None]])
 
     def start(self, facts: Facts) -> list[float]:
         """Least squares on lags of the differenced series and of the residuals of a long autoregression."""

@@ -24,6 +24,7 @@ from scipy.linalg import solve_triangular
 
 from statespace.lds.component import Block
 from statespace.lds.initialization import stationary_cov, stationary_pullback
+from statespace.lds.spectra import polynomial_at, power
 from statespace.protocols import Floats, Ints
 
 _NONE = np.empty(0)
@@ -98,6 +99,28 @@ def _through_loadings(gradient: Block, block: Block, phi: Floats, m: int) -> Flo
     return np.array([np.trace(rows, -lag) for lag in range(1, len(phi) + 1)])
 
 
+def rational_spectrum(
+    sigma2: float, moving: list[tuple[Floats, Floats]], autoregressive: list[tuple[Floats, Floats]]
+) -> tuple[Floats, list[Floats]]:
+    """sigma2 prod |theta(z)|^2 / prod |phi(z)|^2 and its derivatives by the coefficients of each polynomial in turn.
+
+    A polynomial comes with the z that it is taken at: e^{-iw}, or e^{-isw} of a seasonal one.
+    """
+    z = (moving + autoregressive)[0][1]
+    density, at = np.full(len(z), sigma2), []
+    for coefficients, z in moving:
+        at.append(polynomial_at(np.concatenate([[1.0], coefficients]), z))
+        density = density * power(at[-1])
+    for coefficients, z in autoregressive:
+        at.append(polynomial_at(np.concatenate([[1.0], -coefficients]), z))
+        density = density / power(at[-1])
+    slopes = []
+    for (coefficients, z), value in zip(moving + autoregressive, at, strict=True):
+        powers = z ** np.arange(1, len(coefficients) + 1)[:, None]
+        slopes.append(2.0 * density * (powers / value).real)
+    return density, slopes
+
+
 def _ahead(column: Floats) -> Floats:
     """H with the entries column_{i+j}, zero beyond its end: H H^T is the start of a moving average."""
     m = len(column)
@@ -118,15 +141,17 @@ def _toeplitz(m: int, phi: Floats) -> Floats:
 
 def product(first: Floats, second: Floats, season: int) -> Floats:
     """Coefficients a_1.. of 1 + sum_j a_j L^j = (1 + sum_i first_i L^i) (1 + sum_j second_j L^(j season))."""
+    if not len(second):
+        return first.copy()
     return np.convolve(np.concatenate([[1.0], first]), _spread(second, season))[1:]
 
 
 def product_pullback(first: Floats, second: Floats, season: int, gradient: Floats) -> tuple[Floats, Floats]:
     """Derivatives in both factors of the derivative in the product."""
+    if not len(second):
+        return gradient, np.empty(0)
     padded = np.concatenate([[0.0], gradient])
     d_first = np.correlate(padded, _spread(second, season), "valid")[1:]
-    if not len(second):
-        return d_first, np.empty(0)
     return d_first, np.correlate(padded, np.concatenate([[1.0], first]), "valid")[season::season]
 
 

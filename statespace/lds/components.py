@@ -21,10 +21,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from statespace.foundations.validation import check_choice, check_integer
-from statespace.lds.arma_process import process_pullback, write_process
+from statespace.lds.arma_process import process_pullback, rational_spectrum, write_process
 from statespace.lds.bounded_parameters import Parameter, Relative, Stationary, Variance
 from statespace.lds.component import Block, Component, Facts, NoisyComponent
 from statespace.lds.cycle import Cycle, rotation
+from statespace.lds.spectra import Spectrum
 from statespace.protocols import Floats
 
 __all__ = [
@@ -200,6 +201,17 @@ class Autoregressive(Component):
         """A first lag of one half."""
         return [0.3 * facts.noise, 0.5, *[0.0] * (self.order - 1)]
 
+    @property
+    def varies(self) -> tuple[str, ...]:
+        """T, Q and the start."""
+        return ("transition", "state_cov", "initial_state_cov")
+
+    def spectrum(self, values: Floats, frequencies: Floats) -> Spectrum | None:
+        """sigma2 / |phi(z)|^2."""
+        z = np.exp(-1j * frequencies)
+        density, (by_phi,) = rational_spectrum(float(values[0]), [], [(values[1:], z)])
+        return density, np.concatenate([[density / values[0]] if values[0] else [0 * density], by_phi])
+
     def write(self, block: Block, values: Floats) -> None:
         """The companion form."""
         write_process(block, values[1:], np.empty(0), float(values[0]))
@@ -244,9 +256,13 @@ class Regression(Component):
         return True
 
     @property
-    def moves_transition(self) -> bool:
-        """T is the identity."""
-        return False
+    def varies(self) -> tuple[str, ...]:
+        """The intercept, where coefficients are parameters."""
+        return () if self.coefficients == "states" else ("obs_intercept",)
+
+    def spectrum(self, values: Floats, frequencies: Floats) -> Spectrum | None:
+        """None of the noise is its own."""
+        return np.zeros(len(frequencies)), np.zeros((len(values), len(frequencies)))
 
     def with_exog(self, exog: Floats | None, names: tuple[str, ...] = ()) -> Component:
         """With inputs (n, n_inputs)."""
@@ -282,8 +298,10 @@ class Regression(Component):
         """Least squares in first differences."""
         if self.coefficients == "states":
             return []
-        inputs, (y, *_) = self._inputs, facts.series
-        dx, dy = np.diff(inputs[: len(y)], axis=0), np.diff(y)
+        inputs = self._inputs
+        ends = np.cumsum([len(y) for y in facts.series])
+        dx = np.concatenate([np.diff(part, axis=0) for part in np.split(inputs[: ends[-1]], ends[:-1])])
+        dy = np.concatenate([np.diff(y) for y in facts.series])
         seen = ~np.isnan(dy)
         units = np.sqrt(np.mean(inputs**2, axis=0))
         units[units == 0] = 1.0
@@ -315,9 +333,13 @@ class Irregular(Component):
         return 0
 
     @property
-    def moves_transition(self) -> bool:
-        """T has no share of it."""
-        return False
+    def varies(self) -> tuple[str, ...]:
+        """H alone."""
+        return ("obs_cov",)
+
+    def spectrum(self, values: Floats, frequencies: Floats) -> Spectrum | None:
+        """The same at all frequencies."""
+        return np.full(len(frequencies), values[0]), np.ones((1, len(frequencies)))
 
     @property
     def n_disturbances(self) -> int:

@@ -16,7 +16,8 @@ from statespace.lds.components import PARTS, Regression
 from statespace.lds.composition import Composition
 from statespace.lds.diagnostics import Diagnostics, diagnostics
 from statespace.lds.dynamics import Dynamics
-from statespace.lds.estimation import Objective, ParametricModel
+from statespace.lds.estimation import ParametricModel
+from statespace.lds.objective import Objective
 from statespace.lds.reading import Inputs, Series
 from statespace.lds.results import Gradient
 from statespace.lds.system import System
@@ -50,8 +51,9 @@ class ComposedModel(ParametricModel):
             Observations of one feature, NaN where missing.
         lengths : (n_sequences,), optional
             Lengths of the sequences laid end to end in a flat `X`.
-        exog : (n_samples, n_inputs), optional
-            Known inputs of one sequence, a row for each observation; the columns of a frame give them their names.
+        exog : (n_samples, n_inputs) or a list of these, optional
+            Known inputs, a row for each observation: in the form of `X`, or of all sequences end to end; the columns
+            of a frame give them their names.
         sample_weight : (n_sequences,), optional
             A weight for each sequence.
 
@@ -77,13 +79,10 @@ class ComposedModel(ParametricModel):
         if exog is None:
             return Composition(components)
         known = read_observations(exog)
-        if known.n_sequences > 1 or observations.n_sequences > 1:
-            raise ValueError(
-                "exog is for one sequence, and there are several: one model for each, or the inputs' effect taken off "
-                "beforehand"
-            )
         if len(known.values) != observations.n_samples:
             raise ValueError(f"exog has {len(known.values)} rows, X {observations.n_samples}: give one for each")
+        if known.n_sequences > 1 and not np.array_equal(known.offsets, observations.offsets):
+            raise ValueError("exog has other lengths than X: give a row of inputs for each row of each sequence")
         if not np.isfinite(known.values).all():
             raise ValueError("exog has a missing entry: known inputs are known at every step")
         if not any(component.takes_exog for component in components):
@@ -96,7 +95,10 @@ class ComposedModel(ParametricModel):
         assert isinstance(made, Composition)
         self._exog_names = made.exog_names if made.exog is not None else None
         super()._remember(objective, theta, value)
-        self._set_system(made.components)
+        if self._exog_names is None:
+            self._composition = made
+        else:
+            self._set_system(made.components)
 
     def _set_system(self, components: list[Component]) -> None:
         """The system of the parameters as it is without inputs, which come in with the data."""
@@ -139,23 +141,7 @@ class ComposedModel(ParametricModel):
             del shapes["design"]  # a row of inputs a step
         return shapes
 
-    # ------------------------------------------------------------------------------------------------- criteria
-
-    def score(self, X: Any, lengths: Any = None, *, exog: Any = None) -> float:
-        """Total log-likelihood of `X` in nats."""
-        return float(self.log_likelihood(X, lengths, exog=exog))
-
-    def aic(self, X: Any, lengths: Any = None, *, exog: Any = None) -> float:
-        """Akaike's information criterion, 2 n_parameters - 2 log L; less is better (Akaike 1974)."""
-        return 2 * self.n_parameters - 2 * self.score(X, lengths, exog=exog)
-
-    def bic(self, X: Any, lengths: Any = None, *, exog: Any = None) -> float:
-        """Schwarz's criterion, log(n) n_parameters - 2 log L; n does not count diffuse steps (Schwarz 1978)."""
-        scored = self.scored_steps(X, lengths, exog=exog)
-        n_steps = sum(int(np.count_nonzero(part)) for part in (scored if isinstance(scored, list) else [scored]))
-        if not n_steps:
-            raise ValueError("no step of X is scored, so bic has no n: the diffuse start takes all observations")
-        return math.log(n_steps) * self.n_parameters - 2 * self.score(X, lengths, exog=exog)
+    # ---------------------------------------------------------------------------------------------- diagnostics
 
     def diagnostics(
         self, X: Any, lengths: Any = None, *, exog: Any = None, lags: Any = None, n_parameters: int = 0
@@ -172,14 +158,11 @@ class ComposedModel(ParametricModel):
         Returns
         -------
         Diagnostics or list of Diagnostics
-            One for one sequence.
+            One for one sequence; of several, flat ones too, each has tests of its own.
 
         """
-        filtered = self.filter(X, lengths, exog=exog)
-        several = isinstance(filtered, list)
-        found: list[Diagnostics] = [
-            diagnostics(one, lags, n_parameters)[0] for one in (filtered if several else [filtered])
-        ]
+        several, filtered = self._filter_each(X, lengths, exog)
+        found: list[Diagnostics] = [diagnostics(one, lags, n_parameters)[0] for one in filtered]
         return found if several else found[0]
 
     # --------------------------------------------------------------------------------------------------- saving
@@ -207,6 +190,8 @@ class ComposedModel(ParametricModel):
 
 
 def _column_names(exog: Any, width: int) -> tuple[str, ...]:
+    if isinstance(exog, list | tuple) and len(exog) and np.ndim(exog[0]):
+        exog = exog[0]
     names = getattr(exog, "columns", None)
     if names is None and getattr(exog, "name", None) is not None:
         names = [exog.name]

@@ -17,11 +17,13 @@ import numpy as np
 
 from statespace.foundations.observations import Observations
 from statespace.lds.bounded_parameters import BoundedParameters
-from statespace.lds.component import Block, Component, Facts
+from statespace.lds.component import Block, Component, Facts, NoisyComponent
+from statespace.lds.components import Irregular
 from statespace.lds.moment_starts import variances_by_moments
 from statespace.lds.results import Gradient
+from statespace.lds.spectra import density, frequencies_for, information, scored
 from statespace.lds.system import System
-from statespace.protocols import Floats
+from statespace.protocols import Floats, Ints
 
 _LEAST_SHARE = 0.1  # of what a variance would otherwise start from: one of 0 would stay there
 
@@ -33,7 +35,7 @@ class Composition:
     ----------
     components : sequence of Component
     exog : (n, n_inputs), optional
-        Known inputs, one row for each step that the system is asked for.
+        Known inputs, one row for each step that the system is asked for, of one sequence after the other.
     exog_names : tuple of str
         Names of the inputs; x1, x2, ... where there are none.
 
@@ -49,6 +51,8 @@ class Composition:
         groups = [component.parameters(name) for component, name in zip(self.components, self.part_names, strict=True)]
         self.bounds = BoundedParameters([parameter for group in groups for parameter in group])
         self.names = self.bounds.names
+        self.variances = self.bounds.variances
+        self.by_row = exog is not None
         twice = [name for name, count in Counter(self.names).items() if count > 1]
         if twice:
             raise ValueError(
@@ -63,8 +67,11 @@ class Composition:
             raise ValueError("the model has no states: white noise alone is no state-space model; add a Level")
         self._directions = _slices(component.n_diffuse for component in self.components)
         takes = [component for component in self.components if component.takes_exog]
-        self.varies = ("transition",) if any(part.moves_transition for part in self.components) else ()
+        self.varies = {name for part in self.components for name in part.varies}
         self._last: tuple[Floats, Floats, System] | None = None
+        self._moved = self._moved_variances()
+        self._template: System | None = None
+        self._shares: Floats | None = None
         self._n_design = _n_rows(exog) if any(part.n_states for part in takes) else 1
         self._n_intercept = _n_rows(exog) if any(not part.n_states for part in takes) else 1
 
@@ -79,6 +86,39 @@ class Composition:
     def units(self, theta: Floats) -> Floats:
         """The size of a sensible step of each coordinate."""
         return self.bounds.units(theta)
+
+    def advanced(self, theta: Floats, slope: Floats, n: float, n_sequences: float = 1) -> tuple[Floats, float] | None:
+        """Where Fisher's scoring goes from theta, and roughly what it gains; None where not all are variances.
+
+        In the variances a likelihood is closer to a parabola than in their roots, where one of them belongs at 0.
+        """
+        if not (self.bounds.are_variances and theta.all()):
+            return None
+        values = self.natural(theta)
+        found = self._information(values, n, n_sequences)
+        if found is None or not np.diagonal(found).all():
+            return None
+        try:
+            new, gain = scored(values, slope / (2.0 * theta), found)
+        except (np.linalg.LinAlgError, RuntimeError):  # parts that cannot be told apart
+            return None
+        return self.vector(new), gain
+
+    def _information(self, values: Floats, n: float, n_sequences: float) -> Floats | None:
+        beyond = max(n - n_sequences * self._directions[-1].stop, 1.0)
+        if self._moved is not None and self._shares is not None:
+            return information(values @ self._shares, self._shares, beyond)
+        parts = [values[own] for own in self._values]
+        found = density(self.components, parts, frequencies_for(self.components, beyond))
+        if found is None:
+            return None
+        self._shares = found[1]  # of parts that are linear in their variances, always the same
+        return information(*found, beyond)
+
+    def curvature(self, theta: Floats, slope: Floats, n: float, n_sequences: float = 1) -> Floats | None:
+        """Roughly -d2L / dtheta dtheta^T of n observations, where dL/dtheta is `slope`; None where nothing tells it."""
+        found = self._information(self.natural(theta), n, n_sequences)
+        return None if found is None else self.bounds.curvature(theta, slope, found, n)
 
     def vector(self, values: Floats) -> Floats:
         """Numbers without bounds for parameters."""
@@ -104,8 +144,32 @@ class Composition:
         self._last = np.array(theta), values, system  # what a gradient there will be pulled back through
         return system
 
+    def _moved_variances(self) -> tuple[Ints, Ints] | None:
+        """Which parameter each disturbance's variance is, and which add up to H; None where parameters do more."""
+        owners, noises = [], []
+        for part, own in zip(self.components, self._values, strict=True):
+            if type(part).write is NoisyComponent.write and type(part).pullback is NoisyComponent.pullback:
+                owners.append(own.start + part.known[3])  # type: ignore[attr-defined]  # it is one
+            elif type(part) is Irregular:
+                noises.append(own.start)
+            elif part.varies or len(part.parameters("")) or part.n_disturbances:
+                return None
+        if not any(len(owner) for owner in owners):
+            return None
+        return np.concatenate(owners), np.array(noises, np.int64)
+
     def system_of(self, values: Floats) -> System:
         """The system at parameters as they are printed."""
+        if self._moved is None or self._template is None:
+            self._template = self._written(values)
+            return self._template
+        owners, noises = self._moved
+        Q = np.zeros((1, self._r, self._r))
+        Q[0, range(self._r), range(self._r)] = values[owners]
+        H = np.full((1, 1, 1), values[noises].sum())
+        return self._template._replace(state_cov=Q, obs_cov=H)
+
+    def _written(self, values: Floats) -> System:
         m, r = self._m, self._r
         whole = System(
             design=np.zeros((self._n_design, 1, m)),
@@ -126,6 +190,11 @@ class Composition:
 
     def pullback(self, theta: Floats, gradient: Gradient) -> Floats:
         """Return dL/dtheta, shape (n_parameters,), of the derivatives in the matrices of `system(theta)`."""
+        if self._moved is not None:
+            owners, noises = self._moved
+            by_values: Floats = np.bincount(owners, np.diagonal(gradient.state_cov[0]), len(theta)).astype(np.float64)
+            by_values[noises] += gradient.obs_cov[0, 0, 0]
+            return self.bounds.pullback(theta, by_values)
         last = self._last
         if last is None or not np.array_equal(last[0], theta):
             values = self.natural(theta)

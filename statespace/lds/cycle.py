@@ -98,6 +98,11 @@ class Cycle(Component):
         if self.damped:
             block.initial_state_cov[:] = variance / ((1.0 - damping) * (1.0 + damping)) * np.eye(2)
 
+    @property
+    def varies(self) -> tuple[str, ...]:
+        """T, Q and the start."""
+        return ("transition", "state_cov", "initial_state_cov")
+
     def pullback(self, gradient: Block, block: Block, values: Floats) -> Any:
         """The chain rule through T, Q and P1."""
         del block

@@ -7,7 +7,7 @@ from the smoothed states: given all observations. Where an observation is there,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +102,16 @@ def decompose(composition: Composition, system: System, smoothed: SmoothResult, 
         mean["irregular"] = smoothed.obs_disturbance[:, 0]
         variance["irregular"] = smoothed.obs_disturbance_cov[:, 0, 0]
     return Decomposition(mean, variance, tuple(further), index)
+
+
+def join_decompositions(parts: Sequence[Decomposition], index: Any) -> Decomposition:
+    """The parts of several series whose rows lie end to end."""
+    first = parts[0]
+    mean, variance = (
+        {name: np.concatenate([getattr(one, field)[name] for one in parts]) for name in first.mean}
+        for field in ("mean", "variance")
+    )
+    return Decomposition(mean, variance, first.further, index)
 
 
 def _weighted(design: Floats, a: Floats, P: Floats) -> tuple[Floats, Floats]:

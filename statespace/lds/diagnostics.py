@@ -20,6 +20,7 @@ import numpy as np
 from statespace.foundations.validation import check_integer
 from statespace.lds.frames import decorrelate
 from statespace.lds.results import FilterResult
+from statespace.lds.system import as_numbers
 from statespace.protocols import Floats, Ints
 
 
@@ -107,6 +108,11 @@ def diagnostics(filtered: FilterResult, lags: Any = None, n_parameters: int = 0)
 
 def standardised_innovations(filtered: FilterResult) -> Floats:
     """Innovations with variance one, independent of each other, shape (n, n_features); NaN where there is none."""
+    if isinstance(filtered.n_diffuse_steps, tuple):
+        raise ValueError(
+            "the result is of several sequences laid end to end, and tests are of one series: filter a list of them, "
+            "and test each"
+        )
     v, F = filtered.innovations, filtered.innovation_cov
     standardised = np.full(v.shape, np.nan)
     from_there = slice(filtered.n_diffuse_steps, None)
@@ -127,7 +133,7 @@ def ljung_box(x: Any, lags: Any = None, n_parameters: int = 0) -> LjungBox:
     """The Ljung-Box test of a series (n,), NaN where missing; arguments as in `diagnostics`."""
     from scipy.special import chdtrc
 
-    x = _without_start(x)
+    x = _without_start(_one_series(x))
     seen = ~np.isnan(x)
     n = int(seen.sum())
     wanted = _checked_lags(lags, len(x))
@@ -147,7 +153,7 @@ def ljung_box(x: Any, lags: Any = None, n_parameters: int = 0) -> LjungBox:
 
 def jarque_bera(x: Any) -> JarqueBera:
     """The Jarque-Bera test of a series (n,); NaN where missing."""
-    x = np.asarray(x, dtype=np.float64)
+    x = _one_series(x)
     x = x[~np.isnan(x)]
     if len(x) < 2:
         return JarqueBera(math.nan, math.nan, math.nan, math.nan)
@@ -174,7 +180,7 @@ def heteroskedasticity(x: Any, h: int | None = None) -> Statistic:
     """
     from scipy.special import fdtr, fdtrc
 
-    x = _without_start(x)
+    x = _without_start(_one_series(x))
     h = round(len(x) / 3) if h is None else check_integer("h", h, 2)
     first, last = x[:h], x[max(len(x) - h, 0) :]
     n_first, n_last = int((~np.isnan(first)).sum()), int((~np.isnan(last)).sum())
@@ -186,8 +192,16 @@ def heteroskedasticity(x: Any, h: int | None = None) -> Statistic:
     return Statistic(statistic, float(2.0 * min(fdtr(n_last, n_first, ratio), fdtrc(n_last, n_first, ratio))))
 
 
-def _without_start(x: Any) -> Floats:
-    x = np.asarray(x, dtype=np.float64)
+def _one_series(x: Any) -> Floats:
+    values = as_numbers(x)
+    if values is None:
+        raise TypeError(f"x is {x!r:.60}, expected a series of numbers, NaN where missing")
+    if values.ndim != 1:
+        raise ValueError(f"x has shape {values.shape}, expected one series, shape (n,): test each column")
+    return values
+
+
+def _without_start(x: Floats) -> Floats:
     seen = np.flatnonzero(~np.isnan(x))
     return np.asarray(x[seen[0] :] if seen.size else x[:0])
 

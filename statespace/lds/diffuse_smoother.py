@@ -322,6 +322,10 @@ def smooth_diffuse_steps(
                 for j in range(i + 1):
                     total = 0.5 * (one[i, j] + one[j, i] + Y[i, j] + Y[j, i]) + two[i, j] + two[j, i]
                     out.cov[g, i, j] = out.cov[g, j, i] = P[i, j] - total
+            for i in range(m):
+                if out.cov[g, i, i] < 0.0:
+                    for j in range(m):
+                        out.cov[g, i, j] = out.cov[g, j, i] = 0.0
             s0, s1, s2, s3 = reach_of(P, N0), reach_of(P, N1), reach_of(B, N1), reach_of(B, N2)
             for i in range(m):
                 crossed = 2.0 * math.sqrt(P[i, i] * B[i, i]) * s1 * s2

@@ -24,8 +24,16 @@ import numpy as np
 
 from statespace.foundations.kernel import kernel
 from statespace.lds.dynamics import Dynamics, copy_to, move_cov, move_mean
-from statespace.lds.kalman import DIFFUSE, LOG_2PI, SKIPPED, Rows, Tables, take_number
-from statespace.lds.square_root_arrays import EPS, SURE, met_rounding, move_rounding, project_rounding
+from statespace.lds.kalman import DIFFUSE, LOG_2PI, LOST, ROUNDING, SKIPPED, Rows, Tables, take_number
+from statespace.lds.square_root_arrays import (
+    EPS,
+    SURE,
+    clear_rounding,
+    column_squares,
+    met_rounding,
+    move_rounding,
+    project_rounding,
+)
 from statespace.protocols import Floats, Ints
 
 _MANY = 16  # directions of which it is not asked at every step whether the transition has forgotten one
@@ -182,6 +190,30 @@ def take_diffuse_number(
 
 
 @kernel
+def differences_left(t: int, d: Dynamics, reach: Floats, Pf: Floats, P: Floats) -> bool:
+    """Whether a variance of P = T_t Pf T_t^T + V_t is so little of what was added up to it that digits were lost.
+
+    `reach` (m,) is a bound of the variances of Pf before numbers were taken. What is rounding becomes 0.
+    """
+    value = d.value[t if d.value.shape[0] > 1 else 0]
+    V = d.noise[t if d.noise.shape[0] > 1 else 0]
+    lost = False
+    for i in range(P.shape[0]):
+        bound = 0.0
+        for e in range(d.row_start[i], d.row_start[i + 1]):
+            j = d.column[e]
+            if Pf[j, j] != 0.0:
+                bound += value[e] * value[e] * reach[j]
+        bound = (d.row_start[i + 1] - d.row_start[i]) * bound + V[i, i]
+        if P[i, i] < LOST * bound:
+            lost = True
+            if P[i, i] <= ROUNDING * bound:
+                for j in range(P.shape[0]):
+                    P[i, j] = P[j, i] = 0.0
+    return lost
+
+
+@kernel
 def diffuse_steps(
     first: int,
     last: int,
@@ -194,16 +226,16 @@ def diffuse_steps(
     tables: Tables,
     diffuse: DiffuseTables,
     work: Floats,
-) -> tuple[float, int, int, int]:
+) -> tuple[float, int, int, int, bool]:
     """Filter the steps from `first` on while there are diffuse directions, at most to `last`.
 
     A, E : (m, m), loadings as rows, of which q are left, and the covariance of their rounding. work : (m + 4, m).
     tables.P[first] (the last two rows with `keep` 0) is what begins. Returns the log-likelihood, the next step, how
-    many directions are left, and how many numbers determined one.
+    many directions are left, how many numbers determined one, and whether digits were lost.
     """
     m, p = A.shape[1], rows.variances.shape[1]
-    reach, meets, product = work[m], work[m + 1], work[:m]
-    total, determined, t = 0.0, 0, first
+    reach, meets, span, product = work[m], work[m + 1], work[m + 2], work[:m]
+    total, determined, lost, t = 0.0, 0, False, first
     while t < last and q > 0:
         now, after = (t, t + 1) if keep else (t & 1, (t + 1) & 1)
         here = t if keep else 0
@@ -215,6 +247,7 @@ def diffuse_steps(
             copy_to(A, diffuse.loadings[t - first])
         for i in range(m):
             af[i] = a[i]
+            span[i] = abs(a[i])
             reach[i] = P[i, i]
             for j in range(m):
                 Pf[i, j] = P[i, j]
@@ -222,9 +255,6 @@ def diffuse_steps(
         for i in range(p):
             tables.kind[now, i] = SKIPPED
             tables.F[now, i] = 0.0
-        size = 0.0
-        for i in range(rows.n_seen[f]):
-            size += abs(rows.x[t, i])
         for i in range(rows.n_seen[f]):
             z, h, x = rows.design[f, i], rows.variances[f, i], rows.x[t, i]
             met = determine(z, A, E, q) if q else 0.0
@@ -241,8 +271,10 @@ def diffuse_steps(
                 determined += 1
                 for j in range(m):
                     reach[j] = max(reach[j], Pf[j, j])
+                    span[j] += abs(tables.k[now, i, j] * v)
             else:
-                kind, v, F, gained, _ = take_number(x, z, h, reach, af, Pf, tables.k[now, i], size)
+                kind, v, F, gained, bad = take_number(x, z, h, reach, span, af, Pf, tables.k[now, i])
+                lost = lost or bad
             tables.kind[now, i] = kind
             tables.F[now, i] = F
             if keep:
@@ -254,9 +286,13 @@ def diffuse_steps(
             tables.place[t] = t
         move_mean(t, d, af, tables.a[after])
         move_cov(t, d, Pf, product, tables.P[after])
+        bad = differences_left(t, d, reach, Pf, tables.P[after])
+        lost = lost or bad
         if q:
             move_loadings(t, d, A, E, q, work)
+            column_squares(A, _FIRST, q, m, meets)
+            clear_rounding(A, q, E, meets)
             if q < _MANY or t % (q // 8) == 0:  # what is forgotten delays the end of the start, no more
                 q = forget_directions(A, E, q)
         t += 1
-    return total, t, q, determined
+    return total, t, q, determined, lost

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +15,7 @@ from statespace.foundations.probability import generator
 from statespace.foundations.validation import check_choice, check_integer
 from statespace.lds.dynamics import make_dynamics
 from statespace.lds.filtered import Filtered
+from statespace.lds.flat_results import join_draws, join_laws
 from statespace.lds.forecasting import laws_ahead, predictive_laws, responses
 from statespace.lds.frames import make_frames
 from statespace.lds.likelihood import FORMS, filtered_in
@@ -72,17 +73,23 @@ class DrawsAndForecasts(SystemReader):
         Returns
         -------
         (n_draws, n_samples, n_states)
-            A list of them for several sequences.
+            A list of them for a list of sequences; of flat data with `lengths` one, whose steps lie end to end.
 
         """
         draws = check_integer("n_draws", n_draws, 1)
         _, observations, series = self._read(X, lengths, exog)
         rng = generator(self.random_state if random_state is None else random_state)
         paths = [draw_states(one.system, one.dynamics, one.values, draws, rng) for one in series]
-        return self._formed(observations, paths)
+        return self._formed(observations, paths, join_draws)
 
     def predictive(
-        self, X: Any, lengths: Any = None, *, exog: Any = None, state: State | None = None, form: str = "auto"
+        self,
+        X: Any,
+        lengths: Any = None,
+        *,
+        exog: Any = None,
+        state: State | Sequence[State] | None = None,
+        form: str = "auto",
     ) -> Any:
         """The law of every observation given those before it, and of the one after the last.
 
@@ -92,14 +99,14 @@ class DrawsAndForecasts(SystemReader):
             As in `log_likelihood`.
         exog : optional
             Known inputs of the data and of one step more.
-        state : State, optional
-            The `state` of an earlier filter, from which `X` goes on.
+        state : State or list of State, optional
+            The `state` of an earlier filter, from which `X` goes on, several sequences each from its own.
 
         Returns
         -------
         PredictiveLaw
-            Gaussian, n_samples + 1 rows; variances are infinite in a diffuse start. A list of laws for several
-            sequences.
+            Gaussian, n_samples + 1 rows a sequence; variances are infinite in a diffuse start. A list of laws for a
+            list of sequences.
 
         """
         check_choice("form", form, FORMS)
@@ -108,7 +115,13 @@ class DrawsAndForecasts(SystemReader):
         )
 
     def forecast(
-        self, X: Any, steps: int = 1, lengths: Any = None, *, exog: Any = None, state: State | None = None
+        self,
+        X: Any,
+        steps: int = 1,
+        lengths: Any = None,
+        *,
+        exog: Any = None,
+        state: State | Sequence[State] | None = None,
     ) -> Any:
         """The laws of the next observations.
 
@@ -120,25 +133,31 @@ class DrawsAndForecasts(SystemReader):
             How many steps ahead. Matrices that change with time must reach as far.
         exog : optional
             Known inputs of the data and of the steps ahead, one sequence after the other.
-        state : State, optional
-            The `state` of an earlier filter, from which `X` goes on.
+        state : State or list of State, optional
+            The `state` of an earlier filter, from which `X` goes on, several sequences each from its own.
 
         Returns
         -------
         PredictiveLaw
-            Gaussian, `steps` rows; a list of laws for several sequences.
+            Gaussian, `steps` rows a sequence; a list of laws for a list of sequences, or of states alone.
 
         """
         ahead = check_integer("steps", steps, 1)
         if X is None:
             system = self._system()
-            begun = self._start(state, system)
-            if begun is None:
-                raise ValueError("X is None: hand over data, or the state of an earlier filter")
+            alone = isinstance(state, State)
+            starts = self._states_before(state, system, 1 if alone or state is None else len(state))
             self._check_times(system, ahead, "the forecast")
-            inputs = self._read_inputs(exog, np.array([0, ahead]), "the forecast")
-            system, _ = self._moved(system, make_dynamics(system), inputs)
-            return PredictiveLaw(**laws_ahead(system, begun, 0, ahead)._asdict())
+            inputs = self._read_inputs(exog, ahead * np.arange(len(starts) + 1), "the forecast")
+            laws = []
+            for s, begun in enumerate(starts):
+                if begun is None:
+                    raise ValueError("X is None: hand over data, or the state of an earlier filter")
+                own, _ = self._moved(
+                    system, make_dynamics(system), None if inputs is None else inputs[s * ahead : (s + 1) * ahead]
+                )
+                laws.append(PredictiveLaw(**laws_ahead(own, begun, 0, ahead)._asdict()))
+            return laws[0] if alone else laws
         return self._ahead(
             X,
             lengths,
@@ -154,7 +173,7 @@ class DrawsAndForecasts(SystemReader):
         X: Any,
         lengths: Any,
         exog: Any,
-        state: State | None,
+        state: Any,
         ahead: int,
         law: Callable[[Series, Filtered, tuple[System, Floats]], Any],
         only: bool = False,
@@ -162,10 +181,8 @@ class DrawsAndForecasts(SystemReader):
     ) -> Any:
         system = self._system()
         observations = read_observations(X, lengths, n_features=system.n_features)
-        begun = self._start(state, system)
         offsets = observations.offsets
-        if begun is not None and len(offsets) > 2:
-            raise ValueError("state is that of one sequence: forecast each with its own")
+        starts = self._states_before(state, system, len(offsets) - 1)
         self._check_times(system, int(np.diff(offsets).max()) + (ahead if only else 0), "this")
         longer = offsets + ahead * np.arange(len(offsets))
         known = self._read_inputs(exog, longer, f"X with the {ahead} steps after each sequence")
@@ -179,10 +196,10 @@ class DrawsAndForecasts(SystemReader):
             indexes = observations.layout.indexes
             index = indexes[s] if len(indexes) > s else None
             one = Series(own, dynamics, frames, values, inputs, index)
-            filtered = filtered_in(form, own, dynamics, frames, begun)
+            filtered = filtered_in(form, own, dynamics, frames, starts[s])
             moments = law(one, filtered, (own, values))
             laws.append(PredictiveLaw(**moments._asdict(), index=steps_after(index, ahead, only)))
-        return self._formed(observations, laws)
+        return self._formed(observations, laws, join_laws)
 
     def impulse_response(self, steps: int, *, shocks: Any = None, orthogonalized: bool = False) -> Floats:
         """What one unit of each disturbance of the state does to the observations, now and later.

@@ -25,6 +25,7 @@ from statespace.lds.kalman import (
     STILL,
     Rows,
     Tables,
+    size_of,
 )
 from statespace.lds.steady import SMALL_NUMBERS, closed_form, steady_numbers, steady_small
 from statespace.protocols import Floats, Ints
@@ -53,7 +54,8 @@ def _filter_of(m: int) -> Any:
         all_a, all_af, all_v, steps, place = tables.a, tables.af, tables.v, tables.steps, tables.place
         all_P, all_Pf, gains, all_F, kinds = tables.P, tables.Pf, tables.k, tables.F, tables.kind
         p, n = variances.shape[1], x.shape[0]
-        a, M, z, reach, earlier = np.empty(m), np.empty(m), np.empty(m), np.empty(m), np.empty(m)
+        a, M, z, span = np.empty(m), np.empty(m), np.empty(m), np.empty(m)
+        reach, earlier = np.empty(m), np.empty(m)
         P, W, T, before = np.empty((m, m)), np.empty((m, m)), np.empty((m, m)), np.empty((m, m))
         closed, precisions = np.empty((9, 4)), np.zeros(2)
         timed_T, timed_c, timed_V = int(transition.shape[0] > 1), int(intercept.shape[0] > 1), int(noise.shape[0] > 1)
@@ -70,13 +72,17 @@ def _filter_of(m: int) -> Any:
         while t < last:
             f = frame[t]
             q = n_seen[f]
-            if steady and f == frozen_frame and q <= SMALL_NUMBERS:
+            implied = False
+            if steady and f == frozen_frame:
+                for i in range(q):
+                    implied = implied or kinds[g, i] == SKIPPED
+            if steady and f == frozen_frame and q <= SMALL_NUMBERS and not implied:
                 until = t + 1
                 while until < last and frame[until] == f:
                     until += 1
                 closed_form(design[f], gains[g], kinds[g], q, csr[0], csr[1], csr[2][0], closed)
                 for i in range(q):
-                    precisions[i] = 1.0 / all_F[g, i] if kinds[g, i] != SKIPPED else 0.0
+                    precisions[i] = 1.0 / all_F[g, i]
                 squares += steady_small(t, until, x, q, closed, intercept, precisions, keep, all_a, a)
                 total += (until - t) * step_log
                 if keep:
@@ -103,7 +109,9 @@ def _filter_of(m: int) -> Any:
                 place[t] = g
                 for i in range(m):
                     all_a[t, i] = a[i]
-            step_product, step_logs, square, taken, impossible, size = 1.0, 0.0, 0.0, 0, False, 0.0
+            step_product, step_logs, square, taken, impossible = 1.0, 0.0, 0.0, 0, False
+            for i in range(m):
+                span[i] = abs(a[i])
             for i in range(q):
                 v, F, used, reached = x[t, i], variances[f, i], 0.0, 0.0
                 for j in range(m):
@@ -113,10 +121,13 @@ def _filter_of(m: int) -> Any:
                 if keep:
                     all_v[t, i] = v
                 if frozen:
-                    if kinds[g, i] != SKIPPED:
-                        for j in range(m):
-                            a[j] += gains[g, i, j] * v
-                        square += v * v / all_F[g, i]
+                    if kinds[g, i] == SKIPPED:
+                        impossible = impossible or abs(v) > CONTRADICTION * size_of(x[t, i], z, span)
+                        continue
+                    for j in range(m):
+                        a[j] += gains[g, i, j] * v
+                        span[j] += abs(gains[g, i, j] * v)
+                    square += v * v / all_F[g, i]
                     continue
                 for j in range(m):
                     M[j] = 0.0
@@ -132,20 +143,16 @@ def _filter_of(m: int) -> Any:
                 lost = lost or LOST * reached > F
                 if ROUNDING * reached >= F:
                     kinds[g, i], all_F[g, i] = SKIPPED, 0.0
-                    size = 0.0
-                    for r in range(i + 1):
-                        size += abs(x[t, r])
-                        for j in range(m):
-                            size += abs(design[f, r, j] * a[j])
                     for j in range(m):
                         gains[g, i, j] = 0.0
-                    impossible = impossible or abs(v) > CONTRADICTION * size
+                    impossible = impossible or abs(v) > CONTRADICTION * size_of(x[t, i], z, span)
                     continue
                 precision = 1.0 / F
                 root = math.sqrt(precision)
                 for j in range(m):
                     gains[g, i, j] = M[j] * precision
                     a[j] += M[j] * (precision * v)
+                    span[j] += abs(M[j] * (precision * v))
                     M[j] *= root
                 for r in range(m):
                     factor = M[r]
@@ -203,11 +210,16 @@ def _filter_of(m: int) -> Any:
             if frozen:
                 continue
             for i in range(m):
+                reach[i] = reach[i] if P[i, i] != 0.0 else 0.0  # known, not the rest of a difference
+            for i in range(m):
+                bound = 0.0
                 for j in range(m):
+                    bound += T[i, j] * T[i, j] * reach[j]
                     total_W = 0.0
                     for r in range(m):
                         total_W += T[i, r] * P[r, j]
                     W[i, j] = total_W
+                M[i] = m * bound + noise[timed_V * (t - 1), i, i]
             for i in range(m):
                 for j in range(i + 1):
                     following = noise[timed_V * (t - 1), i, j]
@@ -216,7 +228,9 @@ def _filter_of(m: int) -> Any:
                     P[i, j] = following
                     P[j, i] = following
             for i in range(m):
-                if P[i, i] < 0.0:
+                if P[i, i] < LOST * M[i]:
+                    lost = True
+                if P[i, i] < 0.0 or P[i, i] < ROUNDING * M[i]:
                     lost = True
                     for j in range(m):
                         P[i, j] = 0.0

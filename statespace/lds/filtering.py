@@ -9,8 +9,10 @@ from statespace.lds.dynamics import Dynamics
 from statespace.lds.few_states import FILTERS
 from statespace.lds.filtered import Filtered, initial_state
 from statespace.lds.frames import Frames
-from statespace.lds.kalman import Rows, Tables, filter_steps
+from statespace.lds.kalman import Rows, Tables
+from statespace.lds.kalman_blocks import closes, filter_blocks, work_of
 from statespace.lds.one_state import filter_one_state, is_one_state, likelihood_one_state
+from statespace.lds.padded import is_full
 from statespace.lds.results import State
 from statespace.lds.system import System
 from statespace.protocols import Floats
@@ -28,7 +30,8 @@ def rows_of(frames: Frames) -> Rows:
     return Rows(frames.x, frames.frame, frames.design, frames.variances, frames.n_seen)
 
 
-def _tables(n: int, m: int, p: int, keep: bool, state: State) -> Tables:
+def tables_of(n: int, m: int, p: int, keep: bool, state: State) -> Tables:
+    """Room for what the kernels write down, and the first state in it; with `keep` of all steps, else of two."""
     long, short = (n + 1, n) if keep else (2, 1)
     made = Tables(
         np.empty((long, m)),
@@ -65,23 +68,28 @@ def filter_covariance(
     state = initial_state(system) if start is None else start
     if is_one_state(frames, state):
         return filter_one_state(dynamics, frames, state, freeze and is_constant(system))
-    n, m, p = len(frames.x), system.n_states, system.n_features
-    tables = _tables(n, m, p, True, state)
+    (n, p), m = frames.x.shape, system.n_states
+    tables = tables_of(n, m, p, True, state)
     rows = rows_of(frames)
     work = np.empty((m + 4, m))
     A, E = _loadings(state)
-    q, t, loadings = state.loadings.shape[1], 0, []
+    q, t, loadings, lost = state.loadings.shape[1], 0, [], False
     room = _CHUNK
     while q and t < n:
         diffuse = DiffuseTables(np.empty((room, m, m)), np.empty(room, np.int64))
-        _, done, q, _ = diffuse_steps(t, min(t + room, n), rows, dynamics, A, E, q, 1, tables, diffuse, work)
+        arguments = rows, dynamics, A, E, q, 1, tables, diffuse, work
+        _, done, q, _, bad = diffuse_steps(t, min(t + room, n), *arguments)
+        lost = lost or bad
         loadings += [diffuse.loadings[s, : diffuse.n_left[s]].T.copy() for s in range(done - t)]
         t, room = done, 2 * room
-    g, steady_from, lost, filled = t, n, False, t + 1
+    g, steady_from, filled = t, n, t + 1
     if t < n:
         freezes = int(freeze and is_constant(system))
-        _, g, steady_from, lost, filled = _ordinary(t, t, system, dynamics, rows, 1, freezes, tables, work)
+        _, g, steady_from, bad, filled = _ordinary(t, t, system, dynamics, rows, 1, freezes, tables)
+        lost = lost or bad
     tables.place[n] = g
+    if frames.apart.size:
+        tables.steps[:] += frames.apart
     filled = max(filled, g + 1)
     return Filtered(
         tables.a,
@@ -112,20 +120,20 @@ def likelihood_covariance(
     state = initial_state(system) if start is None else start
     if is_one_state(frames, state):
         return *likelihood_one_state(dynamics, frames, state, freeze and is_constant(system)), False
-    n, m, p = len(frames.x), system.n_states, system.n_features
-    tables = _tables(n, m, p, False, state)
+    (n, p), m = frames.x.shape, system.n_states
+    tables = tables_of(n, m, p, False, state)
     rows = rows_of(frames)
     work = np.empty((m + 4, m))
     total, t, q, determined, lost = 0.0, 0, state.loadings.shape[1], 0, False
     if q:
         A, E = _loadings(state)
         nothing = DiffuseTables(np.empty((1, m, m)), np.empty(1, np.int64))
-        total, t, q, determined = diffuse_steps(0, n, rows, dynamics, A, E, q, 0, tables, nothing, work)
+        total, t, q, determined, lost = diffuse_steps(0, n, rows, dynamics, A, E, q, 0, tables, nothing, work)
     if t < n:
         freezes = int(freeze and is_constant(system))
-        added, _, _, lost, _ = _ordinary(t, t & 1, system, dynamics, rows, 0, freezes, tables, work)
-        total += added
-    return total, determined, lost
+        added, _, _, bad, _ = _ordinary(t, t & 1, system, dynamics, rows, 0, freezes, tables)
+        total, lost = total + added, lost or bad
+    return total + float(frames.apart.sum()), determined, lost
 
 
 def _ordinary(
@@ -137,12 +145,13 @@ def _ordinary(
     keep: int,
     freeze: int,
     tables: Tables,
-    work: Floats,
 ) -> tuple[float, int, int, bool, int]:
     """The steps after a diffuse start, by the kernel for so many states."""
     n, few = len(rows.x), FILTERS.get(system.n_states)
     if few is None:
-        return filter_steps(first, n, g, rows, dynamics, keep, freeze, tables, work)
+        full = is_full(dynamics)
+        memory = work_of(system.n_states, rows.design.shape[1], full, bool(freeze) and closes(dynamics, full))
+        return filter_blocks(first, n, g, int(full), rows, dynamics, keep, freeze, tables, memory)
     csr = dynamics.row_start, dynamics.column, dynamics.value
     moves = system.transition, dynamics.intercept, dynamics.noise
     found: tuple[float, int, int, bool, int] = few(first, n, g, rows, csr, *moves, keep, freeze, tables)

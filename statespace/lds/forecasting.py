@@ -10,7 +10,7 @@ from statespace.lds.disturbances import innovations
 from statespace.lds.filtered import Filtered
 from statespace.lds.results import State
 from statespace.lds.square_root_filter import semidefinite_rows
-from statespace.lds.system import System
+from statespace.lds.system import System, as_numbers
 from statespace.protocols import Floats
 
 
@@ -90,9 +90,11 @@ def responses(system: System, steps: int, shocks: Any, orthogonalized: bool) -> 
     elif orthogonalized:
         raise ValueError("shocks are given, and orthogonalized=True makes its own: leave one out")
     else:
-        given = np.asarray(shocks, dtype=np.float64)
+        given = as_numbers(shocks)
+        if given is None:
+            raise TypeError(f"shocks is {shocks!r:.60}, expected an array of numbers, a row a disturbance")
         given = given[:, None] if given.ndim == 1 else given
-        if given.shape[0] != r or given.ndim != 2:
+        if given.ndim != 2 or given.shape[0] != r:
             raise ValueError(f"shocks has shape {np.shape(shocks)}, expected ({r}, n_shocks)")
         moved = R @ given
     found = np.empty((steps, system.n_features, moved.shape[1]))

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from statespace.lds.system import System
+from statespace.lds.system import COEFFICIENTS, System
 from statespace.protocols import Array, Floats
 
 COVARIANCES = ("obs_cov", "state_cov", "initial_state_cov")
@@ -39,7 +39,8 @@ class FreeEntries(NamedTuple):
     """What is estimated, and below what no covariance may fall."""
 
     masks: dict[str, Array]
-    """Of each matrix (without time axis), True where an entry is estimated; symmetric for covariances."""
+    """Of each matrix (without time axis), True where an entry is estimated; symmetric for covariances. Coefficients of
+    known inputs are there where there are inputs."""
     floors: dict[str, Floats]
     """Of each covariance, the least variances, shape (size,): free parts are nowhere below the diagonal matrix."""
     initialization: str
@@ -47,9 +48,14 @@ class FreeEntries(NamedTuple):
     stable: bool
     """Whether the transition is to be stable."""
 
+    @property
+    def matrices(self) -> tuple[str, ...]:
+        """The matrices of which entries may be estimated, in the order of their coordinates."""
+        return (*ESTIMATED, *(name for name in COEFFICIENTS if name in self.masks))
+
     def any(self, name: str) -> bool:
         """Whether an entry of the matrix is estimated."""
-        return bool(self.masks[name].any())
+        return name in self.masks and bool(self.masks[name].any())
 
 
 def free_entries(
@@ -84,12 +90,13 @@ def free_entries(
     if not isinstance(fixed, Mapping | None):
         raise TypeError(f"fixed is {fixed!r:.60}, expected a dict from names to True or a mask: {{'transition': True}}")
     given = dict(fixed or {})
-    unknown = given.keys() - set(ESTIMATED) - {"selection"}
+    inputs = [name for name in COEFFICIENTS if getattr(system, name) is not None]
+    unknown = given.keys() - {*ESTIMATED, *inputs, "selection"}
     if unknown:
-        raise ValueError(f"fixed names {sorted(unknown)}; it can hold {', '.join(ESTIMATED)}")
+        raise ValueError(f"fixed names {sorted(unknown)}; it can hold {', '.join([*ESTIMATED, *inputs])}")
     given.pop("selection", None)  # it is never estimated
     masks: dict[str, Array] = {}
-    for name in ESTIMATED:
+    for name in (*ESTIMATED, *inputs):
         shape = _constant(system, name).shape
         free: Array = np.ones(shape, dtype=bool)
         if name in COVARIANCES and covariances == "diag":
@@ -147,39 +154,40 @@ def _state_mask(system: System, masks: dict[str, Array]) -> Array:
 
 
 def blocks(name: str, cov: Floats, free: Array) -> list[Array]:
-    """Index sets of a covariance that are wholly free, with zeros held between them.
+    """Sets of rows of a covariance that free entries join, or held ones that are not 0; held variances come first.
 
     Raises
     ------
     ValueError
-        If single entries are held inside.
+        If a covariance of two variances that are held is free.
 
     """
-    left, found = set(np.flatnonzero(np.diagonal(free)).tolist()), []
+    joined = free | (cov != 0)
+    left, found = set(np.flatnonzero(free.any(axis=0)).tolist()), []
     while left:
-        block, grown = set(), {min(left)}
+        block: set[int] = set()
+        grown = {min(left)}
         while grown:
             block |= grown
-            grown = {int(j) for i in grown for j in np.flatnonzero(free[i])} - block
+            grown = {int(j) for i in grown for j in np.flatnonzero(joined[i])} - block
         left -= block
-        found.append(np.array(sorted(block)))
-    expected = np.zeros(free.shape, dtype=bool)
-    for rows in found:
-        expected[np.ix_(rows, rows)] = True
-    beside = free.diagonal()[:, None] & ~expected & (cov != 0)
-    if not np.array_equal(expected, free) or beside.any():
+        found.append(np.array(sorted(block, key=lambda row: (bool(free[row, row]), row))))
+    held = ~np.diagonal(free)
+    if (free & held & held[:, None]).any():
+        i, j = (int(k) for k in np.argwhere(free & held & held[:, None])[0])
         raise ValueError(
-            f"fixed holds single entries inside the {name}: method='em' holds any, method='lbfgs' and standard errors "
-            "ask for blocks that are held or free as a whole, with zeros between them"
+            f"fixed holds the variances {i} and {j} of the {name} and leaves their covariance free: method='em' "
+            "estimates it, method='lbfgs' and standard errors ask that it is held too, or one of the variances free"
         )
     return found
 
 
 def count_parameters(system: System, free: FreeEntries) -> int:
     """Parameters of the law of the observations that were estimated."""
-    entries = np.concatenate([_entries(name, free.masks[name]) for name in ESTIMATED])
+    names = free.matrices
+    entries = np.concatenate([_entries(name, free.masks[name]) for name in names])
     total = int(entries.sum())
-    moves = _idle_moves(system, stationary=free.initialization == "stationary")
+    moves = _idle_moves(system, names, stationary=free.initialization == "stationary")
     if not total or not len(moves):
         return total
     scale = np.abs(moves).max(axis=0)
@@ -193,7 +201,7 @@ def _entries(name: str, matrix: Array) -> Array:
     return matrix[np.tril_indices(len(matrix))] if name in COVARIANCES else matrix.ravel()
 
 
-def _idle_moves(system: System, *, stationary: bool) -> Floats:
+def _idle_moves(system: System, names: tuple[str, ...], *, stationary: bool) -> Floats:
     """Changes of all entries (n_moves, n_entries) that leave the law of the observations as it is."""
     Z, T, c, V = system.design[0], system.transition[0], system.state_intercept[0], system.disturbance_cov[0]
     a1, P1 = system.initial_state, system.initial_state_cov
@@ -201,7 +209,7 @@ def _idle_moves(system: System, *, stationary: bool) -> Floats:
     if not np.array_equal(system.selection[0], np.eye(m)):  # a change of basis would move the selection, which is held
         return np.zeros((0, 0))
     diffuse = np.asarray(system.diffuse_loadings.any(axis=1))
-    zero = {name: np.zeros_like(_constant(system, name)) for name in ESTIMATED}
+    zero = {name: np.zeros_like(_constant(system, name)) for name in names}
     moves = []
     for E in _generators(diffuse):
         of_basis = {
@@ -210,6 +218,8 @@ def _idle_moves(system: System, *, stationary: bool) -> Floats:
             "state_cov": E @ V + V @ E.T,
             "state_intercept": E @ c,
         }
+        if "state_exog" in zero:
+            of_basis["state_exog"] = E @ _constant(system, "state_exog")
         moves.append(zero | of_basis | {"initial_state": E @ a1, "initial_state_cov": E @ P1 + P1 @ E.T})
     moves += [zero | {"obs_intercept": -Z @ s, "state_intercept": s - T @ s, "initial_state": s} for s in np.eye(m)]
     kernel = _null_space(Z)
@@ -222,7 +232,7 @@ def _idle_moves(system: System, *, stationary: bool) -> Floats:
         known = np.zeros(m) if stationary else np.where(diffuse, 0.0, 1.0)
         move["initial_state"] = move["initial_state"] * known
         move["initial_state_cov"] = move["initial_state_cov"] * np.outer(known, known)
-    return np.array([np.concatenate([_entries(name, move[name]) for name in ESTIMATED]) for move in moves])
+    return np.array([np.concatenate([_entries(name, move[name]) for name in names]) for move in moves])
 
 
 def _generators(diffuse: Array) -> list[Floats]:
@@ -243,7 +253,7 @@ def _generators(diffuse: Array) -> list[Floats]:
 
 def _constant(system: System, name: str) -> Floats:
     value: Floats = getattr(system, name)
-    return value if name.startswith("initial") else value[0]
+    return value if name.startswith("initial") or name in COEFFICIENTS else value[0]
 
 
 def _null_space(A: Floats) -> Floats:

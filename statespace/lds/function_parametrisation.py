@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from statespace.foundations.observations import Observations
-from statespace.lds.initialization import make_system, stationary_pullback
+from statespace.lds.gradient import through_stationary_start
+from statespace.lds.initialization import make_system
 from statespace.lds.parametrisations import INITIAL
 from statespace.lds.results import Gradient
-from statespace.lds.system import TIMED, System, checked_matrices
+from statespace.lds.system import TIMED, System, as_numbers, checked_matrices
 from statespace.protocols import Floats
 
 _UNIT_LOSS = 1e-30  # a complex step so small that its square is nothing
@@ -50,8 +51,11 @@ class FunctionParametrisation:
     ) -> None:
         if not callable(function):
             raise TypeError(f"function is {function!r:.60}, expected a function from parameters to matrices")
-        theta = np.array(start, dtype=np.float64, ndmin=1)
-        if theta.ndim != 1 or not np.isfinite(theta).all():
+        if not (jacobian is None or callable(jacobian)):
+            raise TypeError(f"jacobian is {jacobian!r:.60}, expected a function from parameters to derivatives")
+        given = as_numbers(start)
+        theta = None if given is None else np.atleast_1d(given)
+        if theta is None or theta.ndim != 1 or not np.isfinite(theta).all():
             raise ValueError(f"start is {start!r:.60}, expected a vector of finite numbers")
         self.names = [f"theta[{i}]" for i in range(len(theta))] if names is None else [str(name) for name in names]
         if len(self.names) != len(theta):
@@ -59,6 +63,10 @@ class FunctionParametrisation:
         self._function, self._start, self._jacobian = function, theta, jacobian
         self.measured_units = True
         self._complex: bool | None = None
+
+    def __repr__(self) -> str:
+        name = getattr(self._function, "__qualname__", type(self._function).__name__)
+        return f"FunctionParametrisation({name}, start={np.array2string(self._start, threshold=10)})"
 
     def start(self, data: Observations | None = None) -> Floats:  # noqa: ARG002  # given beforehand
         """The parameters that were given to begin from."""
@@ -72,9 +80,9 @@ class FunctionParametrisation:
         """dL/dtheta from dL/d(matrices)."""
         made = self._function(theta.copy())
         system = _read_system(made)
-        slopes = {name: np.array(getattr(gradient, name)) for name in (*TIMED, *INITIAL)}
-        if system.stationary.any() and not isinstance(made, System):
-            _pull_start(system, slopes)
+        if not isinstance(made, System):
+            gradient = through_stationary_start(system, gradient)
+        slopes = {name: np.asarray(getattr(gradient, name)) for name in (*TIMED, *INITIAL)}
         by_theta = np.zeros(len(theta))
         for name, change in self._derivatives(theta, made).items():
             slope = slopes[name]
@@ -87,12 +95,29 @@ class FunctionParametrisation:
         """Derivatives of what the function gives, each with a last axis for the parameters."""
         values = _as_arrays(made)
         if self._jacobian is not None:
-            given = self._jacobian(theta.copy())
-            return {name: np.asarray(change, dtype=np.float64) for name, change in given.items() if name in values}
+            return self._given(self._jacobian(theta.copy()), values)
         if self._complex is None:
             self._complex = self._carries_complex(theta, values)
         steps = self._by_complex_steps(theta, values) if self._complex else None
         return self._by_differences(theta, values) if steps is None else steps
+
+    def _given(self, made: Any, values: dict[str, Floats]) -> dict[str, Floats]:
+        """Derivatives as the user's function has them, checked."""
+        if not isinstance(made, dict):
+            raise TypeError(f"jacobian gave {type(made).__name__}, expected a dict from names to derivatives")
+        found = {}
+        for name, change in made.items():
+            if name not in values:
+                raise ValueError(f"jacobian names {name!r}, and the matrices of the function are {', '.join(values)}")
+            shape = (*values[name].shape, len(self._start))
+            array = as_numbers(change)
+            if array is None or array.shape != shape:
+                raise ValueError(
+                    f"jacobian gives {name!r} the shape {np.shape(change)}, expected {shape}: that of the matrix, and "
+                    "a last axis for the parameters"
+                )
+            found[name] = array
+        return found
 
     def _carries_complex(self, theta: Floats, values: dict[str, Floats]) -> bool:
         """Whether complex steps agree with differences: abs, real, conj and comparisons would spoil them."""
@@ -154,30 +179,10 @@ def _read_system(made: Any) -> System:
         raise TypeError(f"the function gave {type(made).__name__}, expected a dict of matrices, or a System")
     given = dict(made)
     start = {name: given.pop(name, None) for name in (*INITIAL, "diffuse", "initialization")}
-    try:
-        matrices = checked_matrices(**given)
-    except TypeError as error:
-        if "argument" not in str(error):
-            raise
-        raise TypeError(f"the matrices of the function: {error}") from None
-    return make_system(matrices, **start)
-
-
-def _pull_start(system: System, slopes: dict[str, Floats]) -> None:
-    """Add to the slopes of the matrices what comes through the stationary law of some of the states."""
-    rows = np.flatnonzero(system.stationary)
-    both = np.ix_(rows, rows)
-    added = stationary_pullback(
-        system.transition[0][both],
-        system.initial_state_cov[both],
-        slopes["initial_state_cov"][both],
-        system.initial_state[rows],
-        slopes["initial_state"][rows],
-    )
-    R, Q = system.selection[0], system.state_cov[0]
-    whole = np.zeros((system.n_states, system.n_states))
-    whole[both] = added.disturbance_cov
-    slopes["transition"][0][both] += added.transition
-    slopes["state_intercept"][0][rows] += added.state_intercept
-    slopes["state_cov"][0] += R.T @ whole @ R
-    slopes["selection"][0] += 2.0 * whole @ R @ Q
+    lacking = [name for name in ("design", "obs_cov", "transition", "state_cov") if name not in given]
+    if lacking:
+        raise TypeError(f"the function gave no {', '.join(lacking)}: every system has these")
+    unknown = sorted(str(name) for name in given.keys() - set(TIMED))
+    if unknown:
+        raise TypeError(f"the function gave {', '.join(unknown)}; it can give {', '.join((*TIMED, *start))}")
+    return make_system(checked_matrices(**given), **start)

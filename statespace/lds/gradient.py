@@ -8,6 +8,8 @@ With u and r of the backward pass, smoothed means a, D and N as in smoother.py, 
 
 where r and N lead out of the step, into the one after it. Those of d, Z and H are of the transformed numbers x = B y,
 and go back with B: u -> B^T u, dL/dZ -> B^T dL/dZ, dL/dH -> B^T dL/dH B. In a diffuse start they are the limits.
+Where P is large beside what the data leave of it, k - P N k and N T P_f lose digits as written; the square-root form
+has them as products in which nothing cancels, see square_root_smoother.py.
 
 Segal and Weinstein (1989); Koopman and Shephard (1992).
 """
@@ -21,13 +23,11 @@ from statespace.lds.frames import Frames, steps_of_frames
 from statespace.lds.initialization import stationary_pullback
 from statespace.lds.results import Gradient
 from statespace.lds.smoother import Backward
-from statespace.lds.square_root_smoother import Smoothed
-from statespace.lds.system import System
+from statespace.lds.system import MATRICES, System
 from statespace.protocols import Array, Floats
 
-_MUCH = 1e3  # times smaller products must be for their sum to be preferred
-_LITTLE = 1e4  # times the noise: what is left may be as much for a quotient by the noise to be taken
-_REGULAR = 1e-6  # the least eigenvalue of the correlations of disturbances that can be divided by
+ALL_MATRICES = frozenset(MATRICES)
+_SMALL = 4096  # numbers: zeros of as many are no work
 
 
 def gradient(
@@ -35,84 +35,56 @@ def gradient(
     frames: Frames,
     filtered: Filtered,
     backward: Backward,
+    wanted: frozenset[str] = ALL_MATRICES,
 ) -> Gradient:
     """Derivatives of the log-likelihood of one sequence.
 
     `backward` has been made with `derivatives`; with 1, dL/dH is right on its diagonal only, and without
-    `by_transition` dL/dT is not. Those of a1 and P1 do not yet go on to what a stationary start depends on.
+    `by_transition` dL/dT is not. Those in matrices that are not wanted are 0. Those of a1 and P1 do not yet go on to
+    what a stationary start depends on.
     """
     n = len(frames.x)
     by_frame = steps_of_frames(frames)
     r, u, mean = backward.r[1:], backward.u, backward.mean
-    d_obs = _obs_intercept(system, frames, by_frame, u)
-    d_design, d_cov = _design_and_obs_cov(system, frames, by_frame, backward)
-    if len(system.transition) == 1:
-        d_transition = (r.T @ mean)[None] - backward.W
-    else:
-        d_transition = r[:, :, None] * mean[:, None, :] - backward.W
-    constant = len(system.selection) == 1 and len(system.state_cov) == 1
-    if constant:
-        counts = np.bincount(backward.place[1:], minlength=len(backward.N)).astype(np.float64)
-        used = np.flatnonzero(counts)
-        total = np.tensordot(counts[used], backward.N[used], axes=1)
-        G = 0.5 * (r.T @ r - total)[None]
-    else:
-        G = 0.5 * (r[:, :, None] * r[:, None, :] - backward.N[backward.place[1:]])
-    R, Q = (A if len(A) == 1 else A[:n] for A in (system.selection, system.state_cov))
-    d_state_cov = R.transpose(0, 2, 1) @ G @ R
-    d_selection = 2.0 * G @ R @ Q
-    return Gradient(
-        _as_given(d_design, system.design, n),
-        _as_given(d_obs, system.obs_intercept, n),
-        _as_given(d_cov, system.obs_cov, n),
-        _as_given(d_transition, system.transition, n),
-        _as_given(r, system.state_intercept, n),
-        _as_given(d_selection, system.selection, n),
-        _as_given(d_state_cov, system.state_cov, n),
-        backward.r[0].copy(),
-        0.5 * (np.outer(backward.r[0], backward.r[0]) - backward.N[backward.place[0]]),
-        float(filtered.steps.sum()),
-    )
-
-
-def from_moments(
-    system: System, frames: Frames, filtered: Filtered, backward: Backward, smoothed: Smoothed
-) -> Backward:
-    """The backward pass with Z, and W where it is constant, from smoothed moments, where these hold more digits.
-
-    With V, C = Cov(a_{t+1}, a_t | all) and w = R n,
-
-        k - P N k = V Z^T / h        N T P_f = r a^T - (R Q R^T)^-1 (E w E a^T + C - T V)
-
-    without the cancellation of the left sides where P is much larger than what the data leave of it. The second asks
-    for disturbances that move every state.
-    """
-    cov = smoothed.finite_cov
-    largest = np.sqrt(np.abs(np.diagonal(cov, axis1=1, axis2=2)).max(axis=0))
-    before = np.sqrt(np.abs(np.diagonal(filtered.Pf[filtered.place[:-1]], axis1=1, axis2=2)).max(axis=0))
-    pulled = np.sqrt(np.abs(np.diagonal(backward.N[backward.place], axis1=1, axis2=2)).max(axis=0))
-    Z = backward.Z.copy()
-    for f, steps in enumerate(steps_of_frames(frames)):
-        total = cov[steps].sum(axis=0)
-        for i in range(int(frames.n_seen[f])):
-            z, h = frames.design[f, i], frames.variances[f, i]
-            if h > 0:  # whichever is the sum of smaller products
-                better = _MUCH * largest * (np.abs(z) @ largest) < before * (before @ pulled) * np.sqrt(h)
-                Z[f, i] = np.where(better, total @ z / h, Z[f, i])
-    found = backward._replace(Z=Z, mean=smoothed.mean)
-    noise = system.disturbance_cov[0]
-    deviations = np.sqrt(np.diagonal(noise))
-    if system.n_times is not None or len(smoothed.lag_one_cov) == 0 or not (largest < _LITTLE * deviations).all():
-        return found
-    values, vectors = np.linalg.eigh(noise / np.outer(deviations, deviations))
-    if values[0] < _REGULAR:
-        return found
-    T, mean = system.transition[0], smoothed.mean
-    moved = (smoothed.state_disturbance[:-1] @ system.selection[0].T).T @ mean[:-1]
-    moved += (smoothed.lag_one_cov - T @ cov[:-1]).sum(axis=0)
-    scaled = vectors.T @ (moved / deviations[:, None])
-    solved = (vectors @ (scaled / values[:, None])) / deviations[:, None]
-    return found._replace(W=(backward.r[1:].T @ mean - solved)[None])
+    found: dict[str, Floats] = {}
+    if "obs_intercept" in wanted:
+        found["obs_intercept"] = _obs_intercept(system, frames, by_frame, u)
+    if "design" in wanted or "obs_cov" in wanted:
+        found |= _design_and_obs_cov(system, frames, by_frame, backward, wanted)
+    if "transition" in wanted:
+        if len(system.transition) == 1:
+            found["transition"] = (r.T @ mean)[None] - backward.W
+        else:
+            found["transition"] = r[:, :, None] * mean[:, None, :] - backward.W
+    if "state_intercept" in wanted:
+        found["state_intercept"] = r
+    if "state_cov" in wanted or "selection" in wanted:
+        if len(system.selection) == 1 and len(system.state_cov) == 1:
+            counts = np.bincount(backward.place[1:], minlength=len(backward.N))
+            used = np.flatnonzero(counts)
+            together = used[-1] - used[0] + 1 == len(used)
+            N = backward.N[used[0] : used[-1] + 1] if together else backward.N[used]
+            total = np.dot(counts[used].astype(np.float64), N.reshape(len(used), -1)).reshape(N.shape[1:])
+            G = 0.5 * (r.T @ r - total)[None]
+        else:
+            G = 0.5 * (r[:, :, None] * r[:, None, :] - backward.N[backward.place[1:]])
+        R, Q = (A if len(A) == 1 else A[:n] for A in (system.selection, system.state_cov))
+        if "state_cov" in wanted:
+            found["state_cov"] = R.transpose(0, 2, 1) @ G @ R
+        if "selection" in wanted:
+            found["selection"] = 2.0 * G @ R @ Q
+    if "initial_state" in wanted:
+        found["initial_state"] = backward.r[0].copy()
+    if "initial_state_cov" in wanted:
+        r0 = backward.r[0]
+        found["initial_state_cov"] = 0.5 * (r0[:, None] * r0 - backward.N[backward.place[0]])
+    for name in ALL_MATRICES:
+        given: Floats = getattr(system, name)
+        if name not in found:
+            found[name] = np.zeros(given.shape) if given.size < _SMALL else np.broadcast_to(0.0, given.shape)
+        elif not name.startswith("initial"):
+            found[name] = _as_given(found[name], given, n)
+    return Gradient(**found, log_likelihood=float(filtered.steps.sum()))
 
 
 def through_stationary_start(system: System, found: Gradient) -> Gradient:
@@ -155,16 +127,21 @@ def _obs_intercept(system: System, frames: Frames, by_frame: list[Array | slice]
 
 
 def _design_and_obs_cov(
-    system: System, frames: Frames, by_frame: list[Array | slice], backward: Backward
-) -> tuple[Floats, Floats]:
-    u, mean = backward.u, backward.mean
-    designs, covs = np.empty_like(frames.design), np.empty_like(frames.transform)
-    for f, (steps, B) in enumerate(zip(by_frame, frames.transform, strict=True)):
-        designs[f] = B.T @ (u[steps].T @ mean[steps] - backward.Z[f])
-        covs[f] = B.T @ (0.5 * (u[steps].T @ u[steps] - backward.D[f])) @ B
-    covs = 0.5 * (covs + covs.transpose(0, 2, 1))
-    timed_design, timed_cov = len(system.design) > 1, len(system.obs_cov) > 1
-    return designs if timed_design else designs.sum(axis=0)[None], covs if timed_cov else covs.sum(axis=0)[None]
+    system: System, frames: Frames, by_frame: list[Array | slice], backward: Backward, wanted: frozenset[str]
+) -> dict[str, Floats]:
+    u, mean, found = backward.u, backward.mean, {}
+    if "design" in wanted:
+        designs = np.empty_like(frames.design)
+        for f, (steps, B) in enumerate(zip(by_frame, frames.transform, strict=True)):
+            designs[f] = B.T @ (u[steps].T @ mean[steps] - backward.Z[f])
+        found["design"] = designs if len(system.design) > 1 else designs.sum(axis=0)[None]
+    if "obs_cov" in wanted:
+        covs = np.empty_like(frames.transform)
+        for f, (steps, B) in enumerate(zip(by_frame, frames.transform, strict=True)):
+            covs[f] = B.T @ (0.5 * (u[steps].T @ u[steps] - backward.D[f])) @ B
+        covs = 0.5 * (covs + covs.transpose(0, 2, 1))
+        found["obs_cov"] = covs if len(system.obs_cov) > 1 else covs.sum(axis=0)[None]
+    return found
 
 
 def _as_given(found: Floats, matrix: Floats, n: int) -> Floats:

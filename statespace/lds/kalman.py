@@ -73,12 +73,22 @@ class Rows(NamedTuple):
 
 
 @kernel
+def size_of(x: float, z: Floats, span: Floats) -> float:
+    """What x - z a was made of, where `span` (m,) is what the mean a was: it and what was added to it in this step."""
+    size = abs(x)
+    for j in range(z.shape[0]):
+        size += abs(z[j]) * span[j]
+    return size
+
+
+@kernel
 def take_number(
-    x: float, z: Floats, h: float, reach: Floats, a: Floats, P: Floats, gain: Floats, size: float
+    x: float, z: Floats, h: float, reach: Floats, span: Floats, a: Floats, P: Floats, gain: Floats
 ) -> tuple[int, float, float, float, bool]:
     """Update a and P by one number.
 
-    `reach` (m,) is an upper bound of the variances before what came last, `size` that of the numbers of the step.
+    `reach` (m,) is an upper bound of the variances before what came last, `span` (m,) of what the means of this step
+    were made of.
     Returns what became of the number, v, F, the log-likelihood, and whether digits were lost.
     """
     m = a.shape[0]
@@ -90,7 +100,6 @@ def take_number(
         if zi != 0.0:
             used += 1
             v -= zi * a[i]
-            size += abs(zi * a[i])
             before += zi * zi * reach[i]
             row = P[i]
             for j in range(m):
@@ -101,7 +110,7 @@ def take_number(
     if ROUNDING * before >= F:
         for j in range(m):
             gain[j] = 0.0
-        return SKIPPED, v, 0.0, (0.0 if abs(v) <= CONTRADICTION * size else -np.inf), before > h
+        return SKIPPED, v, 0.0, (0.0 if abs(v) <= CONTRADICTION * size_of(x, z, span) else -np.inf), before > h
     root = 1.0 / math.sqrt(F)
     for j in range(m):
         gain[j] *= root
@@ -114,6 +123,7 @@ def take_number(
     for j in range(m):
         gain[j] *= root
         a[j] += gain[j] * v
+        span[j] += abs(gain[j] * v)
     bad = LOST * before > F
     for i in range(m):
         if P[i, i] < 0.0 or (h <= EXACT * F and P[i, i] <= NOTHING * reach[i]):
@@ -158,7 +168,7 @@ def filter_steps(
     all_P, all_Pf, gains, all_F, kinds = tables.P, tables.Pf, tables.k, tables.F, tables.kind
     m, p, n = row_start.shape[0] - 1, variances.shape[1], x.shape[0]
     reach, earlier, a, M, P = work[m], work[m + 1], work[m + 2], work[m + 3], work[:m]
-    W, closed, precisions = np.empty((m, m)), np.empty((9, 4)), np.zeros(2)
+    W, closed, precisions, span = np.empty((m, m)), np.empty((9, 4)), np.zeros(2), np.empty(m)
     timed_T, timed_c, timed_V = int(value.shape[0] > 1), int(intercept.shape[0] > 1), int(noise.shape[0] > 1)
     total, product, squares = 0.0, 1.0, 0.0
     lost, steady, steady_from, top = False, False, n, g
@@ -172,7 +182,10 @@ def filter_steps(
         q = n_seen[f]
         # Steady: gains are known
         if steady and f == frozen_frame:
-            if m <= SMALL_STATES and q <= SMALL_NUMBERS:
+            implied = False
+            for i in range(q):
+                implied = implied or kinds[g, i] == SKIPPED
+            if m <= SMALL_STATES and q <= SMALL_NUMBERS and not implied:
                 until = t + 1
                 while until < last and frame[until] == f:
                     until += 1
@@ -195,17 +208,22 @@ def filter_steps(
                 place[t] = g
                 for j in range(m):
                     all_a[t, j] = a[j]
+            for j in range(m):
+                span[j] = abs(a[j])
             for i in range(q):
-                if kinds[g, i] == SKIPPED:
-                    continue
                 v = x[t, i]
                 for j in range(m):
                     v -= design[f, i, j] * a[j]
-                for j in range(m):
-                    a[j] += gains[g, i, j] * v
-                square += v * v / all_F[g, i]
                 if keep:
                     all_v[t, i] = v
+                if kinds[g, i] == SKIPPED:
+                    if abs(v) > CONTRADICTION * size_of(x[t, i], design[f, i], span):
+                        square = np.inf
+                    continue
+                for j in range(m):
+                    a[j] += gains[g, i, j] * v
+                    span[j] += abs(gains[g, i, j] * v)
+                square += v * v / all_F[g, i]
             if keep:
                 steps[t] = step_log - 0.5 * square
                 for j in range(m):
@@ -241,10 +259,11 @@ def filter_steps(
             for j in range(m):
                 all_a[t, j] = a[j]
         # The numbers of the step
-        step_product, step_logs, square, taken, impossible, size = 1.0, 0.0, 0.0, 0, False, 0.0
+        step_product, step_logs, square, taken, impossible = 1.0, 0.0, 0.0, 0, False
+        for j in range(m):
+            span[j] = abs(a[j])
         for i in range(q):
             v, F, before, used = x[t, i], variances[f, i], 0.0, 0.0
-            size += abs(v)
             for j in range(m):
                 M[j] = 0.0
             for i_state in range(m):
@@ -252,7 +271,6 @@ def filter_steps(
                 if z != 0.0:
                     used += 1.0
                     v -= z * a[i_state]
-                    size += abs(z * a[i_state])
                     before += z * z * reach[i_state]
                     for j in range(m):
                         M[j] += z * P[i_state, j]
@@ -266,13 +284,14 @@ def filter_steps(
                 kinds[g, i], all_F[g, i] = SKIPPED, 0.0
                 for j in range(m):
                     gains[g, i, j] = 0.0
-                impossible = impossible or abs(v) > CONTRADICTION * size
+                impossible = impossible or abs(v) > CONTRADICTION * size_of(x[t, i], design[f, i], span)
                 continue
             precision = 1.0 / F
             root = math.sqrt(precision)
             for j in range(m):
                 gains[g, i, j] = M[j] * precision
                 a[j] += M[j] * (precision * v)
+                span[j] += abs(M[j] * (precision * v))
                 M[j] *= root
             for i_state in range(m):
                 factor = M[i_state]
@@ -330,13 +349,22 @@ def filter_steps(
             a[i] = M[i]
             for j in range(i):
                 W[i, j], W[j, i] = W[j, i], W[i, j]
+            if P[i, i] == 0.0:
+                reach[i] = 0.0  # known, not the rest of a difference
         for i in range(m):
             for j in range(i + 1):
                 all_P[following, i, j] = noise[V, i, j]
+            bound = 0.0
             for e in range(row_start[i], row_start[i + 1]):
                 factor, i_state = value[T, e], column[e]
+                bound += factor * factor * reach[i_state]
                 for j in range(i + 1):
                     all_P[following, i, j] += factor * W[i_state, j]
+            bound = (row_start[i + 1] - row_start[i]) * bound + noise[V, i, i]
+            if all_P[following, i, i] < LOST * bound:
+                lost = True
+                if all_P[following, i, i] <= ROUNDING * bound:
+                    all_P[following, i, i] = -1.0
         for i in range(m):
             for j in range(i):
                 all_P[following, j, i] = all_P[following, i, j]

@@ -13,13 +13,13 @@ from statespace.lds.dynamics import Dynamics, make_dynamics
 from statespace.lds.filtered import Filtered, initial_state
 from statespace.lds.filtering import filter_covariance, likelihood_covariance
 from statespace.lds.frames import Frames
-from statespace.lds.gradient import from_moments, gradient
+from statespace.lds.gradient import ALL_MATRICES, gradient
 from statespace.lds.one_state import gradient_one_state, is_one_state
 from statespace.lds.results import Gradient, State
 from statespace.lds.smoother import Backward
 from statespace.lds.smoothing import pass_backwards
 from statespace.lds.square_root_filter import filter_square_root
-from statespace.lds.square_root_smoother import smooth_square_root
+from statespace.lds.square_root_smoother import Scores, smooth_square_root
 from statespace.lds.system import System
 from statespace.protocols import Floats
 
@@ -75,43 +75,50 @@ def gradient_of(
     frames: Frames,
     *,
     full: bool = True,
-    by_transition: bool = True,
+    wanted: frozenset[str] = ALL_MATRICES,
     form: str = "auto",
     moments: bool = False,
 ) -> tuple[Gradient, Filtered, Backward]:
     """The gradient of one sequence by matrices that are free, and what it was made of.
 
-    full : whether dL/dH is wanted off its diagonal; by_transition : whether dL/dT is wanted; moments : whether the
-    backward pass is to have smoothed covariances.
+    full : whether dL/dH is wanted off its diagonal; wanted : names of the matrices in which derivatives are; moments :
+    whether the backward pass is to have smoothed covariances.
     """
     filtered = filtered_in(form, system, dynamics, frames)
+    by_observation = bool(wanted & {"design", "obs_cov"})
+    covariances = filtered.form == "covariance"
     backward = pass_backwards(
         dynamics,
         frames,
         filtered,
-        derivatives=2 if full and system.n_features > 1 else 1,
-        by_transition=by_transition,
+        derivatives=(2 if full and system.n_features > 1 else 1) if by_observation else 0,
+        by_transition="transition" in wanted and covariances,
         moments=moments,
     )
-    if filtered.form == "square_root":
-        backward = from_moments(system, frames, filtered, backward, smooth_square_root(system, dynamics, frames)[0])
-    return gradient(system, frames, filtered, backward), filtered, backward
+    if not covariances:
+        n, m = filtered.af.shape
+        scores = Scores(np.zeros((n if len(system.transition) > 1 else 1, m, m)), np.zeros(backward.Z.shape))
+        smoothed, _ = smooth_square_root(system, dynamics, frames, scores=scores)
+        backward = backward._replace(mean=smoothed.mean, W=scores.W, Z=scores.Z)
+    return gradient(system, frames, filtered, backward, wanted), filtered, backward
 
 
 def log_likelihood_and_gradient(
     system: System,
     frames: Sequence[Frames],
     weights: Floats | None = None,
-    transition_gradient: bool = True,
     full: bool = True,
+    wanted: frozenset[str] = ALL_MATRICES,
+    dynamics: Dynamics | None = None,
 ) -> tuple[float, Gradient]:
-    """Of all sequences, each with its weight; the gradient by a1 and P1 as if they were free."""
-    dynamics, state, constant = make_dynamics(system), initial_state(system), system.n_times is None
+    """Of all sequences, each with its weight; the gradient by a1 and P1 as if they were free, and 0 if not wanted."""
+    shared = make_dynamics(system) if dynamics is None else dynamics
+    state, constant = initial_state(system), system.n_times is None
 
     def of(one: Frames) -> Gradient:
         if constant and is_one_state(one, state):
-            return gradient_one_state(system, dynamics, one, state)
-        return gradient_of(system, dynamics, one, full=full, by_transition=transition_gradient)[0]
+            return gradient_one_state(system, shared, one, state)
+        return gradient_of(system, shared, one, full=full, wanted=wanted)[0]
 
     if sum(one.x.size for one in frames) < _LONG or len(frames) == 1:
         found = [of(one) for one in frames]

@@ -5,7 +5,7 @@ y_t = d + Z a_t + e_t, e_t ~ N(0, H)        a_{t+1} = c + T a_t + R n_t, n_t ~ N
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any, Self
 
@@ -16,35 +16,36 @@ from statespace.foundations.blas import blas_on_one_thread
 from statespace.foundations.em import warn_not_converged
 from statespace.foundations.estimator import NotFittedError, unchanged_on_failure
 from statespace.foundations.executors import map_pieces
-from statespace.foundations.observations import Observations, read_observations
-from statespace.foundations.probability import generator
+from statespace.foundations.observations import read_observations
 from statespace.foundations.validation import (
     check_choice,
     check_integer,
     check_sample_weight,
     check_tolerance,
 )
-from statespace.lds.estimation import Objective, ParametricModel, sequences_of
-from statespace.lds.fitting import Begun, Climb, value_of
-from statespace.lds.free_entries import FreeEntries, count_parameters, free_entries, states_without_unit
+from statespace.lds.estimation import ParametricModel
+from statespace.lds.fit_starts import FitStarts
+from statespace.lds.fitting import Climb
+from statespace.lds.free_entries import count_parameters
 from statespace.lds.function_parametrisation import FunctionParametrisation
 from statespace.lds.initialization import make_system
+from statespace.lds.known_inputs import (
+    objective_of,
+    read_inputs,
+)
 from statespace.lds.parametrisations import MatrixParametrisation
-from statespace.lds.reading import Inputs
+from statespace.lds.reading import Inputs, checked_coefficients
 from statespace.lds.saving import from_archive, to_archive
-from statespace.lds.starts import GIVEN, fitted_in, floors, rotated, starting_system, suggested_starts
-from statespace.lds.subspace import Start
 from statespace.lds.summary import FitRecord, Summarised
 from statespace.lds.system import TIMED, System, checked_matrices
 from statespace.lds.verbs import SystemVerbs
-from statespace.protocols import Array, Floats
+from statespace.protocols import Array
 
-_INITIALIZATIONS = ("free", "known", "stationary", "diffuse", "approximate_diffuse")
 _SMALL = 4096  # bytes of an array that are kept to see whether it was changed; of a larger one a copy is
 _PIECE = 1 << 14  # numbers that are compared at once
 
 
-class LinearDynamicalSystem(Summarised, SystemVerbs):
+class LinearDynamicalSystem(Summarised, FitStarts, SystemVerbs):
     """A linear dynamical system with Gaussian noise.
 
     Parameters
@@ -73,6 +74,12 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         Whether intercepts are estimated; without, they stay 0, or what `init` says.
     stable : bool
         Whether the transition is kept stable (spectral radius below 1).
+    exog : {"obs", "state", "both"}
+        Where the known inputs enter that `fit(X, exog=...)` is given: the observations, with coefficients `obs_exog_`,
+        the states, with `state_exog_`, or both.
+    acceleration : {None, "squarem"}
+        Whether "em" leaps ahead after every two steps, as far as these say that more of them would go: where noise is
+        small, steps are short, and leaps save most of them. The likelihood never falls.
     n_init : int
         Fits from as many starts, of which the best is kept: the first is identified from the data, the others are
         drawn.
@@ -93,7 +100,8 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         States that begin with their stationary law, so that their entries of a1 and P1 follow from the other matrices
         and are not read.
     obs_exog_, state_exog_ : (n_features, n_inputs), (n_states, n_inputs) or None
-        Coefficients of known inputs, of `from_matrices`.
+        Coefficients D and B of known inputs x_t: y_t = D x_t + ..., and a_{t+1} = B x_t + ...; None where there are
+        none.
     monitor_ : ConvergenceMonitor
         The history of the fit, and why it stopped.
 
@@ -132,6 +140,8 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         tol: float | None = None,
         intercepts: bool = False,
         stable: bool = False,
+        exog: str = "obs",
+        acceleration: str | None = None,
         n_init: int = 1,
         random_state: Any = None,
     ) -> None:
@@ -145,6 +155,8 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         self.tol = tol
         self.intercepts = intercepts
         self.stable = stable
+        self.exog = exog
+        self.acceleration = acceleration
         self.n_init = n_init
         self.random_state = random_state
 
@@ -243,7 +255,15 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
     # ------------------------------------------------------------------------------------------------- learning
 
     @unchanged_on_failure
-    def fit(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, executor: Executor | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        lengths: Any = None,
+        *,
+        exog: Any = None,
+        sample_weight: Any = None,
+        executor: Executor | None = None,
+    ) -> Self:
         """Learn the matrices by maximum likelihood.
 
         Parameters
@@ -252,6 +272,9 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
             Observations, NaN where missing; several sequences share one model.
         lengths : (n_sequences,), optional
             Lengths of the sequences laid end to end in a flat `X`.
+        exog : optional
+            Known inputs in the form of `X`, a row for each row, shape (n_samples, n_inputs), without gaps; their
+            coefficients are estimated.
         sample_weight : (n_sequences,), optional
             A weight for each sequence; 2 is as if it were there twice.
         executor : concurrent.futures.Executor, optional
@@ -276,9 +299,13 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         if observations.missing is not None and observations.missing.all():
             raise ValueError("X has no observation: every value is missing")
         weights = check_sample_weight(sample_weight, observations.n_sequences)
-        climb_from = Climb(observations, weights, self.method, self.n_iter, self.tol)
+        check_choice("acceleration", self.acceleration, ("squarem", None))
+        if self.acceleration is not None and self.method != "em":
+            raise ValueError(f"acceleration is {self.acceleration!r}, of method='em', and method is {self.method!r}")
+        inputs = read_inputs(exog, observations)
+        climb_from = Climb(observations, inputs, weights, self.method, self.n_iter, self.tol, self.acceleration)
         with blas_on_one_thread():
-            starts = self._starts(observations, weights, n_init)
+            starts = self._starts(observations, inputs, weights, n_init)
             fitted = map_pieces(climb_from, starts, None if n_init == 1 else executor)
         best = max(fitted, key=lambda found: list(found.monitor.history)[-1:])
         if best.monitor.reason.startswith("not converged") and best.monitor.n_iter > 1:
@@ -286,74 +313,8 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         self.monitor_ = best.monitor
         self._learn(best.system)
         self._n_free = count_parameters(best.system, best.free)
-        self._fit_data = (best, observations, weights)
+        self._fit_data = (best, observations, inputs, weights)
         return self
-
-    def _starts(self, observations: Observations, weights: Floats | None, n_init: int) -> list[Begun]:
-        m = check_integer("n_states", self.n_states, 1)
-        check_choice("covariances", self.covariances, ("full", "diag"))
-        check_choice("initialization", self.initialization, (*_INITIALIZATIONS, None))
-        for name in ("intercepts", "stable"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                raise TypeError(f"{name} is {getattr(self, name)!r}, expected True or False")
-        given = self._given()
-        rng = generator(self.random_state)
-        seeds = rng.integers(2**63, size=n_init)
-        sequences = sequences_of(observations)
-        positive = np.ones(len(sequences)) if weights is None else weights[weights > 0]
-        of_weight = sequences if weights is None else [v for v, w in zip(sequences, weights, strict=True) if w > 0]
-        found = []
-        for number, seed in enumerate(seeds):
-            drawn = np.random.default_rng(seed)
-            candidates = []
-            for start in suggested_starts(of_weight, positive, m, given, number, drawn, centre=bool(self.intercepts)):
-                begun = rotated(start) if self.covariances == "diag" and "design" not in given else start
-                kind = self.initialization or self._suggested_kind(begun, given, of_weight, positive)
-                system, free = self._begin(begun, given, kind, of_weight, positive)
-                candidates.append(Begun(fitted_in(system, free), free))
-            if len(candidates) > 1:
-                candidates.sort(key=lambda one: value_of(one.system, sequences, weights), reverse=True)
-            found.append(candidates[0])
-        return found
-
-    def _begin(
-        self, begun: Start, given: dict[str, Any], kind: str, sequences: list[Floats], weights: Floats
-    ) -> tuple[System, FreeEntries]:
-        system = starting_system(begun, given, kind, diagonal=self.covariances == "diag")
-        return system, free_entries(
-            system,
-            covariances=self.covariances,
-            initialization="known" if kind == "approximate_diffuse" else kind,
-            fixed=self.fixed,
-            intercepts=bool(self.intercepts),
-            stable=bool(self.stable),
-            floors=floors(sequences, weights, system),
-        )
-
-    def _suggested_kind(self, begun: Start, given: dict[str, Any], sequences: list[Floats], weights: Floats) -> str:
-        """How the first state is taken where `initialization` does not say."""
-        if "diffuse" in given:
-            return "diffuse"
-        if "initial_state" in given or "initial_state_cov" in given:
-            return "known"
-        system, free = self._begin(begun, given, "free", sequences, weights)
-        if np.abs(np.linalg.eigvals(system.transition[0])).max() < 1.0:
-            return "stationary"
-        return "free" if states_without_unit(system, free.masks).any() else "diffuse"
-
-    def _given(self) -> dict[str, Any]:
-        """Starting values by name."""
-        if not isinstance(self.init, Mapping | None):
-            raise TypeError(f"init is {self.init!r:.60}, expected a dict from names of matrices to values")
-        given = {name: value for name, value in (self.init or {}).items() if value is not None}
-        unknown = given.keys() - set(GIVEN)
-        if unknown:
-            raise ValueError(f"init names {sorted(unknown)}; it can give {', '.join(GIVEN)}")
-        for name in self.fixed or {} if isinstance(self.fixed, Mapping | None) else {}:
-            needs = name in TIMED or name.startswith("initial")
-            if needs and not name.endswith("intercept") and name != "initial_state" and name not in given:
-                raise ValueError(f"fixed holds {name}, and init has no {name} to hold it at")
-        return given
 
     # -------------------------------------------------------------------------------------------- the parameters
 
@@ -365,8 +326,8 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
         self.initial_state_cov_ = system.initial_state_cov.copy()
         self.diffuse_ = system.diffuse_loadings.any(axis=1)
         self.stationary_ = system.stationary.copy()
-        self.obs_exog_: Floats | None = None
-        self.state_exog_: Floats | None = None
+        self.obs_exog_ = None if system.obs_exog is None else system.obs_exog.copy()
+        self.state_exog_ = None if system.state_exog is None else system.state_exog.copy()
         self._checked = None
         for name in ("_n_free", "_fit_data", "_fit_record"):
             vars(self).pop(name, None)
@@ -394,13 +355,13 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
 
     def _inputs(self) -> Inputs:
         """Coefficients of known inputs, checked."""
-        if self.obs_exog_ is None and self.state_exog_ is None:
+        if getattr(self, "obs_exog_", None) is None and getattr(self, "state_exog_", None) is None:
             return Inputs(None, None)
         system = self._system()
         coefficients = []
         for name, n_rows in (("obs_exog", system.n_features), ("state_exog", system.n_states)):
             value = getattr(self, f"{name}_")
-            coefficients.append(None if value is None else _coefficients(name, value, n_rows))
+            coefficients.append(None if value is None else checked_coefficients(name, value, n_rows))
         widths = {value.shape[1] for value in coefficients if value is not None}
         if len(widths) > 1:
             raise ValueError(f"obs_exog and state_exog have {widths} columns, expected the same: one for each input")
@@ -418,9 +379,10 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
 
     def _recorded(self) -> FitRecord:
         if not hasattr(self, "_fit_record") and hasattr(self, "_fit_data"):
-            found, observations, weights = self._fit_data
-            parametrisation = MatrixParametrisation(found.system, found.free)
-            objective = Objective(parametrisation, observations, weights)
+            found, observations, inputs, weights = self._fit_data
+            sizes = None if inputs is None else inputs.sizes
+            parametrisation = MatrixParametrisation(found.system, found.free, sizes)
+            objective = objective_of(parametrisation, observations, weights, inputs)
             theta = parametrisation.start()
             self._record(objective, theta, objective.value(theta))
         return super()._recorded()
@@ -441,16 +403,6 @@ class LinearDynamicalSystem(Summarised, SystemVerbs):
             model._n_free = n_free
         model._system()
         return model
-
-
-def _coefficients(name: str, value: Any, n_rows: int) -> Floats:
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is {value!r:.60}, expected an array of numbers") from None
-    if array.ndim != 2 or len(array) != n_rows or not array.shape[1] or not np.isfinite(array).all():
-        raise ValueError(f"{name} has shape {array.shape}, expected finite numbers of the shape ({n_rows}, n_inputs)")
-    return array
 
 
 def _content(value: Any) -> Any:

@@ -63,7 +63,10 @@ def _autocovariances(part: Component, delta: Floats) -> list[Floats]:
 def _products(weights: Floats) -> Floats:
     """sum_l c_l c_{l+k} for all k, summed over rows c."""
     n = weights.shape[1]
-    return np.array([float((weights[:, : n - lag] * weights[:, lag:]).sum()) for lag in range(n)])
+    found = np.zeros(n)
+    for row in weights:
+        found += np.correlate(row, row, "full")[n - 1 :]
+    return found
 
 
 def _sample_autocovariances(series: Sequence[Floats], delta: Floats) -> Floats | None:
@@ -74,11 +77,15 @@ def _sample_autocovariances(series: Sequence[Floats], delta: Floats) -> Floats |
         if len(y) < n:
             continue
         w = np.convolve(y, delta, "valid")
-        for lag in range(min(n, len(w))):
-            products = w[lag:] * w[: len(w) - lag]
-            seen = ~np.isnan(products)
-            totals[lag] += products[seen].sum()
-            counts[lag] += seen.sum()
+        lags = np.arange(min(n, len(w)))
+        seen = ~np.isnan(w)
+        if seen.all():
+            totals[lags] += [w[lag:] @ w[: len(w) - lag] for lag in lags]
+            counts[lags] += len(w) - lags
+            continue
+        there, w = seen.astype(np.float64), np.where(seen, w, 0.0)
+        totals[lags] += [w[lag:] @ w[: len(w) - lag] for lag in lags]
+        counts[lags] += [there[lag:] @ there[: len(w) - lag] for lag in lags]
     if (counts < 2).any():
         return None
     return np.asarray(totals / counts)

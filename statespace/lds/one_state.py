@@ -57,7 +57,7 @@ def likelihood_one_state(dynamics: Dynamics, frames: Frames, state: State, freez
     """Log-likelihood of one sequence, and how many numbers determined a direction."""
     law = np.array([state.mean[0], state.cov[0, 0]])
     total, _ = _forth(dynamics, frames, state, freeze, 0, law, *[_NONE] * 7, _NO_KINDS, _NONE)
-    return total, state.loadings.shape[1]
+    return total + float(frames.apart.sum()), state.loadings.shape[1]
 
 
 def filter_one_state(dynamics: Dynamics, frames: Frames, state: State, freeze: bool) -> Filtered:
@@ -69,6 +69,8 @@ def filter_one_state(dynamics: Dynamics, frames: Frames, state: State, freeze: b
     law = np.array([state.mean[0], state.cov[0, 0]])
     _, steady_from = _forth(dynamics, frames, state, freeze, 2, law, a, P, v, af, Pf, k, F, kind, steps)
     a[n], P[n] = law
+    if frames.apart.size:
+        steps += frames.apart
     return Filtered(
         a[:, None],
         af[:, None],
@@ -113,7 +115,7 @@ def smooth_one_state(dynamics: Dynamics, frames: Frames, state: State, freeze: b
         _NONE.copy(),
         sums[2],
     )
-    return SmoothedState(mean[:, None], cov[:, None, None], lag[:, None, None], total)
+    return SmoothedState(mean[:, None], cov[:, None, None], lag[:, None, None], total + float(frames.apart.sum()))
 
 
 def pass_backwards_one_state(dynamics: Dynamics, frames: Frames, filtered: Filtered) -> Backward:
@@ -152,7 +154,7 @@ def gradient_one_state(system: System, dynamics: Dynamics, frames: Frames, state
     by_noise = 0.5 * (rr - N)
 
     def shaped(number: float, n_axes: int) -> Floats:
-        return np.full((1,) * n_axes, number)
+        return np.array(number, ndmin=n_axes)
 
     return Gradient(
         shaped(ua - float(Z.sum()), 3),

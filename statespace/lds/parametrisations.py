@@ -13,10 +13,11 @@ import numpy as np
 
 from statespace.foundations.observations import Observations
 from statespace.lds.coordinates import CovarianceCoordinates, StableTransition
-from statespace.lds.free_entries import COVARIANCES, ESTIMATED, FreeEntries, blocks
-from statespace.lds.initialization import stationary_cov, stationary_mean, stationary_pullback
+from statespace.lds.free_entries import COVARIANCES, FreeEntries, blocks
+from statespace.lds.gradient import through_stationary_start
+from statespace.lds.initialization import stationary_cov, stationary_mean
 from statespace.lds.results import Gradient
-from statespace.lds.system import TIMED, System
+from statespace.lds.system import COEFFICIENTS, TIMED, System
 from statespace.protocols import Floats
 
 INITIAL = ("initial_state", "initial_state_cov")
@@ -27,8 +28,12 @@ class Parametrisation(Protocol):
 
     More members are used where they are: `natural(theta)`, the values that `names` name where these are not the
     coordinates themselves, and `natural_jacobian(theta)`, their derivatives; `units(theta)`, the size of a sensible
-    step of each coordinate, which is 1 otherwise (or measured, with a true `measured_units`); and `varies`, the names
-    of the matrices that depend on theta, so that derivatives in the others need not be computed.
+    step of each coordinate, which is 1 otherwise (or measured, with a true `measured_units`); `curvature(theta, slope,
+    n_observed, n_sequences)`, roughly -d2L / dtheta dtheta^T where dL/dtheta is `slope`, or None; and `varies`, the
+    names of the matrices that depend on theta: the others stay as they are, and derivatives in them are not computed;
+    `advanced(theta, slope, n_observed, n_sequences)`, a better point than theta and roughly what it gains, or None;
+    `variances`, which of the parameters are, so that their intervals are positive; and `by_row`, true where matrices
+    with a time axis have an entry for each row of all sequences, one after the other, and not for each of the longest.
     """
 
     names: list[str]
@@ -52,12 +57,16 @@ class MatrixParametrisation:
     system : System
         Where to begin, constant in time, and what is held.
     free : FreeEntries
+    input_sizes : (n_inputs,), optional
+        Root mean squares of the known inputs, where there are any.
 
     """
 
-    def __init__(self, system: System, free: FreeEntries) -> None:
+    def __init__(self, system: System, free: FreeEntries, input_sizes: Floats | None = None) -> None:
         self._system = system
         self._free = free
+        self._input_sizes = np.ones(1) if input_sizes is None else np.where(input_sizes > 0, input_sizes, 1.0)
+        self._matrices = free.matrices
         stationary = free.initialization == "stationary"
         self._stationary = stationary
         self._stable: StableTransition | None = None
@@ -65,30 +74,32 @@ class MatrixParametrisation:
             self._stable = StableTransition(_state_units(system))
         self._covariances = {
             name: CovarianceCoordinates(
-                _entry(system, name), blocks(name, _entry(system, name), free.masks[name]), free.floors[name]
+                _entry(system, name),
+                blocks(name, _entry(system, name), free.masks[name]),
+                free.floors[name],
+                free.masks[name],
             )
             for name in COVARIANCES
         }
         self._sizes = [
-            self._covariances[name].size if name in COVARIANCES else int(free.masks[name].sum()) for name in ESTIMATED
+            self._covariances[name].size if name in COVARIANCES else int(free.masks[name].sum())
+            for name in self._matrices
         ]
-        self.varies = {name for name in ESTIMATED if free.any(name)}
+        self.varies = {name for name in self._matrices if free.any(name)} | (set(INITIAL) if stationary else set())
         self._last: tuple[Floats, System] = np.empty(0), system
-        self._places = [(name, place) for name in ESTIMATED for place in self._named(name)]
+        self._places = [(name, place) for name in self._matrices for place in self._named(name)]
         self.names = [f"{name}[{', '.join(map(str, place))}]" for name, place in self._places]
+        self.variances = np.array([name in COVARIANCES and len(set(place)) == 1 for name, place in self._places])
+        """Which parameters are variances, shape (n_parameters,), bool."""
 
     def _named(self, name: str) -> list[tuple[int, ...]]:
         """Places of the parameters of a matrix, a pair of a covariance once."""
         if name not in COVARIANCES:
             return [tuple(int(i) for i in place) for place in np.argwhere(self._free.masks[name])]
-        return [
-            (int(rows[i]), int(rows[j]))
-            for rows in self._covariances[name].blocks
-            for i, j in zip(*np.tril_indices(len(rows)), strict=True)
-        ]
+        return [*self._covariances[name].places]
 
     def _split(self, theta: Floats) -> dict[str, Floats]:
-        return dict(zip(ESTIMATED, np.split(theta, np.cumsum(self._sizes)[:-1]), strict=True))
+        return dict(zip(self._matrices, np.split(theta, np.cumsum(self._sizes)[:-1]), strict=True))
 
     def start(self, data: Observations | None = None) -> Floats:  # noqa: ARG002  # the system is the start
         """Coordinates of the system that this was made from."""
@@ -97,7 +108,7 @@ class MatrixParametrisation:
     def vector(self, system: System) -> Floats:
         """Coordinates of a system that has the held entries."""
         parts = []
-        for name in ESTIMATED:
+        for name in self._matrices:
             value = _entry(system, name)
             if name in COVARIANCES:
                 parts.append(self._covariances[name].vector(value))
@@ -128,7 +139,7 @@ class MatrixParametrisation:
             else:
                 value = _entry(self._system, name).copy()
                 value[self._free.masks[name]] = part
-            made[name] = value if name.startswith("initial") else value[None]
+            made[name] = value if _is_untimed(name) else value[None]
         system = self._system._replace(**made)
         if self._stationary:
             system = at_stationary_start(system)
@@ -137,16 +148,9 @@ class MatrixParametrisation:
 
     def pullback(self, theta: Floats, gradient: Gradient) -> Floats:
         """dL/dtheta from dL/d(matrices)."""
-        slopes = {name: _sum_of(gradient, name) for name in ESTIMATED}
         if self._stationary:
-            system = self.system(theta)
-            T, R = system.transition[0], system.selection[0]
-            added = stationary_pullback(
-                T, system.initial_state_cov, slopes["initial_state_cov"], system.initial_state, slopes["initial_state"]
-            )
-            slopes["transition"] = slopes["transition"] + added.transition
-            slopes["state_intercept"] = slopes["state_intercept"] + added.state_intercept
-            slopes["state_cov"] = slopes["state_cov"] + R.T @ added.disturbance_cov @ R
+            gradient = through_stationary_start(self.system(theta), gradient)
+        slopes = {name: _sum_of(gradient, name) for name in self._matrices}
         parts = []
         for name, part in self._split(theta).items():
             if name in COVARIANCES:
@@ -166,8 +170,9 @@ class MatrixParametrisation:
         """D natural / d theta, shape (n_parameters, n_coordinates)."""
         rows = []
         for name, place in self._places:
-            nothing = {field: np.zeros_like(getattr(self._system, field)) for field in (*TIMED, *INITIAL)}
-            of = nothing[name] if name.startswith("initial") else nothing[name][0]
+            fields = {*TIMED, *INITIAL, *self._matrices}
+            nothing = {field: np.zeros_like(getattr(self._system, field)) for field in fields}
+            of = nothing[name] if _is_untimed(name) else nothing[name][0]
             of[place] += 0.5 if name in COVARIANCES else 1.0
             if name in COVARIANCES:
                 of[place[::-1]] += 0.5
@@ -198,9 +203,11 @@ class MatrixParametrisation:
             "transition": moved[:, None] / states,
             "state_intercept": moved,
             "initial_state": np.where(first > 0, first, states),
+            "obs_exog": noise[:, None] / self._input_sizes,
+            "state_exog": moved[:, None] / self._input_sizes,
         }
         parts = []
-        for name, size in zip(ESTIMATED, self._sizes, strict=True):
+        for name, size in zip(self._matrices, self._sizes, strict=True):
             if name in COVARIANCES:
                 parts.append(np.full(size, 0.7))
             elif name == "transition" and self._stable is not None:
@@ -227,14 +234,19 @@ def at_stationary_start(system: System) -> System:
     return system._replace(initial_state=mean, initial_state_cov=cov, stationary=np.ones(len(T), dtype=bool))
 
 
+def _is_untimed(name: str) -> bool:
+    """Whether a matrix has no time axis."""
+    return name.startswith("initial") or name in COEFFICIENTS
+
+
 def _entry(system: System, name: str) -> Floats:
     value: Floats = getattr(system, name)
-    return value if name.startswith("initial") else value[0]
+    return value if _is_untimed(name) else value[0]
 
 
 def _sum_of(gradient: Gradient, name: str) -> Floats:
     value: Floats = getattr(gradient, name)
-    return value if name.startswith("initial") else value[0]
+    return value if _is_untimed(name) else value[0]
 
 
 def _state_units(system: System) -> Floats:

@@ -1,4 +1,8 @@
-"""What a linear dynamical system answers; shapes are (n_samples, ...), with n samples, p features, m states."""
+"""What a linear dynamical system answers; shapes are (n_samples, ...), with n samples, p features, m states.
+
+Of flat data with `lengths` the rows of all sequences lie end to end, those of what has n + 1 or n - 1 rows for each
+sequence too; what belongs to a sequence as a whole is a tuple then, with one entry a sequence.
+"""
 
 from __future__ import annotations
 
@@ -49,16 +53,17 @@ class FilterResult:
     """log p(y_1..y_n) in nats."""
     log_likelihood_steps: Floats
     """log p(y_t | y_1..y_{t-1}), shape (n,); 0 where all is missing."""
-    state: State
+    state: State | tuple[State, ...]
     """The law of the next state, to go on from: `filter(more, state=...)`."""
-    form_used: str
+    form_used: str | tuple[str, ...]
     """"covariance" or "square_root"."""
-    steady_from: int | None
+    steady_from: int | tuple[int | None, ...] | None
     """The first step from which on gains are the same to rounding and were not computed again; None: never."""
-    n_diffuse_steps: int
+    n_diffuse_steps: int | tuple[int, ...]
     """Steps until the data had determined all diffuse states."""
     treatment: str
-    """How observations were taken: "univariate", a number at a time."""
+    """How observations were taken: "univariate", a number at a time; "collapsed", where steps have more numbers than
+    there are states, those numbers that say something of the states."""
     index: Any
     """The times of the data, where they came with an index."""
     predicted_diffuse_cov: Floats
@@ -67,6 +72,8 @@ class FilterResult:
     shared_filtered_cov: Repeated = field(repr=False)
     moved: Callable[[], tuple[Floats, Floats]] = field(repr=False)
     """Computes innovations and their covariances."""
+    digits_lost: bool = False
+    """Whether fewer digits than nine may be right: only where form="covariance" was asked for."""
 
     @cached_property
     def predicted_cov(self) -> Floats:
@@ -101,7 +108,7 @@ class SmoothResult:
     """E(a_t | y_1..y_n), shape (n, m)."""
     log_likelihood: float
     """log p(y_1..y_n) in nats."""
-    form_used: str
+    form_used: str | tuple[str, ...]
     """"covariance" or "square_root"."""
     index: Any
     """The times of the data, where they came with an index."""
@@ -109,6 +116,8 @@ class SmoothResult:
     shared_lag_one_cov: Repeated = field(repr=False)
     disturbances: Callable[[Floats], Disturbances] = field(repr=False)
     """Computes those of observations and states from smoothed covariances."""
+    digits_lost: bool = False
+    """Whether fewer digits than nine of the states may be right: only where form="covariance" was asked for."""
 
     @cached_property
     def cov(self) -> Floats:

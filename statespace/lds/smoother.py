@@ -23,7 +23,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from statespace.foundations.kernel import kernel
+from statespace.foundations.kernel import bare_kernel, kernel
 from statespace.lds.dynamics import Dynamics, add_to, fill, left_product, multiply
 from statespace.lds.kalman import SKIPPED, Rows, Tables
 from statespace.lds.steady import (
@@ -92,7 +92,7 @@ def retreat(z: Floats, k: Floats, w: Floats, precision: float, N: Floats, work: 
                 row[j] -= factor * work[j]
 
 
-@kernel
+@bare_kernel
 def correlate(i: int, z: Floats, k: Floats, w: Floats, c: Floats, D: Floats) -> None:
     """Row and column i of D from number i on; c[j] (m,) becomes Cov(r, u_j) before it, for j >= i."""
     m, q = z.shape[0], c.shape[0]  # rows of c beyond the numbers of the step are 0

@@ -9,10 +9,14 @@ from statespace.lds.dynamics import Dynamics
 from statespace.lds.filtered import Filtered
 from statespace.lds.filtering import rows_of
 from statespace.lds.frames import Frames
+from statespace.lds.kalman_blocks import closes
 from statespace.lds.one_state import is_of_one_state, pass_backwards_one_state
+from statespace.lds.padded import is_full
 from statespace.lds.smoother import Backward, smooth_steps
+from statespace.lds.smoother_blocks import backward_work_of, smooth_blocks
+from statespace.lds.steady import SMALL_STATES
 
-_LOST = 1e5  # roundings of what a smoothed variance was added up from, relative to roundings of itself
+LOST = 1e5  # roundings of what a smoothed variance was added up from, relative to roundings of itself
 
 
 def pass_backwards(
@@ -68,7 +72,13 @@ def pass_backwards(
     first = filtered.n_diffuse_steps
     flags = int(moments), derivatives, int(by_transition)
     if first < n:
-        smooth_steps(first, rows, dynamics, tables, n, *flags, int(errors), out)
+        if m <= SMALL_STATES:
+            smooth_steps(first, rows, dynamics, tables, n, *flags, int(errors), out)
+        else:
+            full = is_full(dynamics)
+            steady = filtered.steady_from is not None and closes(dynamics, full)
+            memory = backward_work_of(m, p, len(dynamics.entry), full, steady)
+            smooth_blocks(first, int(full), rows, dynamics, tables, n, *flags, int(errors), out, memory)
     if first:
         loadings = np.zeros((first + 1, m, m))
         left = [*filtered.loadings, filtered.state.loadings if first == n else np.empty((m, 0))]
@@ -83,4 +93,4 @@ def is_lost(filtered: Filtered, backward: Backward) -> bool:
     """Whether smoothed covariances are so small a rest of what they were taken from that too few digits are left."""
     used = backward.cov[int(backward.place[0]) : len(filtered.af)]
     largest = np.abs(np.diagonal(used, axis1=1, axis2=2)).max(axis=0)
-    return filtered.lost or bool((backward.size > _LOST * largest).any())
+    return filtered.lost or bool((backward.size > LOST * largest).any())

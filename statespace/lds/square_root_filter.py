@@ -81,11 +81,20 @@ def semidefinite_rows(V: Floats) -> Floats:
 
 
 def pass_square_root(
-    system: System, dynamics: Dynamics, frames: Frames, start: State | None = None, *, keep: bool
+    system: System,
+    dynamics: Dynamics,
+    frames: Frames,
+    start: State | None = None,
+    *,
+    keep: bool,
+    predicted: bool = False,
 ) -> SquareRootPass:
-    """The filter in square-root form; with `keep`, what a smoother undoes. Arguments as of `filter_square_root`."""
+    """The filter in square-root form. Arguments as of `filter_square_root`.
+
+    keep : whether what a smoother undoes is kept; predicted : whether the rows before each step are, too.
+    """
     state = initial_state(system) if start is None else start
-    n, m, p = len(frames.x), system.n_states, system.n_features
+    (n, p), m = frames.x.shape, system.n_states
     q, e = state.loadings.shape[1], max(system.n_disturbances, 1)
     rows = rows_of(frames)
     tables = Tables(
@@ -121,6 +130,7 @@ def pass_square_root(
     kept, numbers = (n, n * p) if keep else (0, 1)
     moves = Moves(
         np.empty((kept, m, m)),
+        np.empty((kept if predicted else 0, m, m)),
         make_turns(max(kept, 1), m, m + e),
         Numbers(make_turns(numbers, 1, m), np.ones(numbers), np.zeros(numbers)),
     )
@@ -143,6 +153,8 @@ def pass_square_root(
         if room:
             blocks.append(block._replace(n_left=block.n_left[: done - t]))
         t, room = done, 2 * room
+    if frames.apart.size:
+        tables.steps[:] += frames.apart
     left = int(s.counts[0])
     loadings = [A[:k].T.copy() for block in blocks for A, (k, _) in zip(block.predicted, block.n_left, strict=False)]
     end = State(tables.a[n].copy(), tables.P[n].copy(), s.A[:left, :m].T.copy())

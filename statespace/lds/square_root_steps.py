@@ -94,6 +94,8 @@ class Moves(NamedTuple):
 
     roots: Floats
     """Filtered rows U of each step, (n, m, m); no steps where nothing is to be kept."""
+    predicted: Floats
+    """The rows before each step, (n, m, m); no steps where they are not to be kept."""
     turns: Turns
     """From the filtered rows moved, and those of the noise, to the predicted rows, (n, m, m + max(r, 1))."""
     numbers: Numbers
@@ -321,6 +323,10 @@ def filter_root_steps(
         a, af = tables.a[t], tables.af[t]
         for j in range(m):
             af[j] = a[j]
+        if moves.predicted.shape[0] > 0:
+            for k in range(m):
+                for j in range(m):
+                    moves.predicted[t, k, j] = s.U[k, j]
         if begun_diffuse:
             diffuse.n_left[t - first, 0] = s.counts[0]
             for k in range(s.counts[0]):

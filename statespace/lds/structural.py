@@ -23,7 +23,7 @@ from statespace.lds.components import (
     SmoothTrend,
 )
 from statespace.lds.composed_model import ComposedModel
-from statespace.lds.decomposition import decompose
+from statespace.lds.decomposition import decompose, join_decompositions
 
 
 class StructuralModel(ComposedModel):
@@ -130,7 +130,7 @@ class StructuralModel(ComposedModel):
         return parts
 
     def decompose(self, X: Any, lengths: Any = None, *, exog: Any = None) -> Any:
-        """The parts of a series given all its observations; a list of them for a list of series.
+        """The parts of a series given all its observations; for a list of series a list, end to end for flat ones.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class StructuralModel(ComposedModel):
         """
         _, observations, series = self._read(X, lengths, exog)
         parts = [decompose(self._composition, one.system, self._smooth_one(one, "auto"), one.index) for one in series]
-        return self._formed(observations, parts)
+        return self._formed(observations, parts, join_decompositions)
 
 
 _WORDS: dict[Any, str] = {

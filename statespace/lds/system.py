@@ -47,6 +47,10 @@ class _Matrices(NamedTuple):
     stationary: Array
     """Which states begin with their stationary law, so that a1 and P1 follow from the other matrices, shape
     (n_states,), bool."""
+    obs_exog: Floats | None = None
+    """D of y_t = d + D x_t + ..., shape (n_features, n_inputs), where a fit estimates it; x comes with the data."""
+    state_exog: Floats | None = None
+    """B of a_{t+1} = c + B x_t + ..., shape (n_states, n_inputs)."""
 
 
 class System(_Matrices):
@@ -85,13 +89,26 @@ class System(_Matrices):
 
     @cached_property
     def disturbance_cov(self) -> Floats:
-        """R Q R^T, shape (1 or n, n_states, n_states), symmetric to the last bit."""
+        """R Q R^T, shape (1 or n, n_states, n_states), symmetric to the last bit; Q itself where R is the identity."""
+        R = self.selection
+        if (
+            len(R) == 1
+            and R.shape[1] == R.shape[2]
+            and np.count_nonzero(R) == R.shape[1]
+            and (R[0].diagonal() == 1).all()
+        ):
+            return self.state_cov
         product = self.selection @ self.state_cov @ self.selection.transpose(0, 2, 1)
         return np.ascontiguousarray(0.5 * (product + product.transpose(0, 2, 1)))
 
 
 TIMED = ("design", "obs_intercept", "obs_cov", "transition", "state_intercept", "selection", "state_cov")
 """The matrices that may change with time."""
+COEFFICIENTS = ("obs_exog", "state_exog")
+"""Those of known inputs, without a time axis."""
+
+MATRICES = (*TIMED, "initial_state", "initial_state_cov")
+"""All of them."""
 
 
 def last_matrices(system: System, n: int) -> System:

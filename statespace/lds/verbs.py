@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from statespace.foundations.observations import read_observations
+from statespace.foundations.observations import lay_end_to_end, mark_missing, read_observations
 from statespace.foundations.sequences import by_step
 from statespace.foundations.validation import check_choice, check_integer
 from statespace.lds.disturbances import Innovations, OfCovariance, OfSquareRoot
 from statespace.lds.draws_and_forecasts import DrawsAndForecasts
-from statespace.lds.dynamics import make_dynamics
+from statespace.lds.dynamics import Dynamics, make_dynamics
 from statespace.lds.filtered import Filtered, initial_state, last_step
 from statespace.lds.filtering import is_constant
-from statespace.lds.frames import make_frames
+from statespace.lds.flat_results import join_filters, join_smooths
+from statespace.lds.frames import Frames, collapse, make_frames
 from statespace.lds.gradient import through_stationary_start
 from statespace.lds.likelihood import CONVENTIONS, FORMS, HALF_LOG_2PI, filtered_in, gradient_of, log_likelihoods
 from statespace.lds.one_state import is_one_state, smooth_one_state
-from statespace.lds.panel import cut_frames, panel_log_likelihoods
-from statespace.lds.reading import Series
+from statespace.lds.panel import (
+    add_gradients,
+    cut_frames,
+    panel_gradient,
+    panel_log_likelihoods,
+    states_together,
+    whole_log_likelihoods,
+)
+from statespace.lds.reading import Series, alike
 from statespace.lds.results import Disturbances, FilterResult, Gradient, Repeated, SmoothResult, State
 from statespace.lds.simulation import log_joint_density
+from statespace.lds.smoother import Backward
 from statespace.lds.smoothing import is_lost, pass_backwards
 from statespace.lds.square_root_smoother import smooth_square_root
-from statespace.lds.system import last_matrices
+from statespace.lds.system import System, last_matrices
 from statespace.protocols import Array, Floats
 
 MEMORIES = ("full", "last")
@@ -63,7 +75,8 @@ class SystemVerbs(DrawsAndForecasts):
             What an observation adds that determines a diffuse direction: -1/2 (log F_inf + log 2 pi), or the same
             without log 2 pi.
         form : {"auto", "covariance", "square_root"}
-            Which recursions run; "auto" takes the second where the first has lost digits.
+            Which recursions run; "auto" takes the second where the first has lost digits. With "covariance" these are
+            gone, and results of `filter` and `smooth` say so in `digits_lost`.
 
         """
         check_choice("by", by, ("total", "sequence", "step"))
@@ -72,7 +85,7 @@ class SystemVerbs(DrawsAndForecasts):
         if by != "step":
             totals = self._totals(X, lengths, exog, convention, form)
             return totals if by == "sequence" else float(totals.sum())
-        _, observations, series = self._read(X, lengths, exog)
+        _, observations, series = self._read(X, lengths, exog, collapsed=True)
         parts = []
         for one in series:
             filtered = filtered_in(form, one.system, one.dynamics, one.frames)
@@ -86,17 +99,38 @@ class SystemVerbs(DrawsAndForecasts):
     def _totals(self, X: Any, lengths: Any, exog: Any, convention: str, form: str) -> Floats:
         """Log-likelihood of each sequence."""
         system = self._system()
-        if exog is None and system.n_times is None and not any(A is not None for A in self._inputs()):
-            observations = read_observations(X, lengths, n_features=system.n_features)
-            frames, offsets = make_frames(system, observations.values), observations.offsets
-            if len(offsets) > 2 and form != "square_root":
+        if self._is_plain(system, exog):
+            laid = lay_end_to_end(X, lengths, n_features=system.n_features)
+            offsets, several = laid.offsets, len(laid.offsets) > 2 and form != "square_root"
+            found = whole_log_likelihoods(system, laid.values, offsets, convention, form) if several else None
+            if found is not None:
+                return found
+            frames = make_frames(system, mark_missing(*laid).values)
+            if several:
                 return panel_log_likelihoods(system, make_dynamics(system), frames, offsets, convention, form)
+            frames = collapse(frames, steady=True)
             cut = [cut_frames(frames, first, last) for first, last in pairwise(offsets.tolist())]
             return log_likelihoods(system, cut, convention, form)
-        _, _, series = self._read(X, lengths, exog)
+        _, _, series = self._read(X, lengths, exog, collapsed=True)
         return np.concatenate(
             [log_likelihoods(one.system, [one.frames], convention, form, one.dynamics) for one in series]
         )
+
+    def score(self, X: Any, lengths: Any = None, *, exog: Any = None) -> float:
+        """Total log-likelihood of `X` in nats."""
+        return float(self.log_likelihood(X, lengths, exog=exog))
+
+    def aic(self, X: Any, lengths: Any = None, *, exog: Any = None) -> float:
+        """Akaike's information criterion, 2 n_parameters - 2 log L; less is better (Akaike 1974)."""
+        return 2 * self.n_parameters - 2 * self.score(X, lengths, exog=exog)
+
+    def bic(self, X: Any, lengths: Any = None, *, exog: Any = None) -> float:
+        """Schwarz's criterion, log(n) n_parameters - 2 log L; n does not count diffuse steps (Schwarz 1978)."""
+        scored = self.scored_steps(X, lengths, exog=exog)
+        n_steps = sum(int(np.count_nonzero(part)) for part in (scored if isinstance(scored, list) else [scored]))
+        if not n_steps:
+            raise ValueError("no step of X is scored, so bic has no n: the diffuse start takes all observations")
+        return math.log(n_steps) * self.n_parameters - 2 * self.score(X, lengths, exog=exog)
 
     def scored_steps(self, X: Any, lengths: Any = None, *, exog: Any = None) -> Any:
         """Which steps `compare` and `bic` count, in the form of `X`: neither missing nor part of a diffuse start."""
@@ -123,19 +157,16 @@ class SystemVerbs(DrawsAndForecasts):
 
         """
         check_choice("form", form, FORMS)
-        _, _, series = self._read(X, lengths, exog)
-        total: list[Any] | None = None
-        for one in series:
-            found, filtered, backward = gradient_of(one.system, one.dynamics, one.frames, form=form, moments=True)
-            if form == "auto" and filtered.form == "covariance" and is_lost(filtered, backward):
-                found, _, backward = gradient_of(one.system, one.dynamics, one.frames, form="square_root")
-            found = through_stationary_start(one.system, found)
-            if one.inputs is not None:
-                found = self._by_inputs(one, found, backward.r[1:])
-            values = [np.zeros(()) if value is None else np.asarray(value) for value in found]
-            total = values if total is None else [a + b for a, b in zip(total, values, strict=True)]
-        assert total is not None
-        summed = Gradient(*total)
+        system = self._system()
+        observations = read_observations(X, lengths, n_features=system.n_features)
+        if form != "square_root" and observations.n_sequences > 1 and self._is_plain(system, exog):
+            frames, dynamics = make_frames(system, observations.values), make_dynamics(system)
+            own = partial(self._gradient_of_one, system, dynamics, form)
+            summed = panel_gradient(system, dynamics, frames, observations.offsets, form=form, moments=True, single=own)
+            summed = through_stationary_start(system, summed)
+        else:
+            series = self._series(observations, exog)[2]
+            summed = add_gradients([self._gradient_with_inputs(one, form) for one in series])
         shapes = self._given_shapes()
         coefficients = self._inputs()
         fields = {name: getattr(summed, name).reshape(shape) for name, shape in shapes.items()}
@@ -145,6 +176,24 @@ class SystemVerbs(DrawsAndForecasts):
             obs_exog=None if coefficients.obs is None else summed.obs_exog,
             state_exog=None if coefficients.state is None else summed.state_exog,
         )
+
+    @staticmethod
+    def _gradient_of_one(
+        system: System, dynamics: Dynamics, form: str, frames: Frames, errors: list[Floats] | None = None
+    ) -> Gradient:
+        """Of one sequence, a1 and P1 taken as free; r that leads out of each step is appended to `errors`."""
+        found, filtered, backward = gradient_of(system, dynamics, frames, form=form, moments=True)
+        if form == "auto" and filtered.form == "covariance" and is_lost(filtered, backward):
+            found, _, backward = gradient_of(system, dynamics, frames, form="square_root")
+        if errors is not None:
+            errors.append(backward.r[1:])
+        return found
+
+    def _gradient_with_inputs(self, one: Series, form: str) -> Gradient:
+        errors: list[Floats] = []
+        found = self._gradient_of_one(one.system, one.dynamics, form, one.frames, errors)
+        found = through_stationary_start(one.system, found)
+        return found if one.inputs is None else self._by_inputs(one, found, errors[0])
 
     def _given_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the matrices without a time axis of length 1."""
@@ -177,7 +226,7 @@ class SystemVerbs(DrawsAndForecasts):
         X: Any,
         lengths: Any = None,
         *,
-        state: State | None = None,
+        state: State | Sequence[State] | None = None,
         exog: Any = None,
         form: str = "auto",
         memory: str = "full",
@@ -188,29 +237,47 @@ class SystemVerbs(DrawsAndForecasts):
         ----------
         X, lengths, exog, form
             As in `log_likelihood`.
-        state : State, optional
-            The `state` of an earlier result: the sequence goes on from there. Matrices that change with time begin with
-            the first row of `X`.
+        state : State or list of State, optional
+            The `state` of an earlier result: the sequence goes on from there, several sequences each from its own.
+            Matrices that change with time begin with the first row of `X`.
         memory : {"full", "last"}
             Whether all steps are kept, or only what the last one leaves.
 
         Returns
         -------
         FilterResult
-            A list of them for several sequences.
+            A list of them for a list of sequences; of flat data with `lengths` one, whose rows lie end to end.
 
         """
         check_choice("form", form, FORMS)
         check_choice("memory", memory, MEMORIES)
-        system, observations, series = self._read(X, lengths, exog)
-        begun = self._start(state, system)
-        if begun is not None and len(series) > 1:
-            raise ValueError(f"state is that of one sequence, and X has {len(series)}: filter each with its own")
+        system, observations, series = self._read(X, lengths, exog, collapsed=True)
+        before = self._states_before(state, system, len(series))
+        together = self._together(series, form, smooth=False) if state is None else [None] * len(series)
         results = []
-        for one in series:
-            filtered = filtered_in(form, one.system, one.dynamics, one.frames, begun)
+        for one, begun, shared in zip(series, before, together, strict=True):
+            filtered = shared[0] if shared else filtered_in(form, one.system, one.dynamics, one.frames, begun)
             results.append(self._filter_result(one, filtered, memory))
-        return self._formed(observations, results)
+        return self._formed(observations, results, join_filters)
+
+    def _filter_each(self, X: Any, lengths: Any, exog: Any) -> tuple[bool, list[FilterResult]]:
+        """Whether there are several sequences, and the result of each."""
+        _, observations, series = self._read(X, lengths, exog)
+        found = [
+            self._filter_result(one, filtered_in("auto", one.system, one.dynamics, one.frames), "full")
+            for one in series
+        ]
+        return observations.layout.form != "single", found
+
+    @staticmethod
+    def _together(
+        series: list[Series], form: str, *, smooth: bool
+    ) -> Sequence[tuple[Filtered, Backward | None] | None]:
+        """What is found of sequences that share their gains; None of the others."""
+        if form == "square_root" or not alike(series):
+            return [None] * len(series)
+        frames = [one.frames for one in series]
+        return states_together(series[0].system, series[0].dynamics, frames, smooth, form)
 
     @staticmethod
     def _filter_result(one: Series, filtered: Filtered, memory: str) -> FilterResult:
@@ -227,12 +294,13 @@ class SystemVerbs(DrawsAndForecasts):
             filtered.form,
             filtered.steady_from,
             filtered.n_diffuse_steps,
-            "univariate",
+            "collapsed" if one.frames.apart.size else "univariate",
             one.index,
             np.array(diffuse).reshape(-1, m, m),
             Repeated(filtered.P, last.place),
             Repeated(filtered.Pf, last.place[:-1]),
             Innovations(own, values, last),
+            filtered.lost,
         )
 
     def smooth(
@@ -250,18 +318,47 @@ class SystemVerbs(DrawsAndForecasts):
         Returns
         -------
         SmoothResult
-            A list of them for several sequences.
+            A list of them for a list of sequences; of flat data with `lengths` one, whose rows lie end to end.
 
         """
         check_choice("form", form, FORMS)
-        _, observations, series = self._read(X, lengths, exog)
+        _, observations, series = self._read(X, lengths, exog, collapsed=True)
         if lag is not None:
             behind = check_integer("lag", lag)
-            return self._formed(observations, [self._fixed_lag(one, behind, form) for one in series])
-        return self._formed(observations, [self._smooth_one(one, form) for one in series])
+            return self._formed(observations, [self._fixed_lag(one, behind, form) for one in series], join_smooths)
+        together = self._together(series, form, smooth=True)
+        found = []
+        for one, shared in zip(series, together, strict=True):
+            filtered, backward = shared or (None, None)
+            if filtered is None or backward is None:
+                found.append(self._smooth_one(one, form))
+            else:
+                lost = form == "covariance" and is_lost(filtered, backward)  # "auto" shares what has its digits
+                found.append(self._smooth_result(one, filtered, backward, form, lost))
+        return self._formed(observations, found, join_smooths)
 
     @staticmethod
-    def _smooth_one(one: Series, form: str) -> SmoothResult:
+    def _smooth_result(one: Series, filtered: Filtered, backward: Backward, form: str, lost: bool) -> SmoothResult:
+        """What the covariance form has found."""
+        n = len(one.values)
+        lowest = int(backward.place[0])
+        places = backward.place[:n] - lowest
+        size = None if form == "covariance" else backward.size
+        return SmoothResult(
+            backward.mean,
+            float(filtered.steps.sum()),
+            "covariance",
+            one.index,
+            Repeated(backward.cov[lowest:n], places),
+            Repeated(backward.lag[lowest:n], places[:-1]),
+            partial(_disturbances, one, form)
+            if one.frames.apart.size
+            else OfCovariance(one.system, one.dynamics, one.frames, filtered, size),
+            lost,
+        )
+
+    @classmethod
+    def _smooth_one(cls, one: Series, form: str) -> SmoothResult:
         n, start = len(one.values), initial_state(one.system)
         if form != "square_root" and is_one_state(one.frames, start):
             alone = smooth_one_state(one.dynamics, one.frames, start, is_constant(one.system))
@@ -272,24 +369,17 @@ class SystemVerbs(DrawsAndForecasts):
                 one.index,
                 Repeated(alone.cov),
                 Repeated(alone.lag_one_cov),
-                OfCovariance(one.system, one.dynamics, one.frames),
+                partial(_disturbances, one, form)
+                if one.frames.apart.size
+                else OfCovariance(one.system, one.dynamics, one.frames),
             )
         filtered = filtered_in(form, one.system, one.dynamics, one.frames)
         determined = filtered.n_determined == one.system.n_diffuse
         if filtered.form == "covariance" and determined:
             backward = pass_backwards(one.dynamics, one.frames, filtered, moments=True, errors=False)
-            if form == "covariance" or not is_lost(filtered, backward):
-                lowest = int(backward.place[0])
-                places = backward.place[:n] - lowest
-                return SmoothResult(
-                    backward.mean,
-                    float(filtered.steps.sum()),
-                    "covariance",
-                    one.index,
-                    Repeated(backward.cov[lowest:n], places),
-                    Repeated(backward.lag[lowest:n], places[:-1]),
-                    OfCovariance(one.system, one.dynamics, one.frames, filtered),
-                )
+            lost = is_lost(filtered, backward)
+            if form == "covariance" or not lost:
+                return cls._smooth_result(one, filtered, backward, form, lost)
         smoothed, filtered = smooth_square_root(one.system, one.dynamics, one.frames)
         every = np.arange(n)
         return SmoothResult(
@@ -299,12 +389,14 @@ class SystemVerbs(DrawsAndForecasts):
             one.index,
             Repeated(smoothed.cov, every),
             Repeated(smoothed.lag_one_cov, every[:-1]),
-            OfSquareRoot(
+            partial(_disturbances, one, form)
+            if one.frames.apart.size
+            else OfSquareRoot(
                 one.system,
                 one.dynamics,
                 one.frames,
                 filtered,
-                smoothed.finite_cov,
+                smoothed.roots,
                 smoothed.state_disturbance,
                 smoothed.state_disturbance_cov,
             ),
@@ -366,6 +458,10 @@ class SystemVerbs(DrawsAndForecasts):
         given = read_observations(states, lengths, n_features=system.n_states)
         if not np.array_equal(given.offsets, observations.offsets):
             raise ValueError("states has other lengths than X: give a state for each row")
+        unknown = np.isnan(given.values)
+        if unknown.any():
+            row, column = (int(i) for i in np.argwhere(unknown)[0])
+            raise ValueError(f"states[{row}, {column}] is missing: log_joint needs every state")
         return float(
             sum(
                 log_joint_density(one.system, one.values, given.values[a:b])
@@ -378,6 +474,12 @@ def _determined(filtered: Filtered) -> Array:
     """How many numbers determined a direction, of each diffuse step."""
     places = filtered.place[: filtered.n_diffuse_steps]
     return np.asarray((filtered.kind[places] == 2).sum(axis=1), dtype=np.float64)
+
+
+def _disturbances(one: Series, form: str, cov: Floats) -> Disturbances:
+    """Those of a sequence whose steps were collapsed, from all its numbers."""
+    whole = one._replace(frames=make_frames(one.system, one.values))
+    return SystemVerbs._smooth_one(whole, form).disturbances(cov)
 
 
 def _no_disturbances(cov: Floats) -> Disturbances:  # noqa: ARG001

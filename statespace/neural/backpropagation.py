@@ -11,7 +11,7 @@ Rumelhart, Hinton and Williams (1986); Werbos (1990).
 
 from __future__ import annotations
 
-from statespace.foundations.kernel import kernel
+from statespace.foundations.kernel import bare_kernel
 from statespace.foundations.panel_product import add_packed, add_product, pack_columns, pack_rows
 from statespace.neural.cells import (
     add_step,
@@ -36,14 +36,14 @@ def work_size(B: int, inputs: int, H: int, size: int, Hp: int) -> int:
     return rows * (size + Hp + max(inputs, H) + 8) + 2 * B * Hp
 
 
-@kernel
+@bare_kernel
 def unleak(n: int, Hp: int, alpha: float, DH: Array, before: int, now: int, work: Array) -> None:
     """Derivatives by the states before they were mixed; what goes to those before is added there."""
     leak_step_back(n * Hp, DH, now, alpha, DH, now, work, 0)
     add_step(n * Hp, DH, before, work, 0, DH, before)
 
 
-@kernel
+@bare_kernel
 def end_step(
     n: int,
     t: int,
@@ -67,7 +67,7 @@ def end_step(
         add_product(n, P, p, size, size, W_back, 0, size * width, panels, width, DX, t * B * inputs_p, inputs_p)
 
 
-@kernel
+@bare_kernel
 def add_gradients(
     first: int,
     last: int,
@@ -100,7 +100,7 @@ def add_gradients(
         add_packed(n, columns, H, work, 0, size // width, width, GS, 0, size)
 
 
-@kernel
+@bare_kernel
 def back_elman(
     rows: Ints,
     B: int,
@@ -142,7 +142,7 @@ def back_elman(
             last = t
 
 
-@kernel
+@bare_kernel
 def back_gated_leaky(
     rows: Ints,
     B: int,
@@ -183,7 +183,7 @@ def back_gated_leaky(
             last = t
 
 
-@kernel
+@bare_kernel
 def back_lstm(
     rows: Ints,
     B: int,
@@ -255,7 +255,7 @@ def back_lstm(
             last = t
 
 
-@kernel
+@bare_kernel
 def back_gru_before(
     rows: Ints,
     B: int,
@@ -311,7 +311,7 @@ def back_gru_before(
             last = t
 
 
-@kernel
+@bare_kernel
 def back_gru_after(
     rows: Ints,
     B: int,

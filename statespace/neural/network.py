@@ -70,6 +70,8 @@ class RecurrentNetwork:
 
     """
 
+    _kind_of_trace = Trace
+
     def __init__(
         self,
         cell: str,
@@ -285,7 +287,7 @@ class RecurrentNetwork:
                     "a network has no missing values"
                 )
         begun = None if state is None else checked_state(self._structure, state, len(x), self.dtype)
-        return Trace(self._structure, self._vector, x, valid, begun, keep)
+        return self._kind_of_trace(self._structure, self._vector, x, valid, begun, keep)
 
     @staticmethod
     def _lengths(lengths: Any, B: int, T: int) -> Ints:

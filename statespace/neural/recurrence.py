@@ -8,7 +8,7 @@ of what the backward pass needs are held: `kept` of the gates, one of the rest.
 
 from __future__ import annotations
 
-from statespace.foundations.kernel import inlined_kernel, kernel
+from statespace.foundations.kernel import bare_kernel, inlined_kernel
 from statespace.foundations.panel_product import add_product, copy_step
 from statespace.neural.cells import (
     elman_relu_step,
@@ -74,7 +74,7 @@ def mix(n: int, Hp: int, alpha: float, Y: Array, before: int, now: int) -> None:
     leak_step(n * Hp, Y, now, Y, before, alpha, Y, now)
 
 
-@kernel
+@bare_kernel
 def run_elman(
     rows: Ints,
     B: int,
@@ -109,7 +109,7 @@ def run_elman(
             mix(n, Hp, alpha, Y, before, now)
 
 
-@kernel
+@bare_kernel
 def run_gated_leaky(
     rows: Ints,
     B: int,
@@ -141,7 +141,7 @@ def run_gated_leaky(
             mix(n, Hp, alpha, Y, before, now)
 
 
-@kernel
+@bare_kernel
 def run_lstm(
     rows: Ints,
     B: int,
@@ -203,7 +203,7 @@ def run_lstm(
             mix(n, Hp, alpha, Y, before, now)
 
 
-@kernel
+@bare_kernel
 def run_gru_before(
     rows: Ints,
     B: int,
@@ -242,7 +242,7 @@ def run_gru_before(
             mix(n, Hp, alpha, Y, before, now)
 
 
-@kernel
+@bare_kernel
 def run_gru_after(
     rows: Ints,
     B: int,

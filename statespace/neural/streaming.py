@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from statespace.foundations.kernel import inlined_kernel, kernel
+from statespace.foundations.kernel import bare_kernel, inlined_kernel
 from statespace.foundations.panel_product import add_tile, copy_step
 from statespace.neural.cells import (
     elman_relu_step,
@@ -42,7 +42,7 @@ def spread(gates: int, H: int, Hp: int, width: int, P: Array, out: Array) -> Non
             copy_step(width, P, gate * H + j, out, gate * Hp + j)
 
 
-@kernel
+@bare_kernel
 def step_layers(
     kind: int,
     B: int,

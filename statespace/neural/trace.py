@@ -230,7 +230,7 @@ class Trace:
             if d_x is not None and part_x is not None:
                 d_x[rows, : len(part_x)] = part_x.transpose(1, 0, 2)
         self._release(pieces)
-        return total, d_x, self._gathered([starts for _, _, starts in found])
+        return total[: structure.layout.size], d_x, self._gathered([starts for _, _, starts in found])
 
     @staticmethod
     def _release(pieces: list[_Piece]) -> None:

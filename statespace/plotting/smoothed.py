@@ -115,6 +115,8 @@ def state_moments(model_or_result: Any, X: Any) -> tuple[Floats, Floats, Any]:
         result = result.smooth(X)
         if isinstance(result, list):
             raise ValueError(f"X is {len(result)} sequences, and a picture has room for one: draw X[0]")
+    if isinstance(getattr(result, "form_used", None), tuple):
+        raise ValueError("the result is of several sequences laid end to end, and a picture has room for one")
     if hasattr(result, "filtered_mean"):
         mean = np.array(result.filtered_mean, dtype=np.float64)
         cov = np.array(result.filtered_cov, dtype=np.float64)

@@ -50,6 +50,17 @@ def scorer(skip: int = 0) -> StepScorer:
 
 
 def steps_by_sequence(model: Any, X: Any) -> list[Floats]:
-    """Log p(x_n | x_1..x_{n-1}) of every step, an array for each sequence of `X`."""
+    """Log p(x_n | x_1..x_{n-1}) of every step that counts, NaN elsewhere, an array for each sequence of `X`.
+
+    Steps of a diffuse start have a log-likelihood, whose convention no other model shares: a model that has
+    `scored_steps` says which of its steps count.
+    """
     steps = model.log_likelihood(X, by="step")
-    return [np.asarray(part, dtype=np.float64) for part in (steps if isinstance(steps, list) else [steps])]
+    parts = [np.asarray(part, dtype=np.float64) for part in (steps if isinstance(steps, list) else [steps])]
+    if not hasattr(model, "scored_steps"):
+        return parts
+    scored = model.scored_steps(X)
+    return [
+        np.where(np.asarray(counts, dtype=bool), part, np.nan)
+        for part, counts in zip(parts, scored if isinstance(scored, list) else [scored], strict=True)
+    ]

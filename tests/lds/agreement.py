@@ -51,11 +51,26 @@ def is_covariance(C):
         assert (lowest >= -1e-7).all(), lowest.min()
 
 
+def growth(system, Y, right):
+    """The largest entry of a product of transitions between two steps, in units of the deviations of the states.
+
+    Rounding of a state that is known exactly grows by it: nothing that is seen corrects it any more.
+    """
+    units = np.sqrt(np.abs(np.diagonal(right.predicted_cov, axis1=1, axis2=2)).max(axis=0))
+    units = np.where(units > 0, units, np.maximum(np.abs(right.predicted_mean).max(axis=0), 1.0))
+    largest, products = 1.0, []
+    for t in range(len(Y)):
+        T = system.transition[t if len(system.transition) > 1 else 0] * units / units[:, None]
+        products = [T @ product for product in products] + [T]
+        largest = max(largest, *(np.abs(product).max() for product in products))
+    return largest
+
+
 def sizes(system, Y, right):
     """Of what means and covariances of states are made of."""
     deviation = np.sqrt(max(np.abs(right.predicted_cov).max(initial=0.0), np.abs(system.initial_state_cov).max()))
     seen = np.nanmax(np.abs(Y), initial=0.0) / max(np.abs(system.design).max(), 1e-300)
-    mean = max(np.abs(right.predicted_mean).max(initial=0.0), deviation, seen)
+    mean = max(np.abs(right.predicted_mean).max(initial=0.0), deviation, seen) * growth(system, Y, right)
     return mean, deviation**2
 
 
@@ -125,9 +140,14 @@ def check_smoother(system, Y, form="auto", right=None, tolerance=TOLERANCE):
     lagged = ~(infinite[1:, :, None] | infinite[:-1, None, :])
     pair = np.where(lagged, found.lag_one_cov, 0.0), np.where(lagged, right.lag_one_cov, 0.0)
     check(*pair, "lag_one_cov", cov, tolerance)
-    for name, C in (("obs_disturbance", system.obs_cov), ("state_disturbance", system.state_cov)):
+    moves = np.abs(right.mean).max(initial=0.0) / max(np.abs(system.selection).max(initial=0.0), 1e-300)
+    for name, C, made_of in (
+        ("obs_disturbance", system.obs_cov, 0.0),
+        ("state_disturbance", system.state_cov, moves),
+    ):
         size = np.abs(C).max(initial=0.0)
-        check(getattr(found, name), getattr(right, name), name, np.sqrt(size), tolerance)
+        made_of = max(np.sqrt(size), made_of if size else 0.0)
+        check(getattr(found, name), getattr(right, name), name, made_of, tolerance)
         check(getattr(found, f"{name}_cov"), getattr(right, f"{name}_cov"), f"{name}_cov", size, tolerance)
     if contradicted(Y, right) is False:
         check(found.log_likelihood, right.log_likelihood, "log_likelihood", len(Y), tolerance)

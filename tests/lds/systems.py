@@ -489,6 +489,140 @@ def forgets_all():
     return system, simulated(system, 8)
 
 
+def told_and_forgotten():
+    """A number without noise tells all that the transition lets through, and steps are missing."""
+    z = np.array([1.0, 1.25])
+    system = make(
+        z,
+        0.0,
+        np.outer([-0.75, 0.5], z),
+        np.zeros((2, 2)),
+        initial_state=[0.5, 1.0],
+        initial_state_cov=np.diag([0.3, 0.7]),
+    )
+    Y = simulated(system, 6)
+    Y[[1, 2, 4]] = np.nan
+    return system, Y
+
+
+def told_and_forgotten_from_nothing():
+    """The same where nothing is known of the second state at first."""
+    z = short([0.7, 1.3])
+    system = make(
+        z,
+        0.0,
+        np.outer([-0.75, 0.5], z),
+        np.zeros((2, 2)),
+        initial_state=[0.5, 0.0],
+        initial_state_cov=np.diag([0.7, 0.0]),
+        diffuse=np.array([False, True]),
+    )
+    Y = simulated(system, 6, start=np.array([1.0, 2.0]))
+    Y[[1, 2, 4]] = np.nan
+    return system, Y
+
+
+def open_beside_what_is_missing():
+    """The transition leaves one state open of which nothing is known, and the missing number sees the others."""
+    z = short([0.3, 0.7, 0.9])
+    T = np.vstack([short(0.7) * z, [0.5, -0.25, 0.25], short(-1.1) * z])
+    Z = np.array([[z], short([[0.3, 0.0, 0.7]]), [[1.0, 0.0, 1.0]], short([[0.3, 1.0, 0.0]]), [[1.0, 1.0, 1.0]]])
+    system = make(Z, 0.0, T, np.diag([0.25, 1.0, 0.5]), initialization="diffuse")
+    Y = simulated(system, 5, start=np.array([1.0, -1.0, 2.0]))
+    Y[1:3] = np.nan
+    return system, Y
+
+
+def noise_beside_large_states():
+    """Two states with deviations of 1e5 times that of the noise, determined by sums of which the noise is a rest."""
+    Z = np.array([[0.0, 0.0, 0.0], [0.375, 0.0, 0.0], [0.0] * 3, [0.0] * 3, [-0.25, 0.0, -0.09375], [0.0, 0.25, 0.0]])
+    T = [[0.0, -0.09375, 0.0], [-0.25, -0.1875, 0.03125], [0.0, 0.0, -0.1875]]
+    H = np.array([1.0, 9.0, 9.0, 16.0, 9.0, 16.0]) / 256.0
+    system = make(
+        Z[:, None],
+        H[:, None, None],
+        T,
+        np.diag([0.0625, 0.25, 1.0]),
+        initial_state=np.zeros(3),
+        initial_state_cov=np.diag([0.0, 0.0, 256 / 247]),
+        diffuse=np.array([True, True, False]),
+    )
+    return system, np.array([[0.4375], [np.nan], [-0.75], [0.3125], [-0.8125], [0.6875]])
+
+
+def noise_that_is_told():
+    """Three features see the same sum of states, one of them without noise: the noise of the others is known."""
+    T = np.array([[-0.125, 0.0625, 0.1875], [0.0, 0.0, 0.0], [0.1875, -0.1875, 0.0]])
+    R = np.array([[0.0, -32.0, 32.0, -32.0], [-32.0, 0.0, -16.0, -32.0], [24.0, -32.0, 16.0, -16.0]])
+    L = np.array([[0.25, 0.0, 0.0, 0.0], [0.25, 1.0, 0.0, 0.0], [0.5, 0.5, 1.0, 0.0], [-0.75, 0.25, 0.5, 0.25]])
+    system = make(
+        np.full((3, 3), 2.0**-8),
+        2.0**-10 * np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]),
+        T,
+        L @ L.T,
+        R,
+        initial_state=np.zeros(3),
+        initial_state_cov=np.diag([0.0, 1344.0, 0.0]),
+        diffuse=np.array([True, False, True]),
+    )
+    Y = np.full((6, 3), -0.5)
+    Y[0, :2] = 0.34375
+    Y[4, 2] = -0.28125
+    return system, Y
+
+
+def certain_but_for_one_shock():
+    """A shock that is seen at once is all that moves the states: much is told of other moves, in vain."""
+    L = np.array([8.0, 1.5])
+    system = make(
+        [[-0.25, 128.0], [0.046875, -16.0]],
+        np.outer(L, L),
+        [[0.5, 128.0], [-0.00146484375, 0.0]],
+        [[0.25, 0.125], [0.125, 0.625]],
+        [[-16.0, -16.0], [-0.03125, -0.03125]],
+        [0.0, 1.0],
+        [-24.0, -0.046875],
+        initial_state=[-8.0, -0.015625],
+        initial_state_cov=np.zeros((2, 2)),
+    )
+    return system, np.tile([64.0, 4.0], (7, 1))
+
+
+def implied_by_rounded_states():
+    """Two shocks that cancel, and a number without noise that the ones before imply: its variance is nothing."""
+    system = make(
+        [[0.1875, -8.0, 2.0]],
+        0.0,
+        [[-1.0, 0.0, -8.0], [0.0078125, 1.0, 0.0625], [-0.03125, -8.0, 0.0]],
+        [[0.5625, -0.5625], [-0.5625, 0.5625]],
+        [[4.0, 4.0], [0.0625, 0.0625], [0.5, 0.5]],
+        initial_state=[-6.0, 0.0, -0.5],
+        initial_state_cov=np.diag([64.0, 0.015625, 0.5625]),
+    )
+    return system, np.array([[np.nan], [-4.0], [-6.5], [np.nan], [-6.5]])
+
+
+def disturbances_that_are_told():
+    """Two states seen without noise, of which nothing is known: disturbances between whole observations are certain."""
+    system = make(
+        [[-0.125, -1.5], [0.5, 1.5]],
+        np.zeros((2, 2)),
+        [[-0.25, -1.5], [-0.09375, -0.25]],
+        [[16.0, -3.0], [-3.0, 1.125]],
+        initialization="diffuse",
+    )
+    return system, np.array([[1.5, np.nan], [-0.5, np.nan], [-1.0, -4.0], [2.5, -5.5], [np.nan, np.nan]])
+
+
+def known_at_the_end_of_a_diffuse_start():
+    """A state of which nothing is known is seen without noise after three steps."""
+    Z = np.array([-1.0, -2.0, 2.0, -1.0, -1.0, 2.0, 1.0]) / 256
+    T = np.array([0.25, 0.75, -1.0, -0.75, -1.0, -0.75, 0.5])
+    Q = np.array([256.0, 16.0, 64.0, 16.0, 144.0, 16.0, 16.0])
+    system = make(Z[:, None, None], 0.0, T[:, None, None], Q[:, None, None], initialization="diffuse")
+    return system, np.array([np.nan, np.nan, np.nan, 0.015625, np.nan, -0.125, 0.16015625])[:, None]
+
+
 def sees_nothing():
     """A design of zeros: the states follow nothing but their law."""
     system = make([[0.0, 0.0]], 2.0, [[0.75, 0.25], [0.0, 0.5]], np.eye(2), obs_intercept=[1.0])
@@ -537,6 +671,15 @@ HARD = (
     wide,
     noise_of_few_sources,
     forgets_all,
+    told_and_forgotten,
+    told_and_forgotten_from_nothing,
+    open_beside_what_is_missing,
+    noise_beside_large_states,
+    noise_that_is_told,
+    certain_but_for_one_shock,
+    implied_by_rounded_states,
+    disturbances_that_are_told,
+    known_at_the_end_of_a_diffuse_start,
     sees_nothing,
     certain,
 )

@@ -160,6 +160,7 @@ FITS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:Maximum Likelihood optimization failed")  # the peer's, which begins at the top
 @pytest.mark.parametrize(("y", "order", "seasonal_order", "trend", "exog"), FITS)
 def test_fits_reach_the_optimum_of_statsmodels(y, order, seasonal_order, trend, exog):
     model = ARIMA(order, seasonal_order, trend).fit(y, exog=exog)
@@ -170,6 +171,19 @@ def test_fits_reach_the_optimum_of_statsmodels(y, order, seasonal_order, trend, 
     assert model.monitor_.converged
     assert reached == pytest.approx(peer.loglike(at), abs=1e-7)
     assert reached > peer.fit(start_params=at, disp=0).llf - 1e-6
+
+
+def test_a_moving_average_on_the_unit_circle_is_reached():
+    """Noise that was differenced once too often: MA coefficients -1, where the exact likelihood has its maximum."""
+    y = np.random.default_rng(3).standard_normal(120)
+    model = ARIMA((0, 1, 1), (0, 1, 1, 4)).fit(y)
+    assert model.params_[:2] == pytest.approx([-1.0, -1.0], abs=1e-5)
+    assert (np.abs(model.params_[:2]) <= 1.0).all()
+    assert len(model.monitor_.history) <= 25
+    assert model.monitor_.converged
+    peer = peer_of(y, (0, 1, 1), (0, 1, 1, 4), "n")
+    for inside in (1.0, 0.999, 0.99, 0.9):
+        assert model.score(y) > peer.loglike(model.params_ * [inside, inside, 1.0]) - 1e-6
 
 
 def test_the_airline_model_is_that_of_the_literature():

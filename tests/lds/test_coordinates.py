@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statespace.lds.coordinates import CovarianceCoordinates, StableTransition, factor_pullback
+from statespace.lds.free_entries import blocks
 from statespace.lds.subspace import solve_stein
 
 seeds = st.integers(0, 2**32 - 1)
@@ -57,6 +58,48 @@ def test_derivatives_of_a_covariance_are_pulled_back(seed, q):
     G = G + G.T
     slope = central(lambda theta: (G * made.matrix(theta)).sum(), theta)
     assert made.pullback(theta, G) == pytest.approx(slope, rel=1e-6, abs=1e-6 * np.abs(slope).max())
+
+
+def partly_held(rng, size):
+    """A covariance and a mask of what of it is free, without a free covariance of two variances that are held."""
+    cov = covariance(rng, size, 1e3)
+    zeros = np.tril(rng.random((size, size)) < 0.3, -1)
+    zeros = zeros | zeros.T
+    cov[zeros] = 0.0
+    cov += np.diag(np.abs(cov).sum(axis=1))  # still a covariance
+    free = np.tril(rng.random((size, size)) < 0.6)
+    free = free | free.T
+    held = ~np.diagonal(free)
+    return cov, free & ~(held & held[:, None])
+
+
+@given(seeds, st.integers(2, 6))
+def test_held_entries_of_a_covariance_stay_and_all_others_move_without_bounds(seed, size):
+    rng = np.random.default_rng(seed)
+    cov, free = partly_held(rng, size)
+    made = CovarianceCoordinates(cov, blocks("obs_cov", cov, free), np.full(size, 1e-9), free)
+    assert made.size == np.tril(free).sum() == len(made.places)
+    theta = made.vector(cov)
+    scale = np.sqrt(np.outer(np.diagonal(cov), np.diagonal(cov)))
+    assert (np.abs(made.matrix(theta) - cov) / scale).max() < 1e-9
+    moved = made.matrix(theta + rng.normal(0, 1.5, made.size))
+    assert np.array_equal(moved, moved.T)
+    assert np.array_equal(moved[~free], cov[~free])
+    root = np.sqrt(np.diagonal(moved))
+    assert np.linalg.eigvalsh(moved / np.outer(root, root))[0] > -1e-12
+    assert (np.abs(made.matrix(made.vector(moved)) - moved) / np.outer(root, root)).max() < 1e-6
+    G = rng.standard_normal(cov.shape) / scale
+    G = G + G.T
+    slope = central(lambda theta: (G * made.matrix(theta)).sum(), theta)
+    assert made.pullback(theta, G) == pytest.approx(slope, rel=1e-6, abs=1e-6 * np.abs(slope).max(initial=0.0))
+
+
+def test_what_is_held_of_a_covariance_may_allow_none():
+    cov = np.array([[1.0, 2.0, 0.0], [2.0, 4.0, 1.0], [0.0, 1.0, 1.0]])  # the first two are the same
+    free = np.zeros((3, 3), dtype=bool)
+    free[2, 2] = True
+    with pytest.raises(ValueError, match="singular"):
+        CovarianceCoordinates(cov, blocks("obs_cov", cov, free), np.zeros(3), free).vector(cov)
 
 
 @given(seeds, sizes)

@@ -6,11 +6,12 @@ from statsmodels.datasets import nile
 
 from statespace.foundations.em import ConvergenceWarning
 from statespace.foundations.observations import read_observations
-from statespace.lds.estimation import Objective, ParametricModel
+from statespace.lds.estimation import ParametricModel
 from statespace.lds.free_entries import ESTIMATED, FreeEntries
 from statespace.lds.function_parametrisation import FunctionParametrisation
 from statespace.lds.initialization import make_system
 from statespace.lds.model import LinearDynamicalSystem
+from statespace.lds.objective import Objective
 from statespace.lds.parametrisations import MatrixParametrisation, at_stationary_start
 from statespace.lds.system import TIMED, checked_matrices
 from tests.lds.dense_em import draw_data, draw_matrices
@@ -212,6 +213,31 @@ def test_em_and_the_gradient_climb_to_the_same_maximum():
     gradient = LinearDynamicalSystem(1, method="lbfgs", **kw).fit(Y)
     assert em.score(Y) == pytest.approx(gradient.score(Y), abs=1e-5)
     assert em.transition_ == pytest.approx(gradient.transition_, abs=1e-3)
+
+
+@pytest.mark.parametrize("covariances", ["full", "diag"])
+def test_leaps_of_em_end_at_the_same_maximum_in_fewer_steps_and_never_fall(covariances):
+    rng = np.random.default_rng(1)
+    T = np.linalg.qr(rng.standard_normal((2, 2)))[0] * 0.95
+    Z, a, Y = rng.standard_normal((3, 2)), np.zeros(2), np.empty((100, 3))
+    for t in range(100):
+        Y[t] = Z @ a + 0.05 * rng.standard_normal(3)  # of small noise single steps are short
+        a = T @ a + rng.standard_normal(2)
+    Y[10:14, 1] = np.nan
+    kw = {"covariances": covariances, "initialization": "stationary", "n_iter": 5000, "tol": 1e-4}
+    plain = LinearDynamicalSystem(2, **kw).fit(Y)
+    leaps = LinearDynamicalSystem(2, acceleration="squarem", **kw).fit(Y)
+    assert leaps.monitor_.reason.startswith("converged")
+    assert leaps.score(Y) >= plain.score(Y) - 1e-2
+    assert leaps.monitor_.iter < plain.monitor_.iter / 2
+    assert (np.diff(leaps.monitor_.history) >= -1e-8).all()
+
+
+def test_what_acceleration_cannot_do_is_said():
+    with pytest.raises(ValueError, match="acceleration is 'squarem', of method='em', and method is 'lbfgs'"):
+        LinearDynamicalSystem(method="lbfgs", acceleration="squarem").fit(NILE)
+    with pytest.raises(ValueError, match="acceleration is 'anderson', expected"):
+        LinearDynamicalSystem(acceleration="anderson").fit(NILE)
 
 
 def test_a_fit_that_is_stopped_says_so():

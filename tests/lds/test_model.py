@@ -9,6 +9,9 @@ import statespace
 from statespace.foundations.em import ConvergenceWarning
 from statespace.foundations.estimator import NotFittedError, clone
 from statespace.foundations.parameter_count import count_parameters
+from statespace.lds.expectation_maximisation import expect, improve
+from statespace.lds.fitting import value_of
+from statespace.lds.frames import make_frames
 from statespace.lds.model import LinearDynamicalSystem
 from tests.lds.dense_em import draw_data, draw_matrices
 
@@ -392,13 +395,41 @@ def test_what_cannot_be_fitted_is_refused_in_words(options, error, match):
         LinearDynamicalSystem(**options).fit(data(0, 1, 2))
 
 
-def test_single_entries_of_a_covariance_are_held_by_em_alone():
+@ignore_unconverged
+@pytest.mark.parametrize("held", [(0, 0), (0, 1), (1, 2)])
+def test_single_entries_of_a_covariance_are_held_by_both_methods(held):
+    Y = data(0, 1, 3, 60)
+    mask = np.zeros((3, 3), dtype=bool)
+    mask[held] = mask[held[::-1]] = True
+    init = {"obs_cov": np.diag([3.0, 1.0, 2.0]) + 0.4 * mask * ~np.eye(3, dtype=bool)}
+    kw = {"init": init, "fixed": {"obs_cov": mask}, "initialization": "stationary"}
+    gradient = LinearDynamicalSystem(1, method="lbfgs", **kw).fit(Y)
+    em = LinearDynamicalSystem(1, n_iter=20, **kw).fit(Y)
+    for model in (em, gradient):
+        assert np.array_equal(model.obs_cov_[mask], init["obs_cov"][mask])
+        assert (model.obs_cov_[~mask] != init["obs_cov"][~mask]).all()
+    assert em.score(Y) < gradient.score(Y)
+    best, observations, _ = gradient._fit_data  # a maximum of the one is a fixed point of the other
+
+    def value(system):
+        return value_of(system, [observations.values], None)
+
+    expected = expect(best.system, [make_frames(best.system, observations.values)])
+    again = improve(best.system, expected, best.free, value)
+    assert value(again) == pytest.approx(value(best.system), abs=1e-7)
+    assert again.obs_cov[0] == pytest.approx(best.system.obs_cov[0], abs=1e-3)
+    names = gradient.summary().names
+    assert f"obs_cov[{held[1]}, {held[0]}]" not in names
+    assert sum(name.startswith("obs_cov") for name in names) == 5
+
+
+def test_a_covariance_of_two_held_variances_is_estimated_by_em_alone():
     Y = data(0, 1, 2, 50)
-    held = np.array([[True, False], [False, False]])
+    held = np.eye(2, dtype=bool)
     init = {"obs_cov": np.array([[3.0, 0.0], [0.0, 1.0]])}
     kw = {"init": init, "fixed": {"obs_cov": held}, "initialization": "stationary", "n_iter": 1000, "tol": 1e-3}
     model = LinearDynamicalSystem(1, **kw).fit(Y)
-    assert model.obs_cov_[0, 0] == 3.0
+    assert np.array_equal(np.diagonal(model.obs_cov_), [3.0, 1.0])
     assert model.obs_cov_[0, 1] != 0
-    with pytest.raises(ValueError, match="method='em' holds any"):
+    with pytest.raises(ValueError, match="method='em' estimates it"):
         LinearDynamicalSystem(1, method="lbfgs", **kw).fit(Y)

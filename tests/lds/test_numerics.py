@@ -28,6 +28,7 @@ def test_hard_systems_have_covariances(hard, form):
     found = Given(system).filter(Y, form=form)
     is_covariance(found.predicted_cov[found.n_diffuse_steps :])
     is_covariance(found.filtered_cov[found.n_diffuse_steps :])
+    is_covariance(found.innovation_cov)
     if form != "covariance":
         smoothed = Given(system).smooth(Y, form=form)
         is_covariance(smoothed.cov)
@@ -151,6 +152,7 @@ def test_an_easy_system_is_filtered_in_covariance_form():
     model = Given(system)
     for verb in (model.filter, model.smooth):
         assert verb(Y).form_used == "covariance"
+        assert not verb(Y, form="covariance").digits_lost
         assert verb(Y, form="covariance").form_used == "covariance"
         assert verb(Y, form="square_root").form_used == "square_root"
 
@@ -159,7 +161,9 @@ def test_a_hard_system_is_moved_to_the_square_root_form_and_the_result_says_so()
     system, Y = hard_systems.vague_prior()
     for verb in (Given(system).filter, Given(system).smooth):
         assert verb(Y).form_used == "square_root"
+        assert not verb(Y).digits_lost
         assert verb(Y, form="covariance").form_used == "covariance"
+        assert verb(Y, form="covariance").digits_lost
 
 
 @settings(max_examples=25)

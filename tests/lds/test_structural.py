@@ -156,6 +156,36 @@ def test_the_part_of_a_regression_is_what_its_inputs_do(coefficients):
     np.testing.assert_allclose(law.mean[:, 0] - flat.mean[:, 0], beta, rtol=1e-6)
 
 
+@pytest.mark.parametrize("coefficients", ["states", "parameters"])
+def test_several_series_have_inputs_of_their_own(coefficients):
+    model = StructuralModel(level=True, seasonal=4, exog=coefficients)
+    parts, inputs = [MOVED[:70], MOVED[70:]], [INPUTS[:70], INPUTS[70:]]
+    several = clone(model).fit(parts, exog=inputs)
+    for X, lengths, exog in (
+        (parts, None, INPUTS),
+        (MOVED, [70, 74], INPUTS),
+        (parts, None, [pd.DataFrame(x, columns=["x1", "x2"]) for x in inputs]),
+    ):
+        other = clone(model).fit(X, lengths, exog=exog)
+        np.testing.assert_array_equal(other.params_, several.params_)
+        assert other.param_names_ == several.param_names_
+    alone = [several.score(y, exog=x) for y, x in zip(parts, inputs, strict=True)]
+    assert several.summary().log_likelihood == pytest.approx(sum(alone), rel=1e-12)
+    assert several.score(parts, exog=inputs) == pytest.approx(sum(alone), rel=1e-12)
+    one, weighted = (
+        clone(model).fit(parts[1], exog=inputs[1]),
+        clone(model).fit(parts, exog=inputs, sample_weight=[0, 1]),
+    )
+    assert weighted.score(parts[1], exog=inputs[1]) == pytest.approx(one.score(parts[1], exog=inputs[1]), abs=1e-6)
+    assert weighted.params_ == pytest.approx(one.params_, rel=1e-3, abs=1e-8)
+
+
+def test_panels_have_inputs_of_their_own():
+    X, exog = MOVED.reshape(2, 72, 1), INPUTS.reshape(2, 72, 2)
+    model = StructuralModel(level=True, exog="parameters").fit(X, exog=exog)
+    assert model.params_ == pytest.approx(clone(model).fit(list(X), exog=list(exog)).params_)
+
+
 def test_inputs_have_the_names_of_their_columns():
     frame = pd.DataFrame(INPUTS, columns=["rain", "sun"])
     model = StructuralModel(level=True, exog="parameters").fit(MOVED, exog=frame)
@@ -173,8 +203,8 @@ def test_known_inputs_come_with_the_data_or_not_at_all():
         model.fit(MOVED, exog=INPUTS[:3])
     with pytest.raises(ValueError, match="exog has a missing entry"):
         model.fit(MOVED, exog=np.where(np.arange(144)[:, None] == 3, np.nan, INPUTS))
-    with pytest.raises(ValueError, match="exog is for one sequence"):
-        model.fit([MOVED[:70], MOVED[70:]], exog=INPUTS)
+    with pytest.raises(ValueError, match="exog has other lengths than X"):
+        model.fit([MOVED[:70], MOVED[70:]], exog=[INPUTS[:71], INPUTS[71:]])
     with pytest.raises(ValueError, match="X has 2 columns, and StructuralModel is a model of one feature"):
         model.fit(INPUTS)
 
@@ -286,6 +316,27 @@ def test_a_part_of_ones_own_is_a_part():
     np.testing.assert_allclose(level, level[0] + 2.0 * np.arange(50), rtol=1e-9)
     left = y - 2.0 * np.arange(50)
     assert model.params_ == pytest.approx([left.var(ddof=1)], rel=1e-5)
+
+
+def test_few_gradients_lead_to_the_maximum(local_level, basic):
+    """Newton's first step and two of Fisher's scoring; without them these took 12 and 30."""
+    assert len(local_level.monitor_.history) <= 10
+    assert len(basic.monitor_.history) <= 15
+
+
+def test_intervals_of_variances_are_those_of_their_logarithms(local_level):
+    def by_logarithms(theta):
+        level, noise = np.exp(theta)
+        return {"design": [[1.0]], "obs_cov": [[noise]], "transition": [[1.0]], "state_cov": [[level]]}
+
+    logs = statespace.LinearDynamicalSystem.from_function(by_logarithms, [7.0, 9.0]).fit(NILE)
+    found = local_level.confidence_intervals(0.9)
+    np.testing.assert_allclose(found, np.exp(logs.confidence_intervals(0.9)), rtol=2e-3)
+    assert (found[:, 0] > 0).all()
+    at_zero = StructuralModel(trend="local linear").fit(np.arange(30.0) + np.random.default_rng(0).standard_normal(30))
+    intervals = at_zero.confidence_intervals()
+    assert not (intervals < 0).any()
+    assert np.array_equal(np.isnan(intervals[:, 0]), np.isnan(at_zero.standard_errors()))
 
 
 def test_diagnostics_are_those_of_statsmodels(basic):

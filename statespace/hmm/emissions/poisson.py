@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from statespace.foundations.distributions import poisson_cdf, poisson_sf
 from statespace.foundations.observations import Observations
 from statespace.hmm.emissions.counts import known_width, mass_and_sums, read_counts, seen_and_filled
 from statespace.hmm.emissions.emission import ByValue, archived, check_masks, from_archived, reordered_masks
@@ -182,17 +183,11 @@ class PoissonEmission(ByValue):
 
     def cdf(self, x: Floats, feature: int = 0) -> Floats:
         """P(X <= x | z = k) of one feature, for x (n, 1): shape (n, n_components)."""
-        from scipy.special import pdtr
-
-        below = pdtr(np.floor(np.maximum(x, 0.0)), self.lambdas[:, feature])
-        return np.where(np.asarray(x) < 0, 0.0, below)
+        return poisson_cdf(x, self.lambdas[:, feature])
 
     def sf(self, x: Floats, feature: int = 0) -> Floats:
         """P(X > x | z = k), exact where the cdf is rounded to 1, shape (n, n_components)."""
-        from scipy.special import pdtrc
-
-        above = pdtrc(np.floor(np.maximum(x, 0.0)), self.lambdas[:, feature])
-        return np.where(np.asarray(x) < 0, 1.0, above)
+        return poisson_sf(x, self.lambdas[:, feature])
 
     def mean(self) -> Floats:
         """E(x | z = k), shape (n_components, n_features)."""

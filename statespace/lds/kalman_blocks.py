@@ -1,0 +1,564 @@
+"""The filter of kalman.py for more than a few states: the same recursion on padded matrices, by whole vectors.
+
+    P <- P - F k k^T of a number is one pass over the rows of P; T P T^T is two products by tiles, or by the entries of
+    a sparse T; of the second the lower triangle is computed and mirrored.
+
+A run of steady steps is the linear recursion of steady_blocks.py, unless T is so sparse that a step costs less.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from statespace.foundations.kernel import bare_kernel, kept_apart, kernel_part
+from statespace.foundations.register_rows import combine, copy_run, set_product, subtract_outer, take_row, three_sums
+from statespace.foundations.register_tile import dot
+from statespace.lds.dynamics import Dynamics
+from statespace.lds.kalman import (
+    CONTRADICTION,
+    EXACT,
+    LOG_2PI,
+    LOST,
+    NOTHING,
+    ORDINARY,
+    ROUNDING,
+    SKIPPED,
+    STEADY,
+    STILL,
+    Rows,
+    Tables,
+)
+from statespace.lds.padded import (
+    NEXT,
+    NOWHERE,
+    SAME,
+    WHOLE,
+    change_between,
+    clear_variance,
+    combine_rows,
+    congruence,
+    read_rows,
+    read_transition,
+    sparse_congruence,
+    write_rows,
+    zeros,
+)
+from statespace.lds.steady_blocks import close, closed_size, run_size, steady_run
+from statespace.protocols import Floats, Ints
+
+# Rows of `wide` numbers behind the matrices in the work array; LEFT: variances that the numbers so far have left
+_MEAN, _LEFT, _REACH, _EARLIER, _MOVED, _GAIN, _ZERO, _N_ROWS = range(8)
+_FEW = 2  # numbers that are cheaper one by one than as a tile
+
+
+@kernel_part
+def used_columns(design: Floats, q: int, first: Ints, beyond: Ints, used: Floats) -> None:
+    """Which columns the rows of a design use: from a multiple of 4 to another, and how many are not zero."""
+    m = design.shape[1]
+    for i in range(q):
+        low, high, count = m, 0, 0.0
+        for j in range(m):
+            if design[i, j] != 0.0:
+                low, high, count = min(low, j), j + 1, count + 1.0
+        first[i] = low // 4 * 4 if high else 0
+        beyond[i] = max((high + 3) // 4 * 4, 4)
+        used[i] = count
+
+
+@kernel_part
+def design_at(vectors: int, m: int, p: int) -> int:
+    """The place of the padded design: behind the vectors, of which the last are zeros for any product."""
+    return vectors + _N_ROWS * ((m + 7) // 8 * 8) + (p + 8) // 8 * 8
+
+
+@kernel_part
+def number_size(m: int, p: int) -> int:
+    """Numbers to work with behind the vectors: Z and its transpose, (M, c, v), what is subtracted, factors; F."""
+    wide, high, across = (m + 7) // 8 * 8, (p + 7) // 8 * 8, (p + 8) // 8 * 8
+    return high * wide + wide * across + high * (wide + across) + 2 * high * wide + across
+
+
+class Work(NamedTuple):
+    """Memory that the filter works with."""
+
+    numbers: Floats
+    """P, the following P, P_f, T P, V, rows of vectors, what belongs to numbers, T and its transpose."""
+    closed: Floats
+    """A closed form, as long as `closed_size` says."""
+    run: Floats
+    """For runs of steady steps, as long as `run_size` says."""
+    columns: Ints
+    """First used column and the one behind the last, of each number, shape (2, p)."""
+    sums: Floats
+    """Of each number how many columns are used, sum of |z a|, sum of z^2 with bounds of variances, shape (3, p)."""
+
+
+def work_of(m: int, p: int, full: bool, closes: bool) -> Work:
+    """Memory for m states and p features; full : as of `is_full`; closes : whether runs may be steady."""
+    wide = (m + 7) // 8 * 8
+    return Work(
+        zeros((5 + 2 * full) * wide * wide + design_at(0, m, p) + number_size(m, p)),
+        zeros(closed_size(m, p) if closes else 0),
+        zeros(run_size(m, p) if closes else 0),
+        np.empty((2, p), np.int64),
+        np.empty((3, p)),
+    )
+
+
+def closes(dynamics: Dynamics, full: bool) -> bool:
+    """Whether the closed form of steady steps is cheaper than the steps."""
+    m = len(dynamics.row_start) - 1
+    return full or m * m <= 32 * (len(dynamics.column) + 2 * m)
+
+
+@bare_kernel
+def prepare_numbers(
+    t: int,
+    begin: int,
+    q: int,
+    p: int,
+    x: Floats,
+    low: Ints,
+    high: Ints,
+    m: int,
+    wide: int,
+    work: Floats,
+    P: int,
+    vectors: int,
+    sizes: Floats,
+    spreads: Floats,
+) -> None:
+    """For each number from `begin` on z P, z P Z^T and x - z a; sums of |z a| and of z^2 with bounds of variances."""
+    kept_apart()
+    tall, across = (p + 7) // 8 * 8, (p + 8) // 8 * 8
+    Z = design_at(vectors, m, p)
+    turned = Z + tall * wide
+    pairs, row = turned + wide * across, wide + across
+    mean, zero = vectors + _MEAN * wide, vectors + _ZERO * wide
+    if q - begin > _FEW:
+        rows = (q + 7) // 8 * 8
+        set_product(rows, wide, m, work, Z, wide, NEXT, work, P, wide, work, zero, SAME, work, pairs, row, WHOLE)
+        at = pairs + wide
+        set_product(rows, rows, m, work, pairs, row, NEXT, work, turned, across, work, zero, SAME, work, at, row, WHOLE)
+    for i in range(begin, q):
+        z, own = Z + i * wide, pairs + i * row
+        if q - begin <= _FEW:
+            first = low[i]
+            for c in range(0, wide, 8):
+                at = P + first * wide + c
+                combine(high[i] - first, work, z + first, work, at, wide, work, zero + c, work, own + c)
+            for j in range(i, q):
+                work[own + wide + j] = dot(wide, work, Z + j * wide, work, own)
+        seen, size, spread = three_sums(wide, work, z, work, mean, work, vectors + _REACH * wide)
+        work[own + wide + p] = x[t, i] - seen
+        sizes[i], spreads[i] = abs(x[t, i]) + size, spread
+
+
+@bare_kernel
+def subtract_numbers(
+    begin: int, end: int, m: int, wide: int, work: Floats, P: int, filtered: int, vectors: int, scaled: int, taken: int
+) -> None:
+    """P without what the numbers begin..end-1 tell, written to `filtered`."""
+    kept_apart()
+    if end - begin > _FEW:
+        x, a = taken + begin * wide, scaled + begin * wide
+        set_product(
+            wide, wide, end - begin, work, x, NEXT, wide, work, a, wide, work, P, wide, work, filtered, wide, WHOLE
+        )
+        for j in range(m):
+            work[filtered + j * wide + j] = work[vectors + _LEFT * wide + j]
+        return
+    source = P
+    for i in range(begin, end):
+        own = scaled + i * wide
+        for c in range(0, wide, 8):
+            subtract_outer((m + 3) // 4 * 4, work, own, work, own + c, work, source + c, work, filtered + c, wide)
+        source = filtered
+    if source != filtered:
+        copy_run(wide * wide, work, P, work, filtered)
+
+
+@bare_kernel
+def forget_known(m: int, wide: int, work: Floats, filtered: int, vectors: int, noisy: bool, exact: bool) -> bool:
+    """Zeros for variances that are no more than rounding, or what little noise leaves; whether digits were lost."""
+    kept_apart()
+    lost = False
+    for j in range(m):
+        left, reach = work[vectors + _LEFT * wide + j], work[vectors + _REACH * wide + j]
+        if left < 0.0 or (exact and left <= NOTHING * reach):
+            lost = lost or noisy or left > ROUNDING * reach
+            work[vectors + _LEFT * wide + j] = 0.0
+            clear_variance(j, m, wide, work, filtered)
+    return lost
+
+
+@bare_kernel
+def take_numbers(
+    t: int,
+    g: int,
+    q: int,
+    x: Floats,
+    h: Floats,
+    low: Ints,
+    high: Ints,
+    used: Floats,
+    m: int,
+    wide: int,
+    work: Floats,
+    P: int,
+    filtered: int,
+    vectors: int,
+    sizes: Floats,
+    spreads: Floats,
+    innovations: Floats,
+    gains: Floats,
+    all_F: Floats,
+    kinds: Ints,
+) -> tuple[float, float, float, int, bool, bool]:
+    """Update mean and covariance by the numbers of a step; P is read at one place and written to another.
+
+    h : (p,), variances of the noise; low, high, used : as of `used_columns`; vectors : the place of the rows of vectors
+    in `work`, behind which the design is. Returns the product of F and the logarithms that were taken out of it, the
+    sum of v^2 / F, how many numbers were taken, whether one was impossible, and whether digits were lost.
+
+    The rows (z_i P, z_i P Z^T, v_i) of all numbers are made at once, and each number is taken out of those after it, so
+    that P itself is touched once.
+    """
+    kept_apart()
+    p = h.shape[0]
+    tall, across = (p + 7) // 8 * 8, (p + 8) // 8 * 8
+    pairs, row = design_at(vectors, m, p) + tall * wide + wide * across, wide + across
+    scaled = pairs + tall * row
+    taken, factors = scaled + tall * wide, scaled + 2 * tall * wide
+    mean, left, reach = vectors + _MEAN * wide, vectors + _LEFT * wide, vectors + _REACH * wide
+    gain = vectors + _GAIN * wide
+    product, logs, square, n_taken, impossible, lost, size = 1.0, 0.0, 0.0, 0, False, False, 0.0
+    source, begin = P, NOWHERE
+    if q:
+        prepare_numbers(t, begin, q, p, x, low, high, m, wide, work, source, vectors, sizes, spreads)
+    for i in range(q):
+        own, variance = pairs + i * row, h[i]
+        F, v = work[own + wide + i] + variance, work[own + wide + p]
+        before = used[i] * spreads[i] + variance
+        size += sizes[i]
+        innovations[i] = v
+        lost = lost or LOST * before > F
+        if ROUNDING * before >= F:
+            kinds[g, i], all_F[g, i] = SKIPPED, 0.0
+            copy_run(m, work, vectors + _ZERO * wide, gains, (g * p + i) * m)
+            copy_run(wide, work, vectors + _ZERO * wide, work, scaled + i * wide)
+            copy_run(wide, work, vectors + _ZERO * wide, work, taken + i * wide)
+            impossible = impossible or abs(v) > CONTRADICTION * size
+            continue
+        precision = 1.0 / F
+        exact = variance <= EXACT * F
+        bound = NOTHING if exact else 0.0
+        least = take_row(
+            wide,
+            work,
+            own,
+            math.sqrt(precision),
+            precision * v,
+            mean,
+            left,
+            bound,
+            reach,
+            gain,
+            scaled + i * wide,
+            taken + i * wide,
+        )
+        copy_run(m, work, gain, gains, (g * p + i) * m)
+        kinds[g, i], all_F[g, i] = ORDINARY, F
+        square += v * v * precision
+        n_taken += 1
+        product *= F
+        if not 1e-100 < product < 1e100:
+            logs += math.log(product)
+            product = 1.0
+        if least < 0.0 or (exact and least <= 0.0):
+            subtract_numbers(begin, i + 1, m, wide, work, source, filtered, vectors, scaled, taken)
+            lost = forget_known(m, wide, work, filtered, vectors, variance > 0.0, exact) or lost
+            source, begin = filtered, i + 1
+            if begin < q:
+                prepare_numbers(t, begin, q, p, x, low, high, m, wide, work, source, vectors, sizes, spreads)
+        elif i + 1 < q:
+            work[factors + i] = 0.0
+            for j in range(i + 1, q):
+                work[factors + j] = work[own + wide + j] * precision
+            above = (i + 1) // 4 * 4
+            below = pairs + above * row
+            for c in range(0, row, 8):
+                subtract_outer(
+                    (q + 3) // 4 * 4 - above,
+                    work,
+                    factors + above,
+                    work,
+                    own + c,
+                    work,
+                    below + c,
+                    work,
+                    below + c,
+                    row,
+                )
+    if begin < q or source == P:
+        subtract_numbers(begin, q, m, wide, work, source, filtered, vectors, scaled, taken)
+    for i in range(q, p):
+        kinds[g, i], all_F[g, i] = SKIPPED, 0.0
+    return product, logs, square, n_taken, impossible, lost
+
+
+@kernel_part
+def variances_of(m: int, wide: int, work: Floats, P: int, vectors: int) -> None:
+    """Bounds of the variances before what came last, and the variances."""
+    reach, earlier, left = vectors + _REACH * wide, vectors + _EARLIER * wide, vectors + _LEFT * wide
+    for j in range(m):
+        variance = work[P + j * wide + j]
+        work[reach + j] = max(work[earlier + j], variance)
+        work[earlier + j] = variance
+        work[left + j] = variance
+
+
+@kernel_part
+def without_negative(m: int, wide: int, work: Floats, P: int) -> bool:
+    """Zeros in place of variances below 0, and beside them; whether there were any."""
+    found = False
+    for i in range(m):
+        if work[P + i * wide + i] < 0.0:
+            found = True
+            clear_variance(i, m, wide, work, P)
+    return found
+
+
+@bare_kernel
+def move_padded_mean(
+    full: int,
+    row_start: Ints,
+    column: Ints,
+    value: Floats,
+    c: Floats,
+    wide: int,
+    work: Floats,
+    transposed: int,
+    mean: int,
+    moved: int,
+) -> None:
+    """Mean <- c + T mean, with a row to work in."""
+    kept_apart()
+    m = row_start.shape[0] - 1
+    if full:
+        copy_run(m, c, NOWHERE, work, moved)
+        combine_rows((m + 3) // 4 * 4, wide, work, mean, transposed, moved, moved)
+    else:
+        for i in range(m):
+            total = c[i]
+            for e in range(row_start[i], row_start[i + 1]):
+                total += value[e] * work[mean + column[e]]
+            work[moved + i] = total
+    copy_run(m, work, moved, work, mean)
+
+
+@kernel_part
+def steady_step(
+    t: int,
+    q: int,
+    x: Floats,
+    gains: Floats,
+    F: Floats,
+    kinds: Ints,
+    wide: int,
+    work: Floats,
+    rows: int,
+    innovations: Floats,
+) -> float:
+    """The numbers of a steady step; the mean becomes the filtered one. Returns the sum of v^2 / F."""
+    m = gains.shape[1]
+    mean, design = rows + _MEAN * wide, design_at(rows, m, gains.shape[0])
+    square = 0.0
+    for i in range(q):
+        if kinds[i] != SKIPPED:
+            z = design + i * wide
+            seen = x[t, i] - dot(wide, work, z, work, mean)
+            for j in range(m):
+                work[mean + j] += gains[i, j] * seen
+            square += seen * seen / F[i]
+            innovations[i] = seen
+    return square
+
+
+@bare_kernel
+def filter_blocks(
+    first: int,
+    last: int,
+    g: int,
+    full: int,
+    rows: Rows,
+    d: Dynamics,
+    keep: int,
+    freeze: int,
+    tables: Tables,
+    memory: Work,
+) -> tuple[float, int, int, bool, int]:
+    """Filter the steps first..last-1 from what tables.a[first] and tables.P[g] hold; full : as of `is_full`.
+
+    Returns the log-likelihood, the row of P after the last step, the first steady step (n: never), whether digits were
+    lost, and how many rows of the tables were filled.
+    """
+    x, frame, design, variances, n_seen = rows.x, rows.frame, rows.design, rows.variances, rows.n_seen
+    row_start, column, value, intercept, noise = d.row_start, d.column, d.value, d.intercept, d.noise
+    all_a, all_af, all_v, steps, place = tables.a, tables.af, tables.v, tables.steps, tables.place
+    all_P, all_Pf, gains, all_F, kinds = tables.P, tables.Pf, tables.k, tables.F, tables.kind
+    m, p, n = row_start.shape[0] - 1, variances.shape[1], x.shape[0]
+    wide = (m + 7) // 8 * 8
+    size = wide * wide
+    P, other, filtered, product, V_at, vectors = NOWHERE, size, 2 * size, 3 * size, 4 * size, 5 * size
+    Z = design_at(vectors, m, p)
+    T_at = Z + number_size(m, p)
+    transposed = T_at + full * size
+    mean, earlier, moved = vectors, vectors + _EARLIER * wide, vectors + _MOVED * wide
+    zero, turned, across = vectors + _ZERO * wide, Z + (p + 7) // 8 * 8 * wide, (p + 8) // 8 * 8
+    work, closed, run, low, high = memory.numbers, memory.closed, memory.run, memory.columns[0], memory.columns[1]
+    used, sizes, spreads = memory.sums[0], memory.sums[1], memory.sums[2]
+    by_blocks = run.shape[0] > 0
+    timed_T, timed_c, timed_V = int(value.shape[0] > 1), int(intercept.shape[0] > 1), int(noise.shape[0] > 1)
+    total, likelihood, squares = 0.0, 1.0, 0.0
+    lost, steady, steady_from, top = False, False, n, g
+    f_loaded, f_before, change_before, frozen_frame, step_log = -1, -1, np.inf, -1, 0.0
+    if full and not timed_T:
+        read_transition(row_start, column, value[0], wide, work, T_at, transposed)
+    if not timed_V:
+        read_rows(m, m, noise, NOWHERE, wide, work, V_at)
+    read_rows(m, m, all_P, g * m * m, wide, work, P)
+    for j in range(m, wide):
+        work[vectors + _LEFT * wide + j] = 1.0
+    for j in range(m):
+        work[mean + j] = all_a[first if keep else first & 1, j]
+        work[earlier + j] = all_P[g, j, j]
+    t = first
+    while t < last:
+        f = frame[t]
+        q = n_seen[f]
+        if f != f_loaded:
+            read_rows(q, m, design, f * p * m, wide, work, Z)
+            for i in range(q, (p + 7) // 8 * 8):
+                copy_run(wide, work, zero, work, Z + i * wide)
+            for i in range(p):
+                for j in range(m):
+                    work[turned + j * across + i] = work[Z + i * wide + j]
+            used_columns(design[f], q, low, high, used)
+            f_loaded = f
+        T, c, V = timed_T * t, timed_c * t, timed_V * t
+        # Steady: gains are known
+        if steady and f == frozen_frame:
+            if by_blocks:
+                until = t + 1
+                while until < last and frame[until] == f:
+                    until += 1
+                close(q, design[f], gains[g], kinds[g], all_F[g], row_start, column, value[0], closed)
+                square = steady_run(
+                    t, until, q, x, closed, intercept, keep, work, mean, step_log, run, all_a, all_af, all_v, steps
+                )
+                total += (until - t) * step_log
+                squares += square
+                if keep:
+                    for at in range(t, until):
+                        place[at] = g
+                t = until
+                continue
+            if keep:
+                place[t] = g
+                copy_run(m, work, mean, all_a, t * m)
+            square = steady_step(t, q, x, gains[g], all_F[g], kinds[g], wide, work, vectors, all_v[keep * t])
+            if keep:
+                steps[t] = step_log - 0.5 * square
+                copy_run(m, work, mean, all_af, t * m)
+            total += step_log
+            squares += square
+            move_padded_mean(full, row_start, column, value[0], intercept[c], wide, work, transposed, mean, moved)
+            t += 1
+            continue
+        if steady:
+            # What is observed changes: P moves again, in a row of its own
+            steady, f_before, change_before = False, -1, np.inf
+            fresh = top + 1 if keep else g
+            write_rows(m, m, wide, work, P, all_P, fresh * m * m)
+            g = fresh
+        top = max(top, g)
+        variances_of(m, wide, work, P, vectors)
+        if keep:
+            place[t] = g
+            copy_run(m, work, mean, all_a, t * m)
+        # The numbers of the step
+        step_product, step_logs, square, taken, impossible, bad = take_numbers(
+            t,
+            g,
+            q,
+            x,
+            variances[f],
+            low,
+            high,
+            used,
+            m,
+            wide,
+            work,
+            P,
+            filtered,
+            vectors,
+            sizes,
+            spreads,
+            all_v[keep * t],
+            gains,
+            all_F,
+            kinds,
+        )
+        lost = lost or bad
+        if keep or freeze:
+            step_log = -0.5 * (step_logs + math.log(step_product) + taken * LOG_2PI)
+            total += step_log
+        else:
+            total -= 0.5 * (step_logs + taken * LOG_2PI)
+            likelihood *= step_product
+            if not 1e-100 < likelihood < 1e100:
+                total -= 0.5 * math.log(likelihood)
+                likelihood = 1.0
+        squares += square
+        if impossible:
+            squares = np.inf
+        if keep:
+            steps[t] = -np.inf if impossible else step_log - 0.5 * square
+            copy_run(m, work, mean, all_af, t * m)
+            write_rows(m, m, wide, work, filtered, all_Pf, g * m * m)
+        # The next step
+        if full and timed_T:
+            read_transition(row_start, column, value[T], wide, work, T_at, transposed)
+        move_padded_mean(full, row_start, column, value[T], intercept[c], wide, work, transposed, mean, moved)
+        if timed_V:
+            read_rows(m, m, noise, V * m * m, wide, work, V_at)
+        if full:
+            congruence(m, wide, work, T_at, transposed, filtered, zero, product, V_at, wide, other)
+        else:
+            sparse_congruence(row_start, column, value[T], wide, work, filtered, zero, product, V_at, wide, other)
+        lost = without_negative(m, wide, work, other) or lost
+        if freeze:
+            if f == f_before:
+                change = change_between(m, wide, work, P, other)
+                rate = change / change_before if change < change_before else 1.0
+                if change <= STILL or (change <= 1e-12 and rate < 1.0 and change * rate / (1.0 - rate) <= STEADY):
+                    steady, frozen_frame = True, f
+                    if steady_from == n:
+                        steady_from = t + 1
+                change_before = change
+            f_before = f
+        if not steady:
+            P, other = other, P
+            if keep:
+                g = top + 1
+                write_rows(m, m, wide, work, P, all_P, g * m * m)
+        t += 1
+    copy_run(m, work, mean, all_a, (last if keep else last & 1) * m)
+    if not keep:
+        write_rows(m, m, wide, work, P, all_P, g * m * m)
+    total -= 0.5 * (math.log(likelihood) + squares)
+    return total, g, steady_from, lost, max(top, g) + 1
