@@ -251,15 +251,18 @@ def _linear_systems() -> dict[str, np.ndarray]:
             results[f"linear {m} {p} {start} several"] = model.log_likelihood(several, by="sequence")
             results[f"linear {m} {p} {start} several gradient"] = model.gradient(several).design
             results[f"linear {m} {p} {start} sample"] = model.sample(20, random_state=0)[0]
-    # A transition of few entries, one number at a time; and states that are known exactly
+    # A transition of few entries, one number at a time; states that are known exactly; numbers that others imply
     shift = 0.8 * np.eye(12, k=-1)
     shift[0] = -0.1
     for name, Z, H in (
         ("sparse", rng.normal(size=(1, 12)), np.eye(1)),
         ("exact", np.eye(12)[:4], np.diag([0.0, 1.0, 0.0, 1.0])),
+        ("implied", np.outer([1.0, 2.0], np.eye(12)[0]), np.zeros((2, 2))),
     ):
         model = LinearDynamicalSystem.from_matrices(Z, H, shift, np.eye(12), initialization="stationary")
         X = rng.normal(size=(150, len(Z)))
+        if name == "implied":
+            X[:, 1] = 2 * X[:, 0]
         results[f"linear {name} score"] = np.array(model.log_likelihood(X, form="covariance"))
         results[f"linear {name} smoothed"] = model.smooth(X, form="covariance").cov
         results[f"linear {name} gradient"] = model.gradient(X, form="covariance").design

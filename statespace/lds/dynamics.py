@@ -62,10 +62,16 @@ def make_dynamics(system: System) -> Dynamics:
 @kernel
 def multiply(A: Floats, B: Floats, out: Floats) -> None:
     """Matrix product of square matrices; `out` is neither of them."""
-    m = A.shape[0]
-    if m >= BLAS_FROM:
+    if A.shape[0] >= BLAS_FROM:
         np.dot(A, B, out)
-        return
+    else:
+        multiply_few(A, B, out)
+
+
+@kernel
+def multiply_few(A: Floats, B: Floats, out: Floats) -> None:
+    """As `multiply`, of few rows."""
+    m = A.shape[0]
     for i in range(m):
         row = out[i]
         for j in range(m):

@@ -88,9 +88,7 @@ def _filter_of(m: int) -> Any:
                 squares += steady_small(t, until, x, q, closed, intercept, precisions, keep, all_a, a)
                 total += (until - t) * step_log
                 if keep:
-                    steady_numbers(
-                        t, until, x, q, design[f], gains[g], all_F[g], kinds[g], step_log, all_a, all_af, all_v, steps
-                    )
+                    steady_numbers(t, until, x, q, design[f], gains[g], all_F[g], step_log, all_a, all_af, all_v, steps)
                     for at in range(t, until):
                         place[at] = g
                 t = until

@@ -24,14 +24,9 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from statespace.foundations.kernel import bare_kernel, kernel
-from statespace.lds.dynamics import Dynamics, add_to, fill, left_product, multiply
+from statespace.lds.dynamics import Dynamics, add_to, fill, left_product, multiply_few
 from statespace.lds.kalman import SKIPPED, Rows, Tables
-from statespace.lds.steady import (
-    SMALL_NUMBERS,
-    closed_form,
-    steady_small_back,
-    steady_smoothing_errors,
-)
+from statespace.lds.steady import SMALL_NUMBERS, closed_form, steady_small_back, steady_smoothing_errors
 from statespace.protocols import Floats, Ints
 
 _NONE = cast(int, np.int64(-1))  # no literal, for which kernels would be compiled once more
@@ -141,7 +136,7 @@ def reach_of(P: Floats, N: Floats) -> float:
 @kernel
 def cross_cov(X: Floats, moved: Floats, lag: Floats) -> None:
     """Lag = (I - X) moved, with X = P_{t+1} N and moved = T P_f."""
-    multiply(X, moved, lag)
+    multiply_few(X, moved, lag)
     for i in range(lag.shape[0]):
         for j in range(lag.shape[0]):
             lag[i, j] = moved[i, j] - lag[i, j]
@@ -255,7 +250,7 @@ def smooth_steps(
         if moments and t < n - 1:
             cross_cov(X, moved, out.lag[g - 1])
         if by_transition:
-            multiply(before, moved, W)
+            multiply_few(before, moved, W)
             for i in range(m):
                 for j in range(m):
                     out.W[t if out.W.shape[0] > 1 else 0, i, j] += W[i, j]
@@ -355,8 +350,8 @@ def smooth_steps(
 def subtract_products(P: Floats, Pf: Floats, N: Floats, X: Floats, work: Floats, cov: Floats, size: Floats) -> None:
     """Cov = P - P N P, with X = P N, and the largest bounds so far of what is subtracted; Pf as filtered."""
     m = P.shape[0]
-    multiply(P, N, X)
-    multiply(X, P, work)
+    multiply_few(P, N, X)
+    multiply_few(X, P, work)
     spread = reach_of(P, N)
     for i in range(m):
         for j in range(i + 1):

@@ -72,8 +72,8 @@ def steady_small(
 ) -> float:
     """Steps first..last-1 of at most four states and two numbers, from a, which becomes the mean after them.
 
-    closed : as of `closed_form`; precisions : (2,), 1 / F of each number, 0 where it is skipped. With `keep` the
-    predicted means are written to means (n + 1, m). Returns the sum of v^2 / F.
+    closed : as of `closed_form`; precisions : (2,), 1 / F of each number. With `keep` the predicted means are written
+    to means (n + 1, m). Returns the sum of v^2 / F.
     """
     m = a.shape[0]
     timed = int(intercept.shape[0] > 1)
@@ -167,28 +167,29 @@ def steady_numbers(
     design: Floats,
     gains: Floats,
     F: Floats,
-    kind: Ints,
     step_log: float,
     means: Floats,
     filtered: Floats,
     innovations: Floats,
     steps: Floats,
 ) -> None:
-    """Filtered means, innovations and log-likelihoods of steady steps whose predicted means are known."""
+    """Filtered means, innovations and log-likelihoods of steady steps whose predicted means are known.
+
+    None of their numbers is skipped.
+    """
     m = means.shape[1]
     for t in range(first, last):
         for j in range(m):
             filtered[t, j] = means[t, j]
         square = 0.0
         for i in range(q):
-            if kind[i] != 0:
-                v = x[t, i]
-                for j in range(m):
-                    v -= design[i, j] * filtered[t, j]
-                for j in range(m):
-                    filtered[t, j] += gains[i, j] * v
-                innovations[t, i] = v
-                square += v * v / F[i]
+            v = x[t, i]
+            for j in range(m):
+                v -= design[i, j] * filtered[t, j]
+            for j in range(m):
+                filtered[t, j] += gains[i, j] * v
+            innovations[t, i] = v
+            square += v * v / F[i]
         steps[t] = step_log - 0.5 * square
 
 
