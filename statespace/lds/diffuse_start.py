@@ -24,7 +24,7 @@ import numpy as np
 
 from statespace.foundations.kernel import kernel
 from statespace.lds.dynamics import Dynamics, copy_to, move_cov, move_mean
-from statespace.lds.kalman import DIFFUSE, LOG_2PI, LOST, ROUNDING, SKIPPED, Rows, Tables, take_number
+from statespace.lds.kalman import DIFFUSE, LOG_2PI, ROUNDING, SKIPPED, SUM_LOST, Rows, Tables, take_number
 from statespace.lds.square_root_arrays import (
     EPS,
     SURE,
@@ -204,10 +204,9 @@ def differences_left(t: int, d: Dynamics, reach: Floats, Pf: Floats, P: Floats) 
             j = d.column[e]
             if Pf[j, j] != 0.0:
                 bound += value[e] * value[e] * reach[j]
-        bound = (d.row_start[i + 1] - d.row_start[i]) * bound + V[i, i]
-        if P[i, i] < LOST * bound:
+        if P[i, i] < SUM_LOST * (bound + V[i, i]):  # roundings of many terms do not all add up
             lost = True
-            if P[i, i] <= ROUNDING * bound:
+            if P[i, i] <= ROUNDING * ((d.row_start[i + 1] - d.row_start[i]) * bound + V[i, i]):
                 for j in range(P.shape[0]):
                     P[i, j] = P[j, i] = 0.0
     return lost

@@ -30,6 +30,7 @@ STEADY = 2e-14  # what is left of the way to the limit of P, relative to P, when
 STILL = 2e-15  # a change of P that is rounding
 ROUNDING = 64 * 2.0**-52  # of what was summed up to F: less than this is nothing
 LOST = 1e-5  # F, relative to what was subtracted to get it, below which too many digits are gone
+SUM_LOST = 1e-6  # a variance after the transition, relative to those that were added up to it, for the same
 EXACT = 1e-10  # noise, relative to F, beside which a state can be known to the last digit
 NOTHING = 1e-12  # of a variance, left where something became known exactly: most likely rounding
 CONTRADICTION = 1e-8  # an innovation where nothing was left to learn, relative to the numbers it was made of

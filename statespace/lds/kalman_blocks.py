@@ -36,6 +36,7 @@ from statespace.lds.kalman import (
     SKIPPED,
     STEADY,
     STILL,
+    SUM_LOST,
     Rows,
     Tables,
 )
@@ -392,7 +393,7 @@ def without_rounding(
     for i in range(m):
         at = i * wide + i
         bound = (row_start[i + 1] - row_start[i]) * work[bounds + i] + work[V + at]
-        if work[P + at] < LOST * bound:
+        if work[P + at] < SUM_LOST * (work[bounds + i] + work[V + at]):  # roundings of many terms do not all add up
             lost = True
             if work[P + at] <= ROUNDING * bound:
                 clear_variance(i, m, wide, work, P)
