@@ -15,8 +15,8 @@ from statespace.tools.table import text_table
 _HEAD = """\
 # How fast, beside the peers
 
-Written by `python -m benchmarks markov --write`, `python -m benchmarks hmm --write` and
-`python -m benchmarks lds --write`; not by hand. The peers come with `pip install -e ".[peers]"`,
+Written by `python -m benchmarks markov --write`, and the same with `hmm`, `lds` and `neural`; not by hand. The peers
+come with `pip install -e ".[peers]"`, `pip install torch==2.13.0`,
 `pip install --no-deps PyDTMC` and `pip install dynamax pomegranate statsmodels pykalman filterpy simdkalman`.
 
 - Everything in a table was measured in the same run, the contenders taking turns; times are medians of the CPU time of
@@ -28,7 +28,12 @@ Written by `python -m benchmarks markov --write`, `python -m benchmarks hmm --wr
 - A peer too slow for the full length was measured on fewer observations, and its time is scaled up.
 """
 
-_TITLES = {"markov": "Markov chains", "hmm": "Hidden Markov models", "lds": "Linear dynamical systems"}
+_TITLES = {
+    "markov": "Markov chains",
+    "hmm": "Hidden Markov models",
+    "lds": "Linear dynamical systems",
+    "neural": "Recurrent networks",
+}
 
 _PACKAGES = {
     "markov": ("statespace-models", "numpy", "numba", "scipy", "pandas", "quantecon", "PyDTMC"),
@@ -45,6 +50,7 @@ _PACKAGES = {
         "dynamax",
         "jax",
     ),
+    "neural": ("statespace-models", "numpy", "numba", "torch"),
 }
 
 

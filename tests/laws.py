@@ -275,7 +275,7 @@ def one_model_a_series_is_a_fit_of_each(case: Case, folder: Any) -> None:
 
 
 def _shifted(kind: type, which: str, by_how_much: float) -> dict[str, Any]:
-    def log_likelihood(self: Any, X: Any, lengths: Any = None, by: str = "total") -> Any:
+    def log_likelihood(self: Any, X: Any, lengths: Any = None, by: str = "total", **more: Any) -> Any:
         found = kind.log_likelihood(self, X, lengths, by)
         if by != which:
             return found
@@ -293,7 +293,7 @@ def the_total_is_the_sum_of_the_steps(case: Case, folder: Any) -> None:
 
 
 def _reversed_sequences(kind: type) -> dict[str, Any]:
-    def log_likelihood(self: Any, X: Any, lengths: Any = None, by: str = "total") -> Any:
+    def log_likelihood(self: Any, X: Any, lengths: Any = None, by: str = "total", **more: Any) -> Any:
         found = kind.log_likelihood(self, X, lengths, by)
         return found[::-1] if by == "sequence" else found
 
@@ -328,7 +328,7 @@ def criteria_are_as_akaike_and_schwarz_define_them(case: Case, folder: Any) -> N
 
 
 def _scored_as_zero(kind: type) -> dict[str, Any]:
-    def log_likelihood(self: Any, X: Any, lengths: Any = None, by: str = "total") -> Any:
+    def log_likelihood(self: Any, X: Any, lengths: Any = None, by: str = "total", **more: Any) -> Any:
         found = kind.log_likelihood(self, X, lengths, by)
         return np.nan_to_num(found) if by == "step" else found
 
@@ -450,7 +450,7 @@ def a_list_comes_out_as_a_list_in_the_same_order(case: Case, folder: Any) -> Non
 
 @law(
     lambda kind: {
-        "log_likelihood": lambda self, X, lengths=None, by="total": kind.log_likelihood(self, X, by=by),
+        "log_likelihood": lambda self, X, lengths=None, by="total", **more: kind.log_likelihood(self, X, by=by),
     }
 )
 def laid_end_to_end_sequences_are_those_of_a_list(case: Case, folder: Any) -> None:
@@ -471,7 +471,7 @@ def laid_end_to_end_sequences_are_those_of_a_list(case: Case, folder: Any) -> No
 
 @law(
     lambda kind: {
-        "log_likelihood": lambda self, X, lengths=None, by="total": np.asarray(
+        "log_likelihood": lambda self, X, lengths=None, by="total", **more: np.asarray(
             kind.log_likelihood(self, X, lengths, by)
         )
     }
