@@ -15,8 +15,9 @@ from statespace.tools.table import text_table
 _HEAD = """\
 # How fast, beside the peers
 
-Written by `python -m benchmarks markov --write`, and the same with `hmm`, `lds` and `neural`; not by hand. The peers
-come with `pip install -e ".[peers]"`, `pip install torch==2.13.0`,
+Written by `python -m benchmarks markov --write`, `python -m benchmarks hmm --write`,
+`python -m benchmarks lds --write` and `python -m benchmarks neural --write`; not by hand. The peers come with
+`pip install -e ".[peers]"`, `pip install torch==2.13.0`,
 `pip install --no-deps PyDTMC` and `pip install dynamax pomegranate statsmodels pykalman filterpy simdkalman`.
 
 - Everything in a table was measured in the same run, the contenders taking turns; times are medians of the CPU time of
