@@ -19,7 +19,8 @@ from statespace.lds.dynamics import Dynamics, make_dynamics
 from statespace.lds.filtered import Filtered
 from statespace.lds.frames import Frames, make_frames
 from statespace.lds.likelihood import filtered_in, log_likelihood, log_likelihood_and_gradient
-from statespace.lds.panel import panel_gradient, panel_log_likelihoods, whole_log_likelihoods
+from statespace.lds.panel import panel_log_likelihoods, whole_log_likelihoods
+from statespace.lds.panel_states import panel_gradient
 from statespace.lds.parametrisations import Parametrisation
 from statespace.lds.results import Gradient
 from statespace.lds.system import MATRICES, TIMED, System

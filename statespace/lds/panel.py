@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 
@@ -12,33 +12,20 @@ from statespace.lds.dynamics import Dynamics, make_dynamics
 from statespace.lds.filtered import Filtered, initial_state
 from statespace.lds.filtering import filter_covariance, is_constant, rows_of, tables_of
 from statespace.lds.frames import Frames, make_frames
-from statespace.lds.gradient import ALL_MATRICES
-from statespace.lds.kalman import DIFFUSE, SKIPPED, Tables
-from statespace.lds.likelihood import HALF_LOG_2PI, gradient_of, log_likelihoods
+from statespace.lds.kalman import Tables
+from statespace.lds.likelihood import HALF_LOG_2PI, log_likelihoods
 from statespace.lds.one_by_one import begin_each, score_numbers
-from statespace.lds.results import Gradient, State
-from statespace.lds.shared_gains import (
-    LANES,
-    Shared,
-    Sums,
-    gradient_lanes,
-    log_normalisers,
-    score_lanes,
-    score_single,
-    state_lanes,
-)
-from statespace.lds.smoother import Backward
-from statespace.lds.smoothing import is_lost, pass_backwards
+from statespace.lds.shared_gains import LANES, Shared, log_normalisers, score_lanes, score_single
 from statespace.lds.system import System
 from statespace.protocols import Floats, Ints
 
-_PIECE = 256  # sequences a piece of work
+PIECE = 256  # sequences a piece of work
 _FEW_STATES = 8  # up to which covariances of many sequences side by side are in the cache
 _ROW = cast(int, np.int64(LANES))
-_LARGE = 1_000_000  # numbers from which on pieces are shared out
-_LONG = 20_000  # numbers from which on a sequence that shares nothing is worth a thread
-_FEW = 4  # sequences from which on what is shared pays for being set up
-_FLAGS = cast(int, np.int64(0)), cast(int, np.int64(1))  # no literals, for which kernels would be compiled once more
+LARGE = 1_000_000  # numbers from which on pieces are shared out
+LONG = 20_000  # numbers from which on a sequence that shares nothing is worth a thread
+FEW = 4  # sequences from which on what is shared pays for being set up
+FLAGS = cast(int, np.int64(0)), cast(int, np.int64(1))  # no literals, for which kernels would be compiled once more
 
 
 def cut_frames(frames: Frames, first: int, last: int) -> Frames:
@@ -52,9 +39,6 @@ def join_frames(frames: list[Frames]) -> tuple[Frames, Ints]:
     offsets = np.concatenate([[0], np.cumsum([len(one.x) for one in frames])]).astype(np.int64)
     x, frame = np.concatenate([one.x for one in frames]), np.concatenate([one.frame for one in frames])
     return frames[0]._replace(x=x, frame=frame, apart=np.concatenate([one.apart for one in frames])), offsets
-
-
-# ------------------------------------------------------------------------------------------------------- likelihood
 
 
 def whole_log_likelihoods(system: System, values: Floats, offsets: Ints, convention: str, form: str) -> Floats | None:
@@ -89,7 +73,7 @@ def whole_log_likelihoods(system: System, values: Floats, offsets: Ints, convent
     filtered = filter_covariance(system, dynamics, one)
     if form == "auto" and filtered.lost:
         return None
-    shared = _shared(system, one, filtered)._replace(transform=one.transform, centre=system.obs_intercept[0])
+    shared = shared_by(system, one, filtered)._replace(transform=one.transform, centre=system.obs_intercept[0])
     found = _totals_of_group(values, starts, lengths, shared, dynamics, convention)
     if not np.isfinite(found.sum()):
         return None
@@ -112,7 +96,7 @@ def panel_log_likelihoods(
         if filtered is None or (form == "auto" and filtered.lost):
             alone += group.tolist()
         else:
-            shared = _shared(system, one, filtered)
+            shared = shared_by(system, one, filtered)
             totals[group] = _totals_of_group(frames.x, offsets[group], lengths[group], shared, dynamics, convention)
     if alone:
         totals[alone] = _totals_one_by_one(system, dynamics, frames, offsets, np.array(alone), convention, form)
@@ -133,7 +117,7 @@ def _totals_one_by_one(
     state, S = initial_state(system), len(members)
     found, determined, lost = np.empty(S), np.zeros(S, np.int64), np.zeros(S, np.bool_)
     rows = rows_of(frames)
-    begun = state.mean, state.cov, np.ascontiguousarray(state.loadings.T), _FLAGS[0]
+    begun = state.mean, state.cov, np.ascontiguousarray(state.loadings.T), FLAGS[0]
 
     def room() -> Tables:
         return tables_of(1, system.n_states, frames.x.shape[1], keep=False, state=state)
@@ -184,7 +168,7 @@ def _totals_one_by_one(
         found[number] = log_likelihoods(system, [one], convention, form, dynamics)[0]
 
     def share_out(work: Callable[[Any], None], pieces: list[Any]) -> None:
-        if frames.x.size > _LONG:
+        if frames.x.size > LONG:
             map_pieces(work, pieces)
         else:
             for piece in pieces:
@@ -192,10 +176,10 @@ def _totals_one_by_one(
 
     rest = np.arange(S)
     seen = np.flatnonzero(frames.n_seen)
-    if frames.design.shape[1] == 1 and len(seen) == 1 and S >= _FEW and system.n_states <= _FEW_STATES:
+    if frames.design.shape[1] == 1 and len(seen) == 1 and S >= FEW and system.n_states <= _FEW_STATES:
         frames_seen = frames.n_seen[frames.frame] > 0
         x = np.where(frames_seen, frames.x[:, 0], np.nan)
-        share_out(in_lockstep, [slice(s, s + _PIECE) for s in range(0, S, _PIECE)])
+        share_out(in_lockstep, [slice(s, s + PIECE) for s in range(0, S, PIECE)])
         rest = np.flatnonzero(lost)
     if convention == "kfas":
         found += determined * HALF_LOG_2PI
@@ -220,7 +204,7 @@ def _alike(frames: Frames, offsets: Ints) -> list[Ints]:
     return [np.array(group) for group in groups.values()]
 
 
-def _shared(system: System, one: Frames, filtered: Filtered) -> Shared:
+def shared_by(system: System, one: Frames, filtered: Filtered) -> Shared:
     """What sequences with these frames share; `one` has the numbers as frames have them."""
     p = one.x.shape[1]
     transform = np.zeros((len(one.design), p, p))
@@ -240,7 +224,8 @@ def _shared(system: System, one: Frames, filtered: Filtered) -> Shared:
     )
 
 
-def _normalisers(shared: Shared, convention: str = "durbin-koopman") -> Floats:
+def normalisers_of(shared: Shared, convention: str = "durbin-koopman") -> Floats:
+    """Log F and log 2 pi of the numbers up to each step, shape (n + 1,)."""
     made = np.empty(len(shared.place) + 1)
     log_normalisers(shared.place, shared.kind, shared.F, -2.0 * HALF_LOG_2PI if convention == "kfas" else 0.0, made)
     return made
@@ -255,7 +240,7 @@ def _totals_of_group(
     convention: str,
 ) -> Floats:
     """Log-likelihoods of sequences that begin at a row of values and have falling lengths."""
-    x, normalisers = (values if values.flags.behaved else values.copy()).reshape(-1), _normalisers(shared, convention)
+    x, normalisers = (values if values.flags.behaved else values.copy()).reshape(-1), normalisers_of(shared, convention)
     found = np.empty(len(starts))
     m, p = shared.start.size, shared.centre.size
     single = m == p == 1 and int(shared.n_seen.min()) == 1 and len(dynamics.intercept) == 1
@@ -269,286 +254,8 @@ def _totals_of_group(
         else:
             score_lanes(x, *begun, shared, dynamics, normalisers, found[piece])
 
-    if x.size > _LARGE:
-        map_pieces(score, [slice(s, s + _PIECE) for s in range(0, len(starts), _PIECE)])
+    if x.size > LARGE:
+        map_pieces(score, [slice(s, s + PIECE) for s in range(0, len(starts), PIECE)])
     else:
         score(slice(None))
-    return found
-
-
-# ----------------------------------------------------------------------------------------------- gradient, and states
-
-
-class _Group(NamedTuple):
-    """Sequences of the same length that show the same entries."""
-
-    members: Ints
-    one: Frames
-    """Frames of the first of them, none but those that it has."""
-
-
-def _equal(frames: Frames, offsets: Ints) -> list[_Group]:
-    groups: dict[tuple[int, bytes], list[int]] = {}
-    lengths, alone = np.diff(offsets), len(frames.design) == 1
-    bounds = offsets.tolist()
-    for s, n in enumerate(lengths.tolist()):
-        shown = b"" if alone else frames.frame[bounds[s] : bounds[s + 1]].tobytes()
-        groups.setdefault((n, shown), []).append(s)
-    made = []
-    for members in groups.values():
-        first = members[0]
-        one = cut_frames(frames, bounds[first], bounds[first + 1])
-        if not alone:
-            used, frame = np.unique(one.frame, return_inverse=True)
-            kept = {name: getattr(one, name)[used] for name in ("design", "variances", "n_seen", "seen", "transform")}
-            one = one._replace(frame=frame.ravel(), at=one.at[used], **kept)
-        made.append(_Group(np.array(members), one))
-    return made
-
-
-def _diffuse_tables(one: Frames, filtered: Filtered) -> tuple[Floats, Floats]:
-    """K1 of the numbers of a diffuse start, and A A^T before each of its steps; see diffuse_smoother.py."""
-    p, m = one.design.shape[1:]
-    slow, open_cov = np.zeros((len(filtered.loadings), p, m)), np.zeros((len(filtered.loadings), m, m))
-    for t, A in enumerate(filtered.loadings):
-        open_cov[t] = A @ A.T
-        f, g = one.frame[t], filtered.place[t]
-        P = filtered.P[g].copy()
-        for i in range(int(one.n_seen[f])):
-            z, k, F, kind = one.design[f, i], filtered.k[g, i], filtered.F[g, i], filtered.kind[g, i]
-            if kind == DIFFUSE:
-                meets = P @ z
-                F_0 = one.variances[f, i] + z @ meets
-                slow[t, i] = (meets - k * F_0) / F
-                P += np.outer(k, k) * F_0 - np.outer(k, meets) - np.outer(meets, k)
-            elif kind != SKIPPED:
-                P -= F * np.outer(k, k)
-    return slow, open_cov
-
-
-def panel_gradient(
-    system: System,
-    dynamics: Dynamics,
-    frames: Frames,
-    offsets: Ints,
-    weights: Floats | None = None,
-    *,
-    full: bool = True,
-    by_transition: bool = True,
-    form: str = "auto",
-    moments: bool = False,
-    single: Callable[[Frames], Gradient] | None = None,
-) -> Gradient:
-    """The log-likelihood of sequences, each with its weight, and its gradient by a1 and P1 as if they were free.
-
-    Parameters
-    ----------
-    system, dynamics
-        That do not change with time.
-    frames : Frames
-        Those of all sequences end to end.
-    offsets : (n_sequences + 1,)
-    weights : (n_sequences,), optional
-    full, by_transition
-        As of `gradient_of`.
-    form : {"auto", "covariance"}
-        Whether to leave sequences whose covariances have lost digits to `single`.
-    moments : bool
-        Whether smoothed covariances are asked that too.
-    single : callable, optional
-        The gradient of one sequence that shares nothing; `gradient_of` without it.
-
-    """
-
-    def alone(one: Frames) -> Gradient:
-        return gradient_of(system, dynamics, one, full=full, wanted=names)[0]
-
-    names = ALL_MATRICES if by_transition else ALL_MATRICES - {"transition"}
-    wanted = _Wanted(full, by_transition, form == "auto", moments)
-    factors = np.ones(len(offsets) - 1) if weights is None else weights
-    found, weight = [], []
-    for group in _equal(frames, offsets):
-        if len(group.members) >= _FEW:
-            together = _group_gradient(system, dynamics, frames.x, offsets, group, factors, wanted)
-            if together is not None:
-                found.append(together)
-                weight.append(1.0)
-                continue
-        cut = [cut_frames(frames, int(offsets[s]), int(offsets[s + 1])) for s in group.members]
-        found += map_pieces(single or alone, cut) if frames.x.size > _LONG else list(map(single or alone, cut))
-        weight += factors[group.members].tolist()
-    return add_gradients(found, None if weights is None else weight)
-
-
-def add_gradients(found: Sequence[Gradient], weights: Sequence[float] | None = None) -> Gradient:
-    """The sum, each with its weight."""
-    if len(found) == 1 and weights is None:
-        return found[0]
-    factors = [1.0] * len(found) if weights is None else weights
-    sums: list[Any] = [
-        None if values[0] is None else sum(w * value for w, value in zip(factors, values, strict=True))
-        for values in zip(*found, strict=True)
-    ]
-    return Gradient(*sums)
-
-
-class _Wanted(NamedTuple):
-    """What is asked of a gradient; see `panel_gradient`."""
-
-    full: bool
-    by_transition: bool
-    digits: bool
-    moments: bool
-
-
-def _group_gradient(
-    system: System,
-    dynamics: Dynamics,
-    x: Floats,
-    offsets: Ints,
-    group: _Group,
-    factors: Floats,
-    wanted: _Wanted,
-) -> Gradient | None:
-    """The sum over a group; None where its covariances are better computed in another form."""
-    one, n, p, m = group.one, len(group.one.x), system.n_features, system.n_states
-    filtered = filter_covariance(system, dynamics, one)
-    if wanted.digits and filtered.lost:
-        return None
-    derivatives, by_transition = 2 if wanted.full and p > 1 else 1, wanted.by_transition
-    backward = pass_backwards(
-        dynamics, one, filtered, derivatives=derivatives, by_transition=by_transition, moments=wanted.moments
-    )
-    if wanted.moments and wanted.digits and is_lost(filtered, backward):
-        return None
-    shared, F = _shared(system, one, filtered), len(one.design)
-    slow, open_cov = _diffuse_tables(one, filtered)
-    starts, weights = offsets[group.members], factors[group.members]
-    lengths = np.full(len(starts), n)
-
-    def add(piece: slice) -> Sums:
-        shapes = (F, p), (F, p, p), (F, p, m), (m,), (m, m), (m, m), (m,), (m, m), ()
-        sums = Sums(*(np.zeros((*shape, LANES)) for shape in shapes))
-        gradient_lanes(
-            x.reshape(-1),
-            starts[piece],
-            lengths[piece],
-            weights[piece],
-            shared,
-            dynamics,
-            filtered.P,
-            slow,
-            open_cov,
-            _FLAGS[by_transition],
-            sums,
-        )
-        return sums
-
-    if x.size > _LARGE:
-        found = map_pieces(add, [slice(s, s + _PIECE) for s in range(0, len(starts), _PIECE)])
-    else:
-        found = [add(slice(None))]
-    sums = Sums(*(np.asarray(sum(values)).sum(axis=-1) for values in zip(*found, strict=True)))
-    weight = float(weights.sum())
-    value = -0.5 * (weight * float(_normalisers(shared)[n]) + float(sums.squares))
-    if not np.isfinite(value):
-        return None
-    return _assembled(system, one, sums, backward, weight, value)
-
-
-def _assembled(system: System, one: Frames, sums: Sums, backward: Backward, weight: float, value: float) -> Gradient:
-    """The formulas of gradient.py, from sums over sequences and what these share."""
-    design, cov = np.zeros(system.design.shape[1:]), np.zeros(system.obs_cov.shape[1:])
-    intercept = np.zeros(system.n_features)
-    for f, B in enumerate(one.transform):
-        intercept += sums.u[f] @ B
-        design += B.T @ (sums.um[f] - weight * backward.Z[f])
-        cov += B.T @ (0.5 * (_mirrored(sums.uu[f]) - weight * backward.D[f])) @ B
-    counts = np.bincount(backward.place[1:], minlength=len(backward.N)).astype(np.float64)
-    used = np.flatnonzero(counts)
-    N = np.tensordot(counts[used], backward.N[used], axes=1)
-    G = 0.5 * (_mirrored(sums.rr) - weight * N)
-    R, Q = system.selection[0], system.state_cov[0]
-    return Gradient(
-        design[None],
-        intercept[None],
-        0.5 * (cov + cov.T)[None],
-        (sums.rm - weight * backward.W[0])[None],
-        sums.r[None],
-        (2.0 * G @ R @ Q)[None],
-        (R.T @ G @ R)[None],
-        sums.first,
-        0.5 * (_mirrored(sums.first_squared) - weight * backward.N[backward.place[0]]),
-        value,
-    )
-
-
-def _mirrored(lower: Floats) -> Floats:
-    """A symmetric matrix of which the lower triangle was computed, and the rest is 0."""
-    return lower + np.tril(lower, -1).T
-
-
-def states_together(
-    system: System, dynamics: Dynamics, frames: list[Frames], smooth: bool, form: str
-) -> list[tuple[Filtered, Backward | None] | None]:
-    """What the filter, and with `smooth` the smoother, find of sequences that share gains; None of the others.
-
-    Covariances are shared by the results. `frames` are cut from those of all sequences end to end.
-    """
-    made: list[tuple[Filtered, Backward | None] | None] = [None] * len(frames)
-    if len(frames) < _FEW or form == "square_root":
-        return made
-    joined, offsets = join_frames(frames)
-    for group in _equal(joined, offsets):
-        if len(group.members) >= _FEW:
-            found = _group_states(system, dynamics, joined, offsets, group, smooth, form)
-            for s, one in zip(group.members.tolist(), found, strict=False):
-                made[s] = one
-    return made
-
-
-def _group_states(
-    system: System, dynamics: Dynamics, frames: Frames, offsets: Ints, group: _Group, smooth: bool, form: str
-) -> list[tuple[Filtered, Backward | None]]:
-    one, S, (n, p), m = group.one, len(group.members), group.one.x.shape, system.n_states
-    filtered = filter_covariance(system, dynamics, one)
-    backward = None
-    if form == "auto" and filtered.lost:
-        return []
-    if smooth:
-        if filtered.n_determined < system.n_diffuse:
-            return []
-        backward = pass_backwards(dynamics, one, filtered, moments=True, errors=False)
-        if form == "auto" and is_lost(filtered, backward):
-            return []
-    shared, means = _shared(system, one, filtered), np.empty((S if smooth else 0, n, m))
-    a, af, v, steps = np.empty((S, n + 1, m)), np.empty((S, n, m)), np.empty((S, n, p)), np.empty((S, n))
-    slow, open_cov = _diffuse_tables(one, filtered)
-    agrees = state_lanes(
-        frames.x.reshape(-1),
-        offsets[group.members],
-        np.full(S, n),
-        shared,
-        dynamics,
-        filtered.P,
-        slow,
-        open_cov,
-        _normalisers(shared),
-        _FLAGS[smooth],
-        a,
-        af,
-        v,
-        steps,
-        means,
-    )
-    found: list[tuple[Filtered, Backward | None]] = []
-    if not agrees:
-        return found
-    if frames.apart.size:
-        for s, start in enumerate(offsets[group.members].tolist()):
-            steps[s] += frames.apart[start : start + n]
-    for s in range(S):
-        state = State(a[s, n].copy(), filtered.state.cov, filtered.state.loadings)
-        own = filtered._replace(a=a[s], af=af[s], v=v[s], steps=steps[s], state=state)
-        found.append((own, None if backward is None else backward._replace(mean=means[s])))
     return found

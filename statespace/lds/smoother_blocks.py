@@ -12,7 +12,7 @@ from statespace.foundations.register_rows import add_scaled, copy_run, scale_run
 from statespace.foundations.register_tile import dot
 from statespace.lds.dynamics import Dynamics
 from statespace.lds.kalman import SKIPPED, Rows, Tables
-from statespace.lds.kalman_blocks import used_columns
+from statespace.lds.number_blocks import used_columns
 from statespace.lds.padded import (
     LOWER,
     NEXT,

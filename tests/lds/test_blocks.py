@@ -227,3 +227,20 @@ def test_disturbances_have_the_covariance_of_the_noise_where_nothing_selects():
     R = np.eye(7)[:, [1, 0, 2, 3, 4, 5, 6]]
     other = system._replace(selection=np.ascontiguousarray(R)[None], state_cov=np.diag(np.arange(7.0))[None])
     np.testing.assert_array_equal(other.disturbance_cov[0], R @ other.state_cov[0] @ R.T)
+
+
+def test_a_long_season_keeps_its_digits_in_covariance_form():
+    """A sum of 59 states that nearly cancels is a small rest, and has its digits all the same."""
+    period = 60
+    T = np.zeros((period, period))
+    T[0, 0], T[1, 1:] = 1.0, -1.0
+    T[np.arange(2, period), np.arange(1, period - 1)] = 1.0
+    Z, R = np.eye(1, period) + np.eye(1, period, 1), np.eye(period, 2)
+    system = make(Z, 0.75, T, np.diag([0.02, 0.003]), R, initialization="diffuse")
+    rng = np.random.default_rng(0)
+    Y = (np.tile(rng.normal(size=period), 3) + rng.normal(size=3 * period))[:, None]
+    found, right = Given(system).filter(Y), Given(system).filter(Y, form="square_root")
+    assert found.form_used == "covariance"
+    check(found.log_likelihood, right.log_likelihood, "log_likelihood", tolerance=1e-12)
+    for name in ("filtered_mean", "filtered_cov"):
+        check(getattr(found, name)[period:], getattr(right, name)[period:], name, tolerance=1e-11)

@@ -126,6 +126,7 @@ def test_matrices_that_change_with_time_are_read_at_their_step():
         "obs_intercept": rng.normal(size=(n, 1)),
         "state_intercept": rng.normal(size=(n, 1)),
     }
+    assert timed.keys() == set(TIMED) - {"selection"}  # which noise already stands for
     for name in timed:
         system = make(
             **{**{key: value[0] for key, value in timed.items()}, name: timed[name]},
@@ -139,15 +140,3 @@ def test_matrices_that_change_with_time_are_read_at_their_step():
             check(getattr(found, key), value, f"{name}: {key}", tolerance=1e-12)
         for key, value in later.items():
             check(getattr(smoothed, key), value, f"{name}: {key}", tolerance=1e-11)
-
-
-def test_every_matrix_has_a_time_axis_in_turn():
-    """So that no field of a system is left out above."""
-    assert {"selection"} == set(TIMED) - {
-        "design",
-        "obs_cov",
-        "transition",
-        "state_cov",
-        "obs_intercept",
-        "state_intercept",
-    }
