@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from statespace import LinearDynamicalSystem
 from statespace.foundations.observations import read_observations
-from statespace.lds import StructuralModel, panel
+from statespace.lds import StructuralModel, panel, panel_states
 from statespace.lds.estimation import Objective
 from statespace.lds.parametrisations import MatrixParametrisation
 from statespace.lds.results import Gradient
@@ -318,7 +318,7 @@ def test_a_fit_to_a_panel_is_the_fit_to_its_sequences():
     rng = np.random.default_rng(0)
     Y = np.cumsum(rng.normal(size=(12, 60, 1)), axis=1) + 2.0 * rng.normal(size=(12, 60, 1))
     found = StructuralModel(level=True).fit(Y)
-    with mock.patch.object(panel, "_FEW", 10**6):
+    with mock.patch.object(panel, "FEW", 10**6), mock.patch.object(panel_states, "FEW", 10**6):
         alone = StructuralModel(level=True).fit(Y)
     np.testing.assert_allclose(found.params_, alone.params_, rtol=1e-5)
     assert found.score(Y) == pytest.approx(alone.score(Y), rel=1e-11)
@@ -335,7 +335,8 @@ def test_work_in_pieces_is_the_work():
     Y = long_panel(MANY["level"], 40, 30)
     model = Given(MANY["level"])
     values, found = model.log_likelihood(Y, by="sequence"), model.gradient(Y)
-    with mock.patch.object(panel, "_LARGE", 100), mock.patch.object(panel, "_PIECE", 32):
+    small = {"LARGE": 100, "PIECE": 32}
+    with mock.patch.multiple(panel, **small), mock.patch.multiple(panel_states, **small):
         np.testing.assert_array_equal(model.log_likelihood(Y, by="sequence"), values)
         np.testing.assert_allclose(model.gradient(Y).transition, found.transition, rtol=1e-12)
 
