@@ -268,12 +268,12 @@ def warn_not_converged(monitor: ConvergenceMonitor) -> None:
     warnings.warn(
         f"the fit has {monitor.reason}; more iterations (n_iter=), or a larger tol=, end this warning",
         ConvergenceWarning,
-        stacklevel=_levels_to_the_caller(),
+        stacklevel=levels_to_the_caller(),
     )
 
 
-def _levels_to_the_caller() -> int:
-    """Frames from the one that warns to the first outside of this package: a user looks for the line that fitted."""
+def levels_to_the_caller() -> int:
+    """The `stacklevel` of a warning that names the first line outside of this package: the one that fitted."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "statespace":
         level, frame = level + 1, frame.f_back

@@ -12,7 +12,9 @@ from statespace.neural.network import RecurrentNetwork
 from statespace.neural.onnx_weights import OnnxLayer, from_onnx, to_onnx
 from statespace.neural.optimizers import Adam, TrainingDivergedError, clip_global_norm, global_norm
 from statespace.neural.schedules import Schedule
+from statespace.neural.sequence_model import NetworkFilterResult, RecurrentSequenceModel
 from statespace.neural.trace import NetworkState, Trace
+from statespace.neural.training import History
 from statespace.neural.weight_formats import (
     from_lecture_gru,
     from_torch,
@@ -31,11 +33,14 @@ __all__ = [
     "GradientFlow",
     "Head",
     "HeadGradients",
+    "History",
+    "NetworkFilterResult",
     "NetworkState",
     "OnnxLayer",
     "Poisson",
     "Powers",
     "RecurrentNetwork",
+    "RecurrentSequenceModel",
     "Schedule",
     "Trace",
     "TrainingDivergedError",

@@ -195,9 +195,18 @@ class RecurrentNetwork:
         found = self._trace(X, lengths, state, False)
         return found.outputs, found.state
 
-    def trace(self, X: Any, lengths: Any = None, state: Any = None) -> Trace:
-        """Run, and keep what the way back needs: `outputs`, `state`, `gates()`, `gradients(grad_outputs)`."""
-        return self._trace(X, lengths, state, True)
+    def trace(self, X: Any, lengths: Any = None, state: Any = None, *, masks: Any = None) -> Trace:
+        """Run, and keep what the way back needs: `outputs`, `state`, `gates()`, `gradients(grad_outputs)`.
+
+        Parameters
+        ----------
+        X, lengths, state
+            As in a call.
+        masks : list of (batch, time, directions * hidden_size), optional
+            What the outputs of each layer but the last are multiplied by on their way to the next: dropout.
+
+        """
+        return self._trace(X, lengths, state, True, masks)
 
     def gradients(
         self, X: Any, grad_outputs: Any, lengths: Any = None, state: Any = None, *, grad_state: Any = None
@@ -221,6 +230,19 @@ class RecurrentNetwork:
         """
         found = self._trace(X, lengths, state, True)
         return found.gradients(grad_outputs, grad_state)
+
+    def initial_state(self, batch: int = 1) -> NetworkState:
+        """The state of some rows before their first step where none is given: zeros."""
+        structure, n = self._structure, self.num_layers * (2 if self.bidirectional else 1)
+        B, H = check_integer("batch", batch), self.hidden_size
+        h = np.zeros((n, B, H) if structure.back == 1 else (n, structure.back, B, H), self.dtype)
+        if not structure.n_cells:
+            return NetworkState(h)
+        return NetworkState(h, np.zeros((n, B, H) if structure.n_cells == 1 else h.shape, self.dtype))
+
+    def checked_state(self, state: Any, batch: int) -> NetworkState:
+        """A state of some rows as a NetworkState in the type of the network; refused, in words, where it is none."""
+        return checked_state(self._structure, state, batch, self.dtype)
 
     def step(self, x: Any, state: NetworkState | None = None) -> tuple[Array, NetworkState]:
         """Run one step, for streams; as calling with a time axis of length 1, and sooner.
@@ -262,7 +284,7 @@ class RecurrentNetwork:
         """
         return self._trace(X, lengths, state, True).gates()
 
-    def _trace(self, X: Any, lengths: Any, state: Any, keep: bool) -> Trace:
+    def _trace(self, X: Any, lengths: Any, state: Any, keep: bool, masks: Any = None) -> Trace:
         try:
             given = np.asarray(X)
         except ValueError:
@@ -287,7 +309,13 @@ class RecurrentNetwork:
                     "a network has no missing values"
                 )
         begun = None if state is None else checked_state(self._structure, state, len(x), self.dtype)
-        return self._kind_of_trace(self._structure, self._vector, x, valid, begun, keep)
+        if masks is None:
+            return self._kind_of_trace(self._structure, self._vector, x, valid, begun, keep)
+        shapes = [(*x.shape[:2], self.output_size)] * (self.num_layers - 1)
+        if [np.shape(mask) for mask in masks] != shapes:
+            raise ValueError(f"masks has the shapes {[np.shape(mask) for mask in masks]}, expected {shapes}")
+        given_masks = [np.asarray(mask, self.dtype) for mask in masks]
+        return self._kind_of_trace(self._structure, self._vector, x, valid, begun, keep, given_masks)
 
     @staticmethod
     def _lengths(lengths: Any, B: int, T: int) -> Ints:

@@ -52,9 +52,16 @@ class _Piece:
     """Some rows of a batch, run through all layers."""
 
     def __init__(
-        self, structure: Structure, packed: list[Packed], x: Array, lengths: Ints, starts: list[Ends], keep: bool
+        self,
+        structure: Structure,
+        packed: list[Packed],
+        x: Array,
+        lengths: Ints,
+        starts: list[Ends],
+        keep: bool,
+        masks: list[Array],
     ) -> None:
-        self.structure = structure
+        self.structure, self.masks = structure, masks
         directions = structure.layout.directions
         self.runs: list[DirectionRun] = []
         for layer in range(structure.layout.num_layers):
@@ -75,7 +82,8 @@ class _Piece:
                 self.runs.append(run)
             last = layer == structure.layout.num_layers - 1
             x = outputs[0] if directions == 1 else np.concatenate(outputs, axis=2)
-            x = x if last else np.ascontiguousarray(x)
+            if not last:
+                x = x * masks[layer] if masks else np.ascontiguousarray(x)
         self.outputs = x
 
     def gradients(
@@ -97,6 +105,8 @@ class _Piece:
                 if d_x is not None:
                     below = d_x if below is None else below + d_x
             if below is not None:
+                if layer and self.masks:
+                    below *= self.masks[layer - 1]
                 d_outputs = d_x = below
         return found, d_x, starts
 
@@ -114,7 +124,14 @@ class Trace:
     """
 
     def __init__(
-        self, structure: Structure, vector: Array, X: Array, lengths: Ints, state: NetworkState | None, keep: bool
+        self,
+        structure: Structure,
+        vector: Array,
+        X: Array,
+        lengths: Ints,
+        state: NetworkState | None,
+        keep: bool,
+        masks: list[Array] | None = None,
     ) -> None:
         self._structure, self._vector, self._lengths = structure, vector, lengths
         layout, cell = structure.layout, structure.cell
@@ -136,7 +153,8 @@ class Trace:
             if own[-1] < longest:
                 for b in np.flatnonzero(own < longest):
                     x[own[b] :, b] = 0.0
-            return _Piece(structure, packed, x, own, self._starts(state, rows), keep)
+            own_masks = [np.ascontiguousarray(mask[rows, :longest].transpose(1, 0, 2)) for mask in masks or []]
+            return _Piece(structure, packed, x, own, self._starts(state, rows), keep, own_masks)
 
         self._pieces: list[_Piece] | None = map_pieces(run, self._rows)
         self.outputs = np.empty((B, T, structure.output_size), vector.dtype)

@@ -17,6 +17,7 @@ _CLASSES = {
     "LinearDynamicalSystem": "statespace.lds.model:LinearDynamicalSystem",
     "MarkovChain": "statespace.markov.chain:MarkovChain",
     "StructuralModel": "statespace.lds.structural:StructuralModel",
+    "RecurrentSequenceModel": "statespace.neural.sequence_model:RecurrentSequenceModel",
     "VariationalCategoricalHMM": "statespace.hmm.variational_categorical:VariationalCategoricalHMM",
     "VariationalGaussianHMM": "statespace.hmm.variational_gaussian:VariationalGaussianHMM",
     "MultinomialHMM": "statespace.hmm.hmmlearn_names:MultinomialHMM",

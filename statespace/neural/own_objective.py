@@ -1,0 +1,150 @@
+"""What a model of sequences is trained for: the log-likelihood of each observation, given those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from statespace.neural.batches import Streams, Window, cut_into_streams, n_windows, padded_rows, windows
+from statespace.neural.encoder import Encoder, rows_of_state
+from statespace.neural.heads import Head
+from statespace.neural.own_history import OwnHistory
+from statespace.neural.sequence_runs import log_likelihood_steps, put_rows
+from statespace.neural.settings import split
+from statespace.neural.trace import NetworkState
+from statespace.neural.training import LossGradients
+from statespace.protocols import Array, Floats, Ints
+
+_LEAST_TAIL = 20  # steps at the end of sequences that can say something of how a training goes
+
+
+class OwnObjective:
+    """Truncated backpropagation through time, in windows whose states are carried on.
+
+    Parameters
+    ----------
+    encoder, head
+    data : OwnHistory
+    weights : (n_sequences,)
+        How often each sequence counts.
+    batch_size, truncate
+        As of the models.
+    held_out : float
+        A part of the sequences; where there are too few of them, the end of each.
+    rng : Generator
+        Draws what is held out.
+
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        head: Head,
+        data: OwnHistory,
+        weights: Floats,
+        batch_size: int,
+        truncate: int | None,
+        held_out: float,
+        rng: np.random.Generator,
+    ) -> None:
+        self.encoder, self.head, self.data = encoder, head, data
+        self.parts: Sequence[Any] = [*encoder.parts, head]
+        self.batch_size, self.truncate = batch_size, truncate
+        offsets = data.sequences.offsets
+        counted = np.flatnonzero(weights > 0)
+        if not len(counted):
+            raise ValueError("every sample_weight is 0: there is nothing to learn from")
+        starts, ends = offsets[:-1][counted], offsets[1:][counted]
+        each = np.repeat(weights, np.diff(offsets))
+        self.weights: Floats = np.where(data.known, each, 0.0)
+        self._held: tuple[Ints, Ints, Array] | None = None
+        if int(held_out * len(counted)):
+            kept, out = split(len(counted), held_out, rng)
+            self._held = starts[out], ends[out], self.weights > 0
+            starts, ends = starts[kept], ends[kept]
+        elif held_out:
+            cuts = ends - (held_out * (ends - starts)).astype(np.int64)
+            if int((ends - cuts).sum()) >= _LEAST_TAIL:
+                tail = np.zeros(len(each), np.bool_)
+                for a, b in zip(cuts.tolist(), ends.tolist(), strict=True):
+                    tail[a:b] = True
+                self._held = starts, ends, tail & (self.weights > 0)
+                ends = cuts
+        self.starts, self.ends = starts, ends
+        self.streams: Streams = cut_into_streams(starts, ends, batch_size, truncate)
+        self._carried: NetworkState | None = None
+        self._order: Ints = np.empty(0, np.int64)  # streams of what is carried
+        self._sorter: Ints = np.empty(0, np.int64)
+        self._last: NetworkState | None = None  # of each stream, where the epoch before left it
+
+    def n_batches(self) -> int:
+        """Windows of an epoch."""
+        return n_windows(self.streams, self.batch_size, self.truncate)
+
+    def batches(self, rng: np.random.Generator) -> Iterator[Window]:
+        """All windows once."""
+        return windows(self.streams, self.batch_size, self.truncate, rng)
+
+    def whole(self) -> Iterator[Window]:
+        """All sequences, whole."""
+        size = self.batch_size if self.truncate is None else 256
+        for first in range(0, len(self.starts), size):
+            which = np.arange(first, min(first + size, len(self.starts)))
+            lengths = self.ends[which] - self.starts[which]
+            yield Window(which, self.starts[which], lengths, True, np.zeros(0, np.bool_))
+
+    def gradients(self, batch: Window, rng: np.random.Generator | None) -> LossGradients:
+        """Of one window; `whole` ones have an empty `closes`, and carry nothing."""
+        carries = len(batch.closes) > 0 and self.truncate is not None
+        state, begins = self._state_of(batch) if carries else (None, None)
+        run = self.encoder.run(self.data.batch(batch.firsts, batch.lengths), state, rng, begins=begins, keep=True)
+        seen = np.concatenate([run.first[:, None], run.outputs[:, :-1]], axis=1)
+        inside = np.arange(seen.shape[1])[None, :] < batch.lengths[:, None]
+        weights = np.where(inside, padded_rows(self.weights, batch.firsts, batch.lengths), 0.0)
+        total = float(weights.sum())
+        if carries:
+            self._carry(batch, run.state)
+        if not total:
+            return LossGradients(0.0, 0.0, [])
+        targets = padded_rows(self.data.targets, batch.firsts, batch.lengths)
+        found = self.head.gradients(seen, targets, weights / -total)
+        d_outputs = np.concatenate([found.outputs[:, 1:], np.zeros_like(found.outputs[:, :1])], axis=1)
+        parts, _ = run.gradients(d_outputs, found.outputs[:, 0])
+        return LossGradients(found.log_likelihood * total, total, [*parts, found.vector])
+
+    def held_out_loss(self) -> float | None:
+        """Mean nats a scored step of what is held out."""
+        if self._held is None:
+            return None
+        starts, ends, scored = self._held
+        steps, _ = log_likelihood_steps(self.encoder, self.head, self.data, starts, ends)
+        chosen = scored & ~np.isnan(steps)
+        if not chosen.any():
+            return None
+        return -float(np.dot(steps[chosen], self.weights[chosen]) / self.weights[chosen].sum())
+
+    # ------------------------------------------------------------------------------ states, from window to window
+
+    def _state_of(self, batch: Window) -> tuple[NetworkState | None, Array | None]:
+        """Where streams go on from, and which of them begin at the start."""
+        if not batch.opens:
+            assert self._carried is not None
+            places = np.searchsorted(self._order, batch.streams, sorter=self._sorter)
+            return rows_of_state(self._carried, self._sorter[places]), None
+        begins = self.streams.begins[batch.streams]
+        if begins.all():
+            return None, None
+        if self._last is None:  # in the first epoch nobody has been there
+            return self.encoder.initial_state(len(begins)), begins
+        return rows_of_state(self._last, np.maximum(batch.streams - 1, 0)), begins
+
+    def _carry(self, batch: Window, state: NetworkState) -> None:
+        self._carried, self._order = state, batch.streams
+        self._sorter = np.argsort(batch.streams)
+        if not batch.closes.any():
+            return
+        if self._last is None:
+            self._last = self.encoder.initial_state(len(self.streams))
+        put_rows(self._last, batch.streams[batch.closes], rows_of_state(state, batch.closes))
