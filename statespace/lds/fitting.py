@@ -72,6 +72,13 @@ class Climb:
         found = maximize_by_leaps(step, begun.system, monitor, within.vector, within.system, warn=False)
         return Ended(found, begun.free, monitor)
 
+    def require_evidence(self, begun: Begun) -> None:
+        """Refuse data that the diffuse start takes as a whole; see `Objective.require_evidence`."""
+        if begun.system.n_diffuse:
+            parametrisation = self._parametrisation(begun)
+            objective = objective_of(parametrisation, self.observations, self.weights, self.inputs)
+            objective.require_evidence(parametrisation.start())
+
     def _parametrisation(self, begun: Begun) -> MatrixParametrisation:
         return MatrixParametrisation(*begun, None if self.inputs is None else self.inputs.sizes)
 

@@ -283,7 +283,8 @@ class LinearDynamicalSystem(Summarised, FitStarts, SystemVerbs):
         Raises
         ------
         TypeError, ValueError
-            Where the data or a parameter are not what they should be; the model then is as it was before.
+            Where the data or a parameter are not what they should be, or the data no more than the diffuse start takes;
+            the model then is as it was before.
 
         Warns
         -----
@@ -306,6 +307,7 @@ class LinearDynamicalSystem(Summarised, FitStarts, SystemVerbs):
         climb_from = Climb(observations, inputs, weights, self.method, self.n_iter, self.tol, self.acceleration)
         with blas_on_one_thread():
             starts = self._starts(observations, inputs, weights, n_init)
+            climb_from.require_evidence(starts[0])
             fitted = map_pieces(climb_from, starts, None if n_init == 1 else executor)
         best = max(fitted, key=lambda found: list(found.monitor.history)[-1:])
         if best.monitor.reason.startswith("not converged") and best.monitor.n_iter > 1:
