@@ -60,7 +60,7 @@ class EndToEnd(NamedTuple):
     """What a row is called in messages."""
 
 
-def read_observations(X: Any, lengths: Any = None, *, n_features: int | None = None) -> Observations:
+def read_observations(X: Any, lengths: Any = None, *, n_features: int | None = None, name: str = "X") -> Observations:
     """Read real vectors in any supported form.
 
     Parameters
@@ -71,6 +71,8 @@ def read_observations(X: Any, lengths: Any = None, *, n_features: int | None = N
         Lengths of the sequences laid end to end in a flat `X`.
     n_features : int, optional
         How many columns every sequence must have.
+    name : str
+        What messages call `X`.
 
     Raises
     ------
@@ -78,15 +80,15 @@ def read_observations(X: Any, lengths: Any = None, *, n_features: int | None = N
         Where the container or a number is not what it should be; the message names the place and the way out.
 
     """
-    return mark_missing(*lay_end_to_end(X, lengths, n_features=n_features))
+    return mark_missing(*lay_end_to_end(X, lengths, n_features=n_features, name=name))
 
 
-def lay_end_to_end(X: Any, lengths: Any = None, *, n_features: int | None = None) -> EndToEnd:
+def lay_end_to_end(X: Any, lengths: Any = None, *, n_features: int | None = None, name: str = "X") -> EndToEnd:
     """As `read_observations`, before missing entries are looked for."""
     several = _is_several(X)
     if several and lengths is not None:
         raise ValueError(
-            "lengths is for sequences laid end to end in one array, and X is a list of sequences, which have "
+            f"lengths is for sequences laid end to end in one array, and {name} is a list of sequences, which have "
             "their own; a y of labels does not belong here"
         )
     if several:
@@ -95,25 +97,25 @@ def lay_end_to_end(X: Any, lengths: Any = None, *, n_features: int | None = None
             values, offsets = plain
             layout = Layout("list", (None,) * len(X))
         else:
-            names = [f"X[{i}]" for i in range(len(X))]
-            read = [_rows_of(item, name) for item, name in zip(X, names, strict=True)]
+            names = [f"{name}[{i}]" for i in range(len(X))]
+            read = [_rows_of(item, called) for item, called in zip(X, names, strict=True)]
             layout = Layout("list", tuple(index for _, index in read))
             widths = [values.shape[1] for values, _ in read]
-            for name, width in zip(names, widths, strict=True):
-                _check_width(name, width, widths[0] if n_features is None else n_features, n_features is None)
+            for called, width in zip(names, widths, strict=True):
+                _check_width(called, width, widths[0] if n_features is None else n_features, n_features is None)
             offsets = np.concatenate([[0], np.cumsum([len(values) for values, _ in read])]).astype(np.int64)
             values = read[0][0] if len(read) == 1 else np.concatenate([values for values, _ in read])
             check_calendars(layout, offsets, names)
     else:
-        values, index = _rows_of(X, "X")
-        _check_width("X", values.shape[1], values.shape[1] if n_features is None else n_features, False)
+        values, index = _rows_of(X, name)
+        _check_width(name, values.shape[1], values.shape[1] if n_features is None else n_features, False)
         layout = Layout("single" if lengths is None else "flat", (index,))
         offsets = np.array([0, len(values)], np.int64) if lengths is None else check_lengths(lengths, len(values))
-        check_calendars(layout, offsets, ["X"])
+        check_calendars(layout, offsets, [name])
 
     def place(row: int) -> str:
         sequence = int(np.searchsorted(offsets, row, side="right")) - 1
-        return f"X[{sequence}][{row - int(offsets[sequence])}]" if several else f"X[{row}]"
+        return f"{name}[{sequence}][{row - int(offsets[sequence])}]" if several else f"{name}[{row}]"
 
     return EndToEnd(values, offsets, layout, place)
 
@@ -154,7 +156,7 @@ def mark_missing(values: Array, offsets: Ints, layout: Layout, place: Callable[[
     infinite = np.isinf(values).any(axis=1)
     if infinite.any():
         row = int(np.flatnonzero(infinite)[0])
-        raise ValueError(f"{place(row)} is infinite: observations are finite, and NaN where missing")
+        raise ValueError(f"{place(row)} is infinite: numbers are finite, and NaN where missing")
     unknown: Array = np.isnan(values)
     if not unknown.any():  # the sum alone was too large for a float
         return Observations(values, offsets, layout)

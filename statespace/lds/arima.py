@@ -60,6 +60,11 @@ class ARIMA(ComposedModel):
 
     def components(self) -> list[Component]:
         """The process."""
+        if not isinstance(self.exog, str) or self.exog not in ("parameters", "states"):
+            raise ValueError(
+                f"exog is {self.exog!r:.60}, expected 'parameters' or 'states': how coefficients are treated; the "
+                "inputs themselves come with the data, fit(X, exog=...)"
+            )
         return [ArimaProcess(self.order, self.seasonal_order, self.trend)]
 
     def _regression(self) -> Regression:

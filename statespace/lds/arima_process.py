@@ -12,6 +12,7 @@ Harvey (1989), section 3.3; Durbin and Koopman (2012), section 3.4; starting val
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -102,22 +103,36 @@ class ArimaProcess(Component):
         """The observations that differences reach back to, d + D s."""
         return self.order[1] + self.seasonal_order[1] * self._season
 
+    @property
+    def waves(self) -> frozenset[Fraction]:
+        """What differences remove: a constant, and the waves of the season."""
+        found = {Fraction(0)} if self.order[1] else set()
+        season = self._season
+        return frozenset(found | {Fraction(j, season) for j in range(season // 2 + 1) if self.seasonal_order[1]})
+
+    @property
+    def holds_constant(self) -> bool:
+        """Where differences are taken, or a constant is estimated."""
+        return 0 in self.waves or "c" in self.trend
+
     def parameters(self, name: str) -> list[Parameter]:
-        """intercept, drift, ar.L1.., ma.L1.., ar.S.L12.., ma.S.L12.., sigma2."""
-        del name
+        """intercept, drift, ar.L1.., ma.L1.., ar.S.L12.., ma.S.L12.., sigma2; of one of several ar2.L1.., sigma2.2."""
+        of = name.removeprefix(self.name)
         p, q, P, Q = self._sizes
         s = self._season
         found = [
-            Parameter((word,), Relative()) for word, sign in (("intercept", "c"), ("drift", "t")) if sign in self.trend
+            Parameter((word + of,), Relative())
+            for word, sign in (("intercept", "c"), ("drift", "t"))
+            if sign in self.trend
         ]
         groups: list[tuple[list[str], Stationary | Invertible]] = [
-            ([f"ar.L{lag}" for lag in range(1, p + 1)], Stationary()),
-            ([f"ma.L{lag}" for lag in range(1, q + 1)], Invertible()),
-            ([f"ar.S.L{lag * s}" for lag in range(1, P + 1)], Stationary()),
-            ([f"ma.S.L{lag * s}" for lag in range(1, Q + 1)], Invertible()),
+            ([f"ar{of}.L{lag}" for lag in range(1, p + 1)], Stationary()),
+            ([f"ma{of}.L{lag}" for lag in range(1, q + 1)], Invertible()),
+            ([f"ar{of}.S.L{lag * s}" for lag in range(1, P + 1)], Stationary()),
+            ([f"ma{of}.S.L{lag * s}" for lag in range(1, Q + 1)], Invertible()),
         ]
         found += [Parameter(tuple(names), kind) for names, kind in groups if names]
-        return [*found, Parameter(("sigma2",), Variance())]
+        return [*found, Parameter((f"sigma2.{of}" if of else "sigma2",), Variance())]
 
     def _split(self, values: Floats) -> tuple[float, float, list[Floats], float]:
         p, q, P, _ = self._sizes
@@ -227,7 +242,8 @@ def _checked_order(name: str, value: Any, letters: tuple[str, ...]) -> tuple[Any
     except TypeError:
         numbers = ()
     if len(numbers) != len(letters):
-        raise TypeError(f"{name} is {value!r}, expected ({', '.join(letters)})")
+        data = "; the data come with fit(X)" if len(numbers) > len(letters) else ""
+        raise TypeError(f"{name} is {value!r:.60}, expected ({', '.join(letters)}){data}")
     return tuple(check_integer(f"{letter} of {name}", number) for letter, number in zip(letters, numbers, strict=True))
 
 

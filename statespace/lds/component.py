@@ -7,7 +7,8 @@ without knowing of the others, and the model is their sum.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
@@ -52,6 +53,8 @@ class Facts:
     """Observations of each sequence, shape (n,), NaN where missing."""
     noise: float
     """Variance that white noise would have, were it all that differences of the series leave."""
+    frequencies: list[float] = field(default_factory=list)
+    """In radians a step, of the waves that parts before it begin with; a part that begins with one adds its own."""
 
 
 class Component(ABC):
@@ -86,6 +89,19 @@ class Component(ABC):
     def differences(self) -> tuple[int, ...]:
         """Lags at which differences have to be taken of the series to remove it."""
         return ()
+
+    @property
+    def waves(self) -> frozenset[Fraction]:
+        """Turns a step of the waves, 0 for a constant, that it makes by itself and of which nothing is known at first.
+
+        Two parts of a model have none in common: no data tell whose such a wave is.
+        """
+        return frozenset()
+
+    @property
+    def holds_constant(self) -> bool:
+        """Whether a constant is among what it makes, so that a constant input says nothing beside it."""
+        return 0 in self.waves
 
     @property
     def takes_exog(self) -> bool:

@@ -16,6 +16,7 @@ of variances are shares of what differences of the series leave.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,6 +41,9 @@ __all__ = [
     "SmoothTrend",
 ]
 
+CONSTANT = frozenset([Fraction(0)])
+"""The waves of a level."""
+
 
 @dataclass(frozen=True)
 class Level(NoisyComponent):
@@ -57,6 +61,11 @@ class Level(NoisyComponent):
     def differences(self) -> tuple[int, ...]:
         """A first difference removes it."""
         return (1,)
+
+    @property
+    def waves(self) -> frozenset[Fraction]:
+        """A constant."""
+        return CONSTANT
 
     def matrices(self) -> tuple[Any, Any, Any]:
         """Z, T and R."""
@@ -81,6 +90,11 @@ class LocalLinearTrend(NoisyComponent):
     def differences(self) -> tuple[int, ...]:
         """A second difference removes both."""
         return (1, 1)
+
+    @property
+    def waves(self) -> frozenset[Fraction]:
+        """A constant."""
+        return CONSTANT
 
     @property
     def further(self) -> dict[str, tuple[float, ...]]:
@@ -156,6 +170,11 @@ class Seasonal(NoisyComponent):
     def differences(self) -> tuple[int, ...]:
         """A seasonal difference removes it."""
         return (self.period,)
+
+    @property
+    def waves(self) -> frozenset[Fraction]:
+        """Those of period / 1, period / 2, ... steps."""
+        return frozenset(Fraction(j, self.period) for j in range(1, (self.harmonics or self.period // 2) + 1))
 
     def matrices(self) -> tuple[Any, Any, Any]:
         """Z, T and R."""

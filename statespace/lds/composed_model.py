@@ -10,18 +10,22 @@ import numpy as np
 from statespace.foundations.archive import Archive, UnknownClassError
 from statespace.foundations.blas import blas_on_one_thread
 from statespace.foundations.estimator import unchanged_on_failure
-from statespace.foundations.observations import Observations, read_observations
+from statespace.foundations.observations import Observations
+from statespace.lds.arima_process import ArimaProcess
 from statespace.lds.component import Component
 from statespace.lds.components import PARTS, Regression
 from statespace.lds.composition import Composition
 from statespace.lds.diagnostics import Diagnostics, diagnostics
 from statespace.lds.dynamics import Dynamics
 from statespace.lds.estimation import ParametricModel
+from statespace.lds.known_inputs import check_independent, read_inputs
 from statespace.lds.objective import Objective
 from statespace.lds.reading import Inputs, Series
 from statespace.lds.results import Gradient
 from statespace.lds.system import System
 from statespace.protocols import Array, Floats
+
+_PARTS: dict[str, type[Component]] = {**PARTS, ArimaProcess.__name__: ArimaProcess}
 
 
 class ComposedModel(ParametricModel):
@@ -60,7 +64,8 @@ class ComposedModel(ParametricModel):
         Raises
         ------
         TypeError, ValueError
-            Where the data or the parts are not what they should be; the model then is as it was before.
+            Where the data or the parts are not what they should be, or the data no more than the diffuse start takes;
+            the model then is as it was before.
 
         Warns
         -----
@@ -74,17 +79,16 @@ class ComposedModel(ParametricModel):
     def _make_parametrisation(self, observations: Observations, exog: Any) -> Composition:
         width = observations.values.shape[1]
         if width != 1:
-            raise ValueError(f"X has {width} columns, and {type(self).__name__} is a model of one feature")
+            raise ValueError(
+                f"X has {width} columns, and {type(self).__name__} is a model of one feature: fit one, X[:, 0], or a "
+                "model of each, fit_each(list of series)"
+            )
         components = self.components()
         if exog is None:
             return Composition(components)
-        known = read_observations(exog)
-        if len(known.values) != observations.n_samples:
-            raise ValueError(f"exog has {len(known.values)} rows, X {observations.n_samples}: give one for each")
-        if known.n_sequences > 1 and not np.array_equal(known.offsets, observations.offsets):
-            raise ValueError("exog has other lengths than X: give a row of inputs for each row of each sequence")
-        if not np.isfinite(known.values).all():
-            raise ValueError("exog has a missing entry: known inputs are known at every step")
+        known = read_inputs(exog, observations)
+        assert known is not None
+        check_independent(known, beside_constant=any(component.holds_constant for component in components))
         if not any(component.takes_exog for component in components):
             at = next((k for k, part in enumerate(components) if part.name == "irregular"), len(components))
             components.insert(at, self._regression())
@@ -221,7 +225,7 @@ def _from_json(value: Any, archive: Archive) -> Any:
     if not isinstance(value, dict):
         return value
     if "part" in value:
-        kind = archive.classes.get(value["part"], PARTS.get(value["part"]))
+        kind = archive.classes.get(value["part"], _PARTS.get(value["part"]))
         if kind is None or not issubclass(kind, Component):
             raise UnknownClassError("a part", str(value["part"]))
         return kind(**{word: _from_json(inner, archive) for word, inner in value["settings"].items()})

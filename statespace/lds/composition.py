@@ -19,6 +19,7 @@ from statespace.foundations.observations import Observations
 from statespace.lds.bounded_parameters import BoundedParameters
 from statespace.lds.component import Block, Component, Facts, NoisyComponent
 from statespace.lds.components import Irregular
+from statespace.lds.identification import check_told_apart
 from statespace.lds.moment_starts import variances_by_moments
 from statespace.lds.results import Gradient
 from statespace.lds.spectra import density, frequencies_for, information, scored
@@ -46,6 +47,7 @@ class Composition:
     ) -> None:
         self.exog = exog
         self.exog_names = exog_names
+        check_told_apart(components)
         self.components = [component.with_exog(exog, exog_names) for component in components]
         self.part_names = _distinct_names(self.components)
         groups = [component.parameters(name) for component, name in zip(self.components, self.part_names, strict=True)]
@@ -56,7 +58,9 @@ class Composition:
         twice = [name for name, count in Counter(self.names).items() if count > 1]
         if twice:
             raise ValueError(
-                f"the model has two parameters with the name {twice[0]!r}: an ARIMA process and an AR part?"
+                f"the model has two parameters with the name {twice[0]!r}: an ARIMA process and an autoregression are "
+                "parts of one process, ArimaProcess((p, d, q)); parts of your own have the name that parameters(name) "
+                "is given in theirs"
             )
         self._values = _slices(sum(len(parameter.names) for parameter in group) for group in groups)
         self.states = _slices(component.n_states for component in self.components)

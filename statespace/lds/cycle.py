@@ -78,8 +78,10 @@ class Cycle(Component):
         return [*variance, Parameter((f"frequency.{name}",), bounds), *damping]
 
     def start(self, facts: Facts) -> list[float]:
-        """The strongest wave within the bounds of what a straight line leaves."""
-        frequency = _strongest_frequency(facts.series, 2.0 * np.pi / self.longest, 2.0 * np.pi / self.shortest)
+        """The strongest wave within the bounds of what a straight line and the waves of other parts leave."""
+        bounds = 2.0 * np.pi / self.longest, 2.0 * np.pi / self.shortest
+        frequency = _strongest_frequency(facts.series, *bounds, facts.frequencies)
+        facts.frequencies.append(frequency)
         return [*([0.3 * facts.noise] if self.stochastic else []), frequency, *([0.9] if self.damped else [])]
 
     def _split(self, values: Floats) -> tuple[float, float, float]:
@@ -119,15 +121,16 @@ class Cycle(Component):
         return np.array([*([d_variance] if self.stochastic else []), *pulled])
 
 
-def _strongest_frequency(series: list[Floats], low: float, high: float) -> float:
-    """The peak of the periodogram between two frequencies, a little inside them."""
+def _strongest_frequency(series: list[Floats], low: float, high: float, others: list[float]) -> float:
+    """The peak of the periodogram between two frequencies, a little inside them, of what other waves leave."""
     grid = low + (high - low) * np.linspace(0.02, 0.98, 97)
     power = np.zeros(len(grid))
     for y in series:
         seen = np.flatnonzero(~np.isnan(y))
         if len(seen) < 4:
             continue
-        line = np.vander(seen / len(y), 2)
+        turns = np.outer(seen, others)
+        line = np.column_stack([np.vander(seen / len(y), 2), np.cos(turns), np.sin(turns)])
         left = y[seen] - line @ np.linalg.lstsq(line, y[seen], rcond=None)[0]
         power += np.abs(np.exp(-1j * np.outer(grid, seen)) @ left) ** 2
     return float(grid[np.argmax(power)])

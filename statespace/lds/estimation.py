@@ -107,7 +107,8 @@ class ParametricModel(Summarised, SystemVerbs):
         Raises
         ------
         TypeError, ValueError
-            Where the data are not what they should be; the model then is as it was before.
+            Where the data are not what they should be, or are no more than the diffuse start takes; the model then is
+            as it was before.
 
         Warns
         -----
@@ -126,6 +127,7 @@ class ParametricModel(Summarised, SystemVerbs):
         monitor = gradient_monitor(self.tol, self.n_iter, objective.n_observed)
         with blas_on_one_thread():
             start = np.array(parametrisation.start(observations), dtype=np.float64)
+            objective.require_evidence(start)
             theta, value = climb(objective, start, monitor)
         if monitor.reason.startswith("not converged") and monitor.n_iter > 1:
             warn_not_converged(monitor)

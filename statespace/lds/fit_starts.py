@@ -49,7 +49,7 @@ class FitStarts:
         enter = () if inputs is None else _WHERE_INPUTS_ENTER[self.exog]
         given = self._given(enter)
         if inputs is not None:
-            check_independent(inputs, beside_intercept=bool(self.intercepts))
+            check_independent(inputs, beside_constant=bool(self.intercepts))
         rng = generator(self.random_state)
         seeds = rng.integers(2**63, size=n_init)
         sequences = of_weight(sequences_of(observations), weights)

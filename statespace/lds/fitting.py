@@ -14,6 +14,8 @@ from statespace.lds.free_entries import FreeEntries
 from statespace.lds.known_inputs import KnownInputs, frames_of, objective_of, of_weight, weighted_log_likelihood
 from statespace.lds.likelihood import log_likelihood
 from statespace.lds.objective import n_observed, sequences_of
+from statespace.lds.panel import FEW
+from statespace.lds.panel_expectations import expect_panel, panel_log_likelihood
 from statespace.lds.parametrisations import MatrixParametrisation
 from statespace.lds.system import System
 from statespace.protocols import Floats
@@ -59,11 +61,19 @@ class Climb:
         monitor = ConvergenceMonitor(self.tol, self.n_iter, False)
         monitor.begin(n_observed(self.observations))
 
+        values, offsets = self.observations.values, self.observations.offsets
+        is_panel = inputs is None and len(sequences) >= FEW
+
         def value(system: System) -> float:
+            if is_panel and (self.weights is None or self.weights.all()):
+                return panel_log_likelihood(system, values, offsets, self.weights)
             return value_of(system, sequences, self.weights, inputs)
 
         def step(system: System) -> tuple[float, Callable[[], System]]:
-            expected = expect(system, frames_of(system, sequences, inputs), self.weights, inputs)
+            if is_panel:
+                expected = expect_panel(system, make_frames(system, values), offsets, self.weights)
+            else:
+                expected = expect(system, frames_of(system, sequences, inputs), self.weights, inputs)
             return expected.log_likelihood, lambda: improve(system, expected, begun.free, value)
 
         if self.acceleration is None:
@@ -71,6 +81,13 @@ class Climb:
         within = self._parametrisation(begun)
         found = maximize_by_leaps(step, begun.system, monitor, within.vector, within.system, warn=False)
         return Ended(found, begun.free, monitor)
+
+    def require_evidence(self, begun: Begun) -> None:
+        """Refuse data that the diffuse start takes as a whole; see `Objective.require_evidence`."""
+        if begun.system.n_diffuse:
+            parametrisation = self._parametrisation(begun)
+            objective = objective_of(parametrisation, self.observations, self.weights, self.inputs)
+            objective.require_evidence(parametrisation.start())
 
     def _parametrisation(self, begun: Begun) -> MatrixParametrisation:
         return MatrixParametrisation(*begun, None if self.inputs is None else self.inputs.sizes)

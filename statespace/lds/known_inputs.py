@@ -67,7 +67,7 @@ def read_inputs(exog: Any, observations: Observations) -> KnownInputs | None:
     """
     if exog is None:
         return None
-    read = read_observations(exog)
+    read = read_observations(exog, name="exog")
     check_inputs(read, observations.offsets, "X")
     for ours, theirs in zip(observations.layout.indexes, read.layout.indexes, strict=False):
         if ours is not None and theirs is not None and len(ours) == len(theirs) and not ours.equals(theirs):
@@ -75,8 +75,8 @@ def read_inputs(exog: Any, observations: Observations) -> KnownInputs | None:
     return KnownInputs(read.values, [read.values[a:b] for a, b in pairwise(observations.offsets.tolist())])
 
 
-def check_independent(inputs: KnownInputs, *, beside_intercept: bool) -> None:
-    """Refuse an input that the others, or an intercept that is estimated beside them, say already.
+def check_independent(inputs: KnownInputs, *, beside_constant: bool) -> None:
+    """Refuse an input that the others, or an intercept or a level that stands beside them, say already.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def check_independent(inputs: KnownInputs, *, beside_intercept: bool) -> None:
     """
     X = inputs.values
     sizes = np.where(inputs.sizes > 0, inputs.sizes, 1.0) * math.sqrt(len(X))
-    before = [np.full((len(X), 1), 1.0 / math.sqrt(len(X)))] if beside_intercept else []
+    before = [np.full((len(X), 1), 1.0 / math.sqrt(len(X)))] if beside_constant else []
     for k in range(X.shape[1]):
         column = X[:, k : k + 1] / sizes[k]
         left = column
@@ -94,8 +94,11 @@ def check_independent(inputs: KnownInputs, *, beside_intercept: bool) -> None:
             others = np.column_stack(before)
             left = column - others @ np.linalg.lstsq(others, column, rcond=None)[0]
         if np.linalg.norm(left) <= _DEPENDENT:
-            of = "constant, as the intercept that is estimated" if beside_intercept and np.ptp(column) == 0 else ""
-            of = of or ("0 at every step" if not column.any() else "a combination of the columns before it")
+            of = "a combination of the columns before it"
+            if not column.any():
+                of = "0 at every step"
+            elif beside_constant and np.ptp(column) == 0:
+                of = "constant, as the intercept or the level beside it"
             raise ValueError(f"exog[:, {k}] is {of}: its coefficient cannot be told apart; leave it out")
         before.append(column)
 

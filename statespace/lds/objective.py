@@ -182,6 +182,29 @@ class Objective:
             found = [math.sqrt(w) * steps for w, steps in zip(self.weights, found, strict=True)]
         return np.concatenate(found)
 
+    def require_evidence(self, theta: Floats) -> None:
+        """Refuse data that the diffuse start takes as a whole: what determines it tells of nothing else.
+
+        Raises
+        ------
+        ValueError
+            Where no number is left, of any sequence, whose density the parameters could move.
+
+        """
+        n_diffuse = self.parametrisation.system(theta).n_diffuse
+        if not n_diffuse:
+            return
+        shown = [int(np.count_nonzero(~np.isnan(values))) for values in self.sequences]
+        if max(shown) > n_diffuse:
+            return
+        if all(n == part.n_determined for n, part in zip(shown, self._filtered(theta), strict=True)):
+            longest = "" if len(shown) == 1 else " in its longest sequence"
+            raise ValueError(
+                f"X has {_counted(max(shown), 'number')}{longest}, and nothing is known of the start of "
+                f"{_counted(n_diffuse, 'state')}: all that X tells is where these begin, and nothing is left to "
+                "estimate parameters from; give longer data, or a model with fewer such states"
+            )
+
     def n_scored(self, theta: Floats) -> int:
         """Steps of which something was observed, after the data had determined all diffuse states."""
         return sum(
@@ -252,6 +275,10 @@ class Objective:
         if len(root) > 1 and np.linalg.eigvalsh(whole / np.outer(root, root))[0] > _BENT:
             made[both] = whole
         return np.asarray(made)
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _rows_of(system: System, first: int, last: int) -> System:

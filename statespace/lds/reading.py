@@ -61,7 +61,8 @@ def checked_coefficients(name: str, value: Any, n_rows: int) -> Floats:
 def check_inputs(read: Observations, offsets: Ints, name: str) -> None:
     """Refuse known inputs that are not a row for each row of the data, or of which one is missing."""
     if len(read.values) != int(offsets[-1]):
-        raise ValueError(f"exog has {len(read.values)} rows, {name} {int(offsets[-1])}: give one for each")
+        ahead = ", those of X and then those to come" if name != "X" and name.startswith("X") else ""
+        raise ValueError(f"exog has {len(read.values)} rows, {name} {int(offsets[-1])}: give one for each{ahead}")
     if read.n_sequences > 1 and not np.array_equal(read.offsets, offsets):
         raise ValueError(f"exog has other lengths than {name}: give a row of inputs for each row of each sequence")
     missing = np.isnan(read.values)
@@ -144,15 +145,21 @@ class SystemReader(SequenceModel):
         widths = {A.shape[1] for A in coefficients if A is not None}
         if not widths:
             if exog is not None:
-                raise ValueError("exog is given, and the model has no coefficients of known inputs")
+                raise ValueError(
+                    "exog is given, and the model has no coefficients of known inputs: fit with exog=, or leave it out"
+                )
             return None
         width = widths.pop()
         if exog is None:
-            raise ValueError(f"the model has coefficients of {width} known inputs: hand them over, exog=")
-        read = read_observations(exog)
+            raise ValueError(
+                f"the model has coefficients of {width} known inputs: hand them over, exog= with {int(offsets[-1])} "
+                f"rows, as {name} has"
+            )
+        read = read_observations(exog, name="exog")
         if read.values.shape[1] != width:
             raise ValueError(
-                f"exog has {read.values.shape[1]} columns, and the model has coefficients of {width} inputs"
+                f"exog has {read.values.shape[1]} columns, and the model has coefficients of {width} known inputs: "
+                "give a column for each"
             )
         check_inputs(read, offsets, name)
         return read.values

@@ -24,10 +24,14 @@ from statespace.lds.components import (
 )
 from statespace.lds.composed_model import ComposedModel
 from statespace.lds.decomposition import decompose, join_decompositions
+from statespace.lds.identification import check_told_apart
 
 
 class StructuralModel(ComposedModel):
     """A structural time series model of one series, or of several that share its parameters.
+
+    Parts of which no data could tell whose a path is are refused: two levels, a level beside a trend, seasons of which
+    one is a multiple of the other.
 
     Parameters
     ----------
@@ -39,7 +43,7 @@ class StructuralModel(ComposedModel):
         An int is the period of a dummy seasonal.
     cycle : bool, (shortest, longest), Cycle or a list of these
         True is `Cycle()`; a pair bounds the period, in steps.
-    autoregressive : int or Autoregressive, optional
+    autoregressive : int, Autoregressive or a list of Autoregressive, optional
         An int is the order.
     exog : {"states", "parameters"} or Regression, optional
         How the coefficients of the known inputs are treated, which come with the data as `fit(X, exog=...)`. None:
@@ -87,7 +91,7 @@ class StructuralModel(ComposedModel):
 
     @classmethod
     def of(cls, *components: Component) -> Self:
-        """The model of some parts; what `Level() + Seasonal(12)` gives. An irregular comes with it."""
+        """The model of some parts; what `Level() + Seasonal(12)` gives. An irregular comes with it, once."""
         given: dict[str, Any] = {}
         for component in components:
             if not isinstance(component, Component):
@@ -95,9 +99,10 @@ class StructuralModel(ComposedModel):
             word = next((word for kind, word in _WORDS.items() if isinstance(component, kind)), "others")
             if word in _SEVERAL:
                 given[word] = [*given.get(word, []), component]
-            elif given.setdefault(word, component) != component:
-                raise ValueError(f"a model has one {word}, and these are two: {given[word]!r} and {component!r}")
-        for word in ("seasonal", "cycle"):
+            else:
+                given[word] = component
+        check_told_apart([component for component in components if not isinstance(component, Irregular)])
+        for word in ("seasonal", "cycle", "autoregressive"):
             if len(given.get(word, [])) == 1:
                 given[word] = given[word][0]
         if "irregular" in given:
@@ -114,10 +119,10 @@ class StructuralModel(ComposedModel):
 
     def components(self) -> list[Component]:
         """Its parts, in the order of their states."""
-        if self.level and self.trend:
-            raise ValueError(
-                f"the model has the level {self.level!r} and the trend {self.trend!r}, which has a level of its own: "
-                "drop one"
+        if isinstance(self.autoregressive, list) and any(_is_whole(order) for order in self.autoregressive):
+            raise TypeError(
+                f"autoregressive is {self.autoregressive!r:.60}, expected an order, an Autoregressive, or a list of "
+                "Autoregressive, one for each of several; lags that are left out are not possible"
             )
         parts = [_part("level", value, Level) for value in _listed(self.level)]
         parts += [_part("trend", value, LocalLinearTrend) for value in _listed(self.trend)]
@@ -127,6 +132,7 @@ class StructuralModel(ComposedModel):
         parts += [_part("exog", value, Regression) for value in _listed(self.exog)]
         parts += [_part("others", value, Component) for value in _listed(self.others)]
         parts += [_part("irregular", value, Irregular) for value in _listed(self.irregular)]
+        check_told_apart(parts)
         return parts
 
     def decompose(self, X: Any, lengths: Any = None, *, exog: Any = None) -> Any:
@@ -157,13 +163,13 @@ _WORDS: dict[Any, str] = {
     Regression: "exog",
     Irregular: "irregular",
 }
-_SEVERAL = ("seasonal", "cycle", "others")
+_SEVERAL = ("seasonal", "cycle", "autoregressive", "others")
 _EXPECTED = {
-    "level": "True or a Level",
+    "level": "True or a Level (a slope comes with trend='local linear' or 'smooth')",
     "trend": "'local linear', 'smooth' or a LocalLinearTrend",
     "seasonal": "a period, a Seasonal, or a list of these",
     "cycle": "True, a pair (shortest, longest) of periods, a Cycle, or a list of these",
-    "autoregressive": "an order or an Autoregressive",
+    "autoregressive": "an order, an Autoregressive, or a list of Autoregressive",
     "exog": "'states', 'parameters' or a Regression; the inputs come with the data: fit(X, exog=...)",
     "others": "a list of Component",
     "irregular": "True or False",
@@ -181,7 +187,7 @@ def _part(word: str, value: Any, kind: Any) -> Component:
     if isinstance(value, Component) and isinstance(value, kind):
         return value
     made: Component | None = None
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    whole = _is_whole(value)
     if kind is Seasonal and whole:
         made = Seasonal(int(value))
     elif kind is Autoregressive and whole:
@@ -190,10 +196,15 @@ def _part(word: str, value: Any, kind: Any) -> Component:
         made = Cycle(*value)
     elif kind is Regression and isinstance(value, str):
         made = Regression(value)
-    elif kind is LocalLinearTrend and value in ("local linear", "smooth"):
+    elif kind is LocalLinearTrend and isinstance(value, str) and value in ("local linear", "smooth"):
         made = LocalLinearTrend() if value == "local linear" else SmoothTrend()
     elif kind in (Level, Cycle, Irregular) and value is True:
         made = kind()
     if made is None:
-        raise TypeError(f"{word} is {value!r:.60}, expected {_EXPECTED[word]}")
+        data = "; the data come with fit(X)" if np.ndim(value) else ""
+        raise TypeError(f"{word} is {value!r:.60}, expected {_EXPECTED[word]}{data}")
     return made
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -62,6 +62,13 @@ class SystemVerbs(StateVerbs):
             Which recursions run; "auto" takes the second where the first has lost digits. With "covariance" these are
             gone, and results of `filter` and `smooth` say so in `digits_lost`.
 
+        Notes
+        -----
+        Of data that the diffuse start takes as a whole (a single observation of a random walk) the log-likelihood is
+        what the convention says of a direction that is determined, whatever the variances: it tells of no parameter.
+        `scored_steps` then is False throughout, `bic` raises, and so does `fit`; what is not determined has an infinite
+        variance in `smooth` and `forecast`.
+
         """
         check_choice("by", by, ("total", "sequence", "step"))
         check_choice("convention", convention, CONVENTIONS)

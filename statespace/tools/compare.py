@@ -23,7 +23,7 @@ from statespace.foundations.validation import check_integer
 from statespace.protocols import Floats, Scored
 from statespace.tools.scoring import steps_by_sequence
 from statespace.tools.table import html_table, text_table
-from statespace.tools.views import values_of, views_of
+from statespace.tools.views import View, values_of, views_of, with_inputs, with_one_more
 
 _SHORT_FIT = 0.5  # seconds; a shorter fit is timed once more, so that compiling a kernel does not count
 
@@ -111,6 +111,8 @@ def compare(
     event: Event | None = None,
     bins: Sequence[float] | None = None,
     symbols: Any = None,
+    exog: Any = None,
+    test_exog: Any = None,
 ) -> Comparison:
     """Fit clones of the models and compare them on data they have not seen.
 
@@ -134,6 +136,11 @@ def compare(
         Instead of `event`, the interval edges[i - 1] <= x < edges[i] that holds the observation.
     symbols : (n_symbols,), optional
         The alphabet, for models of symbols, where the data fitted to may not show all of it.
+    exog : optional
+        Known inputs, a row for each step of `X` in its form, for all models that take them; or a mapping from the names
+        of the models that are to have them, each to its own.
+    test_exog : optional
+        Where `test` is sequences, their known inputs: in its form, or such a mapping.
 
     Returns
     -------
@@ -143,8 +150,8 @@ def compare(
     Raises
     ------
     ValueError
-        If the models' densities and probabilities cannot be compared, views are of different events, or no step is
-        scored by all models.
+        If the models' densities and probabilities cannot be compared, views are of different events, no step is
+        scored by all models, or there are known inputs for a model that takes none.
 
     Examples
     --------
@@ -163,6 +170,16 @@ def compare(
     >>> compare(models, views, test=365, event=lambda seen: seen > 0).best
     'how rainy'
 
+    The level of the Nile that moves, and one that a dam has moved once:
+
+    >>> from statespace.datasets import load_nile
+    >>> from statespace.lds import Level, StructuralModel
+    >>> nile = load_nile()
+    >>> models = {"moves": StructuralModel(level=True), "moved once": StructuralModel(level=Level(stochastic=False))}
+    >>> dam = (nile.years >= 1899).astype(float)
+    >>> compare(models, nile.flow, test=50, exog={"moved once": dam}).best
+    'moved once'
+
     """
     if not isinstance(models, Mapping) or not models:
         raise TypeError("models must map names to unfitted estimators, such as {'order 1': MarkovChain(order=1)}")
@@ -172,15 +189,15 @@ def compare(
         raise TypeError(f"event is {event!r:.40}, expected a function of an observation, such as lambda mm: mm > 0")
     first = 0 if skip is None else check_integer("skip", skip)
     happened = event if bins is None else _Bins(bins)
-    views = views_of(models, X, test, happened)
+    views = with_inputs(models, views_of(models, X, test, happened), exog, test_exog)
 
     if happened is None:
         _check_units({name: model for name, model in models.items() if hasattr(model, "support")})
     fitted, seconds = [], []
     for model, view in zip(models.values(), views, strict=True):
-        fresh, took = _timed_fit(model, view.train, symbols)
+        fresh, took = _timed_fit(model, view, symbols)
         if took < _SHORT_FIT:
-            took = min(took, _timed_fit(model, view.train, symbols)[1])
+            took = min(took, _timed_fit(model, view, symbols)[1])
         fitted.append(fresh)
         seconds.append(took)
     if happened is None:
@@ -188,10 +205,11 @@ def compare(
 
     train_steps, test_steps = [], []
     for model, view in zip(fitted, views, strict=True):
-        scored = _steps(model, view.whole, happened)
+        scored = _steps(model, view.whole, happened, view.known)
         if view.n_test is None:
             test_steps.append(np.concatenate([part[first:] for part in scored]))
-            train_steps.append(np.concatenate([part[first:] for part in _steps(model, view.train, happened)]))
+            seen = _steps(model, view.train, happened, view.known_train)
+            train_steps.append(np.concatenate([part[first:] for part in seen]))
         else:
             cut = len(scored[0]) - view.n_test  # the models know nothing of what is after a step
             train_steps.append(scored[0][first:cut])
@@ -224,11 +242,14 @@ def compare(
     )
 
 
-def _timed_fit(model: Any, X: Any, symbols: Any) -> tuple[Any, float]:
+def _timed_fit(model: Any, view: View, symbols: Any) -> tuple[Any, float]:
     fresh = clone(model)
-    known = {} if symbols is None or "symbols" not in inspect.signature(fresh.fit).parameters else {"symbols": symbols}
+    takes = "symbols" in inspect.signature(fresh.fit).parameters
+    known = {"symbols": symbols} if takes and symbols is not None else {}
+    if view.known_train is not None:
+        known["exog"] = view.known_train
     started = time.perf_counter()
-    fresh.fit(X, **known)
+    fresh.fit(view.train, **known)
     return fresh, time.perf_counter() - started
 
 
@@ -270,11 +291,11 @@ def _check_units(models: Mapping[str, Any]) -> None:
             )
 
 
-def _steps(model: Any, X: Any, event: Event | None) -> list[Floats]:
-    steps = steps_by_sequence(model, X)
+def _steps(model: Any, X: Any, event: Event | None, exog: Any) -> list[Floats]:
+    steps = steps_by_sequence(model, X, exog)
     if event is None:
         return steps
-    laws = model.predictive(X)
+    laws = model.predictive(X) if exog is None else model.predictive(X, exog=with_one_more(exog))
     pairs = zip(steps, *((laws, X) if isinstance(laws, list) else ([laws], [X])), strict=True)
     return [_event_steps(scored, law, data, event) for scored, law, data in pairs]
 

@@ -49,17 +49,18 @@ def scorer(skip: int = 0) -> StepScorer:
     return StepScorer(skip)
 
 
-def steps_by_sequence(model: Any, X: Any) -> list[Floats]:
+def steps_by_sequence(model: Any, X: Any, exog: Any = None) -> list[Floats]:
     """Log p(x_n | x_1..x_{n-1}) of every step that counts, NaN elsewhere, an array for each sequence of `X`.
 
     Steps of a diffuse start have a log-likelihood, whose convention no other model shares: a model that has
-    `scored_steps` says which of its steps count.
+    `scored_steps` says which of its steps count. `exog` are known inputs, of a model that takes them.
     """
-    steps = model.log_likelihood(X, by="step")
+    known = {} if exog is None else {"exog": exog}
+    steps = model.log_likelihood(X, by="step", **known)
     parts = [np.asarray(part, dtype=np.float64) for part in (steps if isinstance(steps, list) else [steps])]
     if not hasattr(model, "scored_steps"):
         return parts
-    scored = model.scored_steps(X)
+    scored = model.scored_steps(X, **known)
     return [
         np.where(np.asarray(counts, dtype=bool), part, np.nan)
         for part, counts in zip(parts, scored if isinstance(scored, list) else [scored], strict=True)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from statespace.foundations.events import Event
+from statespace.foundations.sequence_model import takes_exog
 from statespace.foundations.symbols import is_missing
 from statespace.foundations.validation import check_integer
 
@@ -21,6 +22,62 @@ class View(NamedTuple):
     """What to score."""
     n_test: int | None
     """How many last steps of it are the test, if it is one series."""
+    known_train: Any = None
+    """Known inputs of what to fit."""
+    known: Any = None
+    """Known inputs of what to score."""
+
+
+def with_inputs(models: Mapping[str, Any], views: list[View], exog: Any, test_exog: Any) -> list[View]:
+    """The views with the known inputs of the models that take them; see `compare`."""
+    if exog is None:
+        if test_exog is not None:
+            raise TypeError("test_exog is given without exog, the known inputs of X")
+        return views
+    named = isinstance(exog, Mapping)
+    takers = [name for name, model in models.items() if takes_exog(model) and (not named or name in exog)]
+    refused = [name for name in exog if name not in takers] if named else []
+    if refused:
+        unknown = refused[0] not in models
+        what = "is no model" if unknown else f"is a {type(models[refused[0]]).__name__}, which takes no known inputs"
+        raise ValueError(f"exog has inputs for {refused[0]!r}, which {what}")
+    if not takers:
+        raise ValueError("exog is given, and none of the models takes known inputs")
+    made = []
+    for name, view in zip(models, views, strict=True):
+        own = (exog[name] if named else exog) if name in takers else None
+        if own is None:
+            made.append(view)
+        elif view.n_test is None:
+            held_out = test_exog.get(name) if isinstance(test_exog, Mapping) else test_exog
+            if held_out is None:
+                raise TypeError(
+                    f"test is sequences of their own: give the known inputs of {name!r} for them, test_exog="
+                )
+            made.append(view._replace(known_train=own, known=held_out))
+        elif test_exog is not None:
+            raise TypeError(
+                f"test={view.n_test} are the last steps of X, whose known inputs exog has: leave out test_exog"
+            )
+        elif len(own) != len(view.whole):
+            raise ValueError(f"exog has {len(own)} rows, X {len(view.whole)}: give one for each, the test steps too")
+        else:
+            made.append(view._replace(known_train=_without_end(own, view.n_test), known=own))
+    return made
+
+
+def _without_end(rows: Any, n: int) -> Any:
+    return rows.iloc[:-n] if hasattr(rows, "iloc") else rows[:-n]
+
+
+def with_one_more(exog: Any) -> Any:
+    """Known inputs with a row for the step after each sequence, of which nothing is asked: the last one again."""
+    if exog is None:
+        return None
+    if _is_many(exog):
+        return [with_one_more(part) for part in exog]
+    rows = np.asarray(exog)
+    return np.concatenate([rows, rows[-1:]])
 
 
 def views_of(models: Mapping[str, Any], X: Any, test: Any, event: Event | None) -> list[View]:
@@ -91,7 +148,7 @@ def _split(X: Any, test: Any) -> View:
         )
     if len(X) <= n_test:
         raise ValueError(f"test={n_test} leaves nothing to fit of a series of {len(X)} steps")
-    return View(X.iloc[:-n_test] if hasattr(X, "iloc") else X[:-n_test], X, n_test)
+    return View(_without_end(X, n_test), X, n_test)
 
 
 def _is_many(X: Any) -> bool:

@@ -250,7 +250,7 @@ def test_a_cycle_starts_at_the_strongest_wave():
         (lambda: Regression("fixed"), "coefficients is 'fixed'"),
         (lambda: Composition([Irregular()]), "the model has no states"),
         (lambda: Composition([Level(), Regression()]), "no inputs are given: pass exog="),
-        (lambda: Composition([Seasonal(4), Seasonal(4)]), "two parts that are the same"),
+        (lambda: Composition([Seasonal(4), Seasonal(4)]), "a wave of 4 steps belongs to the one as"),
     ],
 )
 def test_impossible_parts_are_refused_in_words(make, message):

@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statespace.lds.expectation_maximisation import covariance_step, expect, improve, regression
+from statespace.lds.expectation_maximisation import expect, improve
 from statespace.lds.frames import make_frames
 from statespace.lds.free_entries import ESTIMATED, FreeEntries
+from statespace.lds.held_entries import covariance_step, regression
 from statespace.lds.initialization import make_system
 from statespace.lds.likelihood import log_likelihood
+from statespace.lds.panel_expectations import expect_panel, panel_log_likelihood
 from statespace.lds.parametrisations import at_stationary_start
 from statespace.lds.system import TIMED, checked_matrices
 from tests.lds.dense_em import draw_data, draw_matrices, em_step, moments
@@ -192,3 +194,31 @@ def test_a_covariance_with_held_entries_is_where_the_slope_of_the_free_ones_is_n
     slope = precision @ (S - found) @ precision
     if free.any():
         assert np.abs(slope[free]).max() <= 1e-5 * np.abs(precision).max()
+
+
+@given(seed=st.integers(0, 2**32 - 1), weighted=st.booleans(), gaps=st.booleans())
+@settings(max_examples=15)
+def test_sequences_that_share_gains_expect_what_each_expects_alone(seed, weighted, gaps):
+    rng = np.random.default_rng(seed)
+    system = system_of(draw_matrices(rng, 2, 2))
+    lengths = [6] * 5 + [9] * 4 + [3]
+    sequences = [rng.normal(size=(n, 2)) for n in lengths]
+    if gaps:
+        sequences[0][2, 0] = sequences[7][1] = np.nan
+        for Y in sequences[1:5]:
+            Y[4, 1] = np.nan
+    weights = np.where(np.arange(10) == 2, 0.0, rng.uniform(0.1, 3.0, 10)) if weighted else None
+    alone = expected(system, sequences, weights)
+    offsets = np.cumsum([0, *lengths])
+    together = expect_panel(system, make_frames(system, np.concatenate(sequences)), offsets, weights)
+    assert together.log_likelihood == pytest.approx(alone.log_likelihood, rel=1e-10)
+    for name in ("states", "moved", "n_sequences", "n_steps"):
+        wanted = getattr(alone, name)
+        np.testing.assert_allclose(getattr(together, name), wanted, atol=1e-10 * np.abs(wanted).max())
+    for name in (*TIMED, "initial_state", "initial_state_cov"):
+        wanted = getattr(alone.gradient, name)
+        np.testing.assert_allclose(getattr(together.gradient, name), wanted, atol=1e-9 * max(np.abs(wanted).max(), 1.0))
+    positive = np.ones(10) if weights is None else weights[weights > 0]
+    used = sequences if weights is None else [Y for Y, w in zip(sequences, weights, strict=True) if w > 0]
+    total = panel_log_likelihood(system, np.concatenate(used), np.cumsum([0, *map(len, used)]), positive)
+    assert total == pytest.approx(alone.log_likelihood, rel=1e-10)

@@ -401,7 +401,7 @@ def test_what_is_wrong_with_inputs_is_said_in_words():
     with pytest.raises(ValueError, match=r"exog has a missing entry at \[3, 1\]"):
         model.fit(y, exog=x)
     x[:, 1] = 1.0
-    with pytest.raises(ValueError, match=r"exog\[:, 1\] is constant, as the intercept"):
+    with pytest.raises(ValueError, match=r"exog\[:, 1\] is constant, as the intercept or the level"):
         LinearDynamicalSystem(intercepts=True).fit(y, exog=x)
     with pytest.raises(ValueError, match=r"exog\[:, 2\] is a combination of the columns before it"):
         model.fit(y, exog=np.column_stack([x, x.sum(axis=1)]))

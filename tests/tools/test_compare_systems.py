@@ -99,3 +99,63 @@ def test_held_out_series_leave_their_diffuse_steps_out():
     model = found.models[0]
     steps = local_level(NILE[70:], model.obs_cov_[0, 0], model.state_cov_[0, 0])
     assert found.held_out_nats[0] == pytest.approx(-np.nanmean(steps), rel=1e-9)
+
+
+# ------------------------------------------------------------------------------------------------- known inputs
+
+
+DAM = (np.arange(100) >= 28).astype(float)
+
+
+def test_known_inputs_go_to_the_models_that_are_named():
+    models = {"moves": StructuralModel(level=True), "with": StructuralModel(level=True), "chain": MarkovChain(1)}
+    found = compare({name: models[name] for name in ("moves", "with")}, NILE, test=40, exog={"with": DAM[:, None]})
+    alone = StructuralModel(level=True).fit(NILE[:60], exog=DAM[:60])
+    scored = alone.log_likelihood(NILE, by="step", exog=DAM)
+    assert found.held_out_nats[1] == pytest.approx(-scored[60:].mean(), rel=1e-9)
+    assert found.n_parameters == (2, 2)
+    without = StructuralModel(level=True).fit(NILE[:60])
+    assert found.held_out_nats[0] == pytest.approx(-without.log_likelihood(NILE, by="step")[60:].mean(), rel=1e-9)
+    assert found.n_train_steps == 60 - 29  # the coefficient is determined when the dam is there
+    highs = {"moves": NILE, "with": NILE, "chain": NILE > 900}
+    events = compare(
+        models, highs, test=40, exog={"with": DAM}, event=lambda seen: bool(seen > 900 if seen > 1 else seen)
+    )
+    laws = alone.predictive(NILE, exog=np.append(DAM, 7.0))  # what comes after the last step is not asked
+    above = 1.0 - laws.cdf(np.full((101, 1), 900.0)).ravel()[60:100]
+    expected = np.log(np.where(NILE[60:] > 900, above, 1.0 - above))
+    assert events.held_out_nats[1] == pytest.approx(-expected.mean(), rel=1e-6)
+
+
+def test_known_inputs_of_all_models_that_take_them_and_of_other_sequences():
+    x = np.sin(np.arange(100.0))
+    y = NILE + 300.0 * x
+    sequences, inputs = [y[:30], y[30:60]], [x[:30], x[30:60]]
+    models = {"arima": ARIMA((1, 0, 0), trend="c"), "level": StructuralModel(level=True, exog="parameters")}
+    found = compare(models, sequences, test=[y[60:]], exog=inputs, test_exog=[x[60:]])
+    for name, model in models.items():
+        fitted = model.__class__(**model.get_params()).fit(sequences, exog=inputs)
+        steps = fitted.log_likelihood([y[60:]], by="step", exog=[x[60:]])[0]
+        at = list(models).index(name)
+        assert found.held_out_nats[at] == pytest.approx(-steps[1:].mean(), rel=1e-9)  # the level's first is diffuse
+    both = compare({**models, "states": HMM(2, GaussianEmission())}, y, test=30, exog=x)
+    assert both.difference[2] > 0.3
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"exog": {"other": DAM}, "test": 30}, ValueError, "exog has inputs for 'other', which is no model"),
+        ({"exog": {"chain": DAM}, "test": 30}, ValueError, "'chain', which is a HMM, which takes no known inputs"),
+        ({"exog": DAM[:70], "test": 30}, ValueError, "exog has 70 rows, X 100: give one for each, the test steps too"),
+        ({"exog": DAM, "test": [NILE]}, TypeError, "give the known inputs of 'level' for them, test_exog="),
+        ({"exog": DAM, "test_exog": DAM[:30], "test": 30}, TypeError, "leave out test_exog"),
+        ({"test_exog": DAM[:30], "test": 30}, TypeError, "test_exog is given without exog"),
+    ],
+)
+def test_inputs_that_nobody_can_take_are_refused(options, error, message):
+    models = {"level": StructuralModel(level=True), "chain": HMM(2, GaussianEmission())}
+    with pytest.raises(error, match=message):
+        compare(models, NILE, **options)
+    with pytest.raises(ValueError, match="none of the models takes known inputs"):
+        compare({"chain": models["chain"]}, NILE, test=30, exog=DAM)
