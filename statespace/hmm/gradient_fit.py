@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from statespace.foundations.blas import blas_on_one_thread
 from statespace.foundations.em import ConvergenceMonitor, say_why
 from statespace.foundations.free_rows import FreeRows
 from statespace.foundations.stationary_start import recurrent_states, start_value_and_slope, stationary_law_of
@@ -213,7 +214,8 @@ def fit_by_gradient(
     """
     from scipy.optimize import minimize
 
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # a line search looks far
+    # scipy's factors of what it keeps are small and shared out all the same; and a line search looks far
+    with blas_on_one_thread(), np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         search = _Search(Coordinates(law, held, stationary=stationary), slopes_at, priors)
         monitor.report(search.value)
         told = monitor.converged

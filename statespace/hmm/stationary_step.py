@@ -13,6 +13,7 @@ Baum and Sell (1968), Pacific Journal of Mathematics 27.
 
 import numpy as np
 
+from statespace.foundations.blas import blas_on_one_thread
 from statespace.foundations.free_rows import FreeRows
 from statespace.foundations.stationary_start import recurrent_states, start_value_and_slope
 from statespace.protocols import Array, Floats
@@ -131,13 +132,14 @@ def _climb_expected(objective: _Expected, rows: Floats, held: Array | bool | Non
             return -worst / scale, moved / max(float(np.abs(moved).max()), 1e-300)
         return -value / scale, -space.gradient(here, pulled) * unit / scale
 
-    found = minimize(
-        descend,
-        np.zeros(space.size),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=np.column_stack([-_FARTHEST / unit, _FARTHEST / unit]),
-        options={"maxiter": _CLIMBS, "ftol": 1e-15, "gtol": 1e-10},
-    )
+    with blas_on_one_thread():  # scipy's factors of what it keeps are small and shared out all the same
+        found = minimize(
+            descend,
+            np.zeros(space.size),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=np.column_stack([-_FARTHEST / unit, _FARTHEST / unit]),
+            options={"maxiter": _CLIMBS, "ftol": 1e-15, "gtol": 1e-10},
+        )
     climbed = space.rows(centre + found.x * unit)
     return climbed, objective(climbed)[0]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from statespace import HMM, ConvergenceWarning
 from statespace.hmm import (
@@ -385,3 +386,20 @@ def test_a_monitor_of_ones_own_stops_it():
     assert model.monitor_.iter == 1
     assert model.monitor_.reason == "AtOnce said so"
     assert not math.isnan(model.score(x))
+
+
+def test_the_search_holds_blas_to_one_thread_however_short_the_data():
+    # Two threads that wait for each other over twenty numbers take ten times as long where other work wants the cores
+    found = []
+
+    class Watching(ConvergenceMonitor):
+        def report(self, value):
+            found.append({library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"})
+            super().report(value)
+
+    model = HMM(2, PoissonEmission(), method="lbfgs", random_state=0)
+    model._new_monitor = lambda *_: Watching(1e-4, 100, False)
+    with threadpool_limits(2, user_api="blas"):
+        model.fit(np.random.default_rng(0).poisson(np.repeat([2, 6], 10)))
+    assert len(found) > 1
+    assert all(threads == {1} for threads in found)
