@@ -13,6 +13,9 @@ and with B = A A^T the terms that k would multiply vanish, B r0 = 0 and B N0 = 0
     Cov(a_t | all) = P - P N0 P - B N1 P - P N1 B - B N2 B
     Cov(a_{t+1}, a_t | all) = (I - P N0 - B N1) T P_f - (P N1 + B N2) T B_f      (P, B of the step after)
 
+What k multiplies also vanishes in B - B N1 B, so that A^T N1 A is the identity where each direction is determined
+later: free of all units, it tells how many digits N1 has.
+
 Koopman and Durbin (2003); Durbin and Koopman (2012), section 5.3.
 """
 
@@ -22,13 +25,14 @@ import math
 
 import numpy as np
 
-from statespace.foundations.kernel import kernel
+from statespace.foundations.kernel import bare_kernel, kernel
 from statespace.lds.dynamics import Dynamics, add_to, copy_to, fill, left_product, multiply, pull_back
 from statespace.lds.kalman import DIFFUSE, SKIPPED, Rows, Tables
 from statespace.lds.smoother import Backward, correlate, reach_of, retreat, symmetrize
 from statespace.protocols import Floats, Ints
 
-_SERIES = 10.0  # roundings of sums of three series, for one of an ordinary step
+_SERIES = 2.0  # roundings of sums of three series, for one of an ordinary step
+_WHOLE = 1e-14  # entries of A^T N1 A, beside those of the identity that it is, from which on N1 has lost digits
 
 
 @kernel
@@ -57,7 +61,7 @@ def meet_last(z: Floats, A: Floats, q: int) -> float:
     return met
 
 
-@kernel
+@bare_kernel
 def outer_of(A: Floats, q: int, B: Floats) -> None:
     """B = A[:q]^T A[:q]."""
     m = A.shape[1]
@@ -69,7 +73,7 @@ def outer_of(A: Floats, q: int, B: Floats) -> None:
             B[i, j] = B[j, i] = total
 
 
-@kernel
+@bare_kernel
 def times(A: Floats, x: Floats, out: Floats) -> None:
     """Out = A x."""
     for i in range(A.shape[0]):
@@ -79,7 +83,7 @@ def times(A: Floats, x: Floats, out: Floats) -> None:
         out[i] = total
 
 
-@kernel
+@bare_kernel
 def add_crossed(z: Floats, w: Floats, factor: float, N: Floats) -> None:
     """N <- N - z w^T - w z^T + factor z z^T, the same bits on both sides of the diagonal."""
     for i in range(z.shape[0]):
@@ -87,7 +91,7 @@ def add_crossed(z: Floats, w: Floats, factor: float, N: Floats) -> None:
             N[i, j] = N[j, i] = N[i, j] - (z[i] * w[j] + w[i] * z[j]) + factor * z[i] * z[j]
 
 
-@kernel
+@bare_kernel
 def retreat_diffuse(
     z: Floats,
     K0: Floats,
@@ -125,7 +129,7 @@ def retreat_diffuse(
     retreat_all(z, K0, 0.0, N0, w, work)
 
 
-@kernel
+@bare_kernel
 def times_outer(A: Floats, q: int, x: Floats, out: Floats) -> None:
     """Out = A[:q]^T A[:q] x."""
     m = A.shape[1]
@@ -139,7 +143,21 @@ def times_outer(A: Floats, q: int, x: Floats, out: Floats) -> None:
             out[j] += met * A[k, j]
 
 
-@kernel
+@bare_kernel
+def beside_identity(A: Floats, q: int, N: Floats, work: Floats) -> float:
+    """The largest entry of A[:q] N A[:q]^T - I; work : (m,)."""
+    largest = 0.0
+    for j in range(q):
+        times(N, A[j], work)
+        for k in range(q):
+            total = -1.0 if k == j else 0.0
+            for i in range(A.shape[1]):
+                total += A[k, i] * work[i]
+            largest = max(largest, abs(total))
+    return largest
+
+
+@bare_kernel
 def retreat_all(z: Floats, k: Floats, precision: float, N: Floats, w: Floats, work: Floats) -> None:
     """`retreat` with w = N k, and the same bits on both sides of the diagonal."""
     times(N, k, w)
@@ -147,7 +165,7 @@ def retreat_all(z: Floats, k: Floats, precision: float, N: Floats, w: Floats, wo
     symmetrize(N)
 
 
-@kernel
+@bare_kernel
 def pull_back_mean(t: int, d: Dynamics, r: Floats, work: Floats) -> None:
     """R <- T_t^T r."""
     T = t if d.value.shape[0] > 1 else 0
@@ -326,10 +344,11 @@ def smooth_diffuse_steps(
                 if out.cov[g, i, i] < 0.0:
                     for j in range(m):
                         out.cov[g, i, j] = out.cov[g, j, i] = 0.0
+            doubted = not beside_identity(As[0], left[0], N1, meets) <= _WHOLE
             s0, s1, s2, s3 = reach_of(P, N0), reach_of(P, N1), reach_of(B, N1), reach_of(B, N2)
             for i in range(m):
                 crossed = 2.0 * math.sqrt(P[i, i] * B[i, i]) * s1 * s2
                 size = P[i, i] * (1.0 + s0 * s0) + crossed + B[i, i] * s3 * s3
                 for a in range(q_seen):
                     size = max(size, Ps[a + 1, i, i])
-                out.size[i] = max(out.size[i], _SERIES * size)
+                out.size[i] = np.inf if doubted else max(out.size[i], _SERIES * size)

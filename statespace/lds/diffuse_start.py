@@ -22,7 +22,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from statespace.foundations.kernel import kernel
+from statespace.foundations.kernel import bare_kernel
 from statespace.lds.dynamics import Dynamics, copy_to, move_cov, move_mean
 from statespace.lds.kalman import DIFFUSE, LOG_2PI, ROUNDING, SKIPPED, SUM_LOST, Rows, Tables, take_number
 from statespace.lds.square_root_arrays import (
@@ -49,14 +49,15 @@ class DiffuseTables(NamedTuple):
     """Columns of A before each step, shape (n_kept,)."""
 
 
-@kernel
-def determine(z: Floats, A: Floats, N: Floats, q: int) -> float:
+@bare_kernel
+def determine(z: Floats, A: Floats, N: Floats, q: int, b: Floats) -> float:
     """Rotate the rows A[:q] so that the last alone meets z, and return what it meets; 0.0 where none does.
 
-    A : (m, m), loadings as rows, N the covariance of rounding in a row of them; both are changed.
+    A : (m, m), loadings as rows, N the covariance of rounding in a row of them; both are changed. b : (m,), for work.
     """
     m = A.shape[1]
-    b = np.zeros(q)
+    for j in range(q):
+        b[j] = 0.0
     norm, fresh, largest, pivot = 0.0, 0.0, 0.0, 0
     for i in range(m):
         if z[i] != 0.0:
@@ -82,7 +83,7 @@ def determine(z: Floats, A: Floats, N: Floats, q: int) -> float:
     return met
 
 
-@kernel
+@bare_kernel
 def _reflect(A: Floats, N: Floats, u: Floats, first: int, last: int) -> None:
     """Reflect the rows first..last-1 of A in the plane that u is normal to."""
     squared = 0.0
@@ -102,11 +103,13 @@ def _reflect(A: Floats, N: Floats, u: Floats, first: int, last: int) -> None:
             N[i, i] += EPS * EPS * size
 
 
-@kernel
-def forget_directions(A: Floats, N: Floats, q: int) -> int:
-    """Rotate the rows A[:q] until no more of them are other than zero than there must be; how many are left."""
+@bare_kernel
+def forget_directions(A: Floats, N: Floats, q: int, w: Floats) -> int:
+    """Rotate the rows A[:q] until no more of them are other than zero than there must be; how many are left.
+
+    w : (m,), for work.
+    """
     m = A.shape[1]
-    w = np.empty(q)
     for j in range(q):
         best, pivot = SURE * SURE, -1
         for i in range(m):
@@ -132,7 +135,7 @@ def forget_directions(A: Floats, N: Floats, q: int) -> int:
     return q
 
 
-@kernel
+@bare_kernel
 def move_loadings(t: int, d: Dynamics, A: Floats, N: Floats, q: int, work: Floats) -> None:
     """A <- A T^T in rows, with its rounding. work : (m + 2, m)."""
     value = d.value[t if d.value.shape[0] > 1 else 0]
@@ -159,7 +162,7 @@ def move_loadings(t: int, d: Dynamics, A: Floats, N: Floats, q: int, work: Float
             A[j, i] = moved[i]
 
 
-@kernel
+@bare_kernel
 def take_diffuse_number(
     x: float, z: Floats, h: float, a: Floats, P: Floats, A: Floats, met: float, gain: Floats, meets: Floats
 ) -> tuple[float, float, float, float]:
@@ -189,7 +192,7 @@ def take_diffuse_number(
     return v, met * met, F, -0.5 * (LOG_2PI + math.log(met * met))
 
 
-@kernel
+@bare_kernel
 def differences_left(t: int, d: Dynamics, reach: Floats, Pf: Floats, P: Floats) -> bool:
     """Whether a variance of P = T_t Pf T_t^T + V_t is so little of what was added up to it that digits were lost.
 
@@ -212,7 +215,7 @@ def differences_left(t: int, d: Dynamics, reach: Floats, Pf: Floats, P: Floats) 
     return lost
 
 
-@kernel
+@bare_kernel
 def diffuse_steps(
     first: int,
     last: int,
@@ -233,7 +236,7 @@ def diffuse_steps(
     many directions are left, how many numbers determined one, and whether digits were lost.
     """
     m, p = A.shape[1], rows.variances.shape[1]
-    reach, meets, span, product = work[m], work[m + 1], work[m + 2], work[:m]
+    reach, meets, span, turned, product = work[m], work[m + 1], work[m + 2], work[m + 3], work[:m]
     total, determined, lost, t = 0.0, 0, False, first
     while t < last and q > 0:
         now, after = (t, t + 1) if keep else (t & 1, (t + 1) & 1)
@@ -256,7 +259,7 @@ def diffuse_steps(
             tables.F[now, i] = 0.0
         for i in range(rows.n_seen[f]):
             z, h, x = rows.design[f, i], rows.variances[f, i], rows.x[t, i]
-            met = determine(z, A, E, q) if q else 0.0
+            met = determine(z, A, E, q, turned) if q else 0.0
             if met != 0.0:
                 q -= 1
                 v, F, _, gained = take_diffuse_number(x, z, h, af, Pf, A[q], met, tables.k[now, i], meets)
@@ -292,6 +295,6 @@ def diffuse_steps(
             column_squares(A, _FIRST, q, m, meets)
             clear_rounding(A, q, E, meets)
             if q < _MANY or t % (q // 8) == 0:  # what is forgotten delays the end of the start, no more
-                q = forget_directions(A, E, q)
+                q = forget_directions(A, E, q, turned)
         t += 1
     return total, t, q, determined, lost

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from statespace.foundations.kernel import kernel
+from statespace.foundations.kernel import bare_kernel, kernel
 from statespace.lds.system import System
 from statespace.protocols import Floats, Ints
 
@@ -68,7 +68,7 @@ def multiply(A: Floats, B: Floats, out: Floats) -> None:
         multiply_few(A, B, out)
 
 
-@kernel
+@bare_kernel
 def multiply_few(A: Floats, B: Floats, out: Floats) -> None:
     """As `multiply`, of few rows."""
     m = A.shape[0]
@@ -83,7 +83,7 @@ def multiply_few(A: Floats, B: Floats, out: Floats) -> None:
                 row[j] += factor * other[j]
 
 
-@kernel
+@bare_kernel
 def fill(A: Floats, number: float) -> None:
     """Set every entry of a matrix; a loop compiles in a fraction of the time of a slice that is set."""
     for i in range(A.shape[0]):
@@ -91,7 +91,7 @@ def fill(A: Floats, number: float) -> None:
             A[i, j] = number
 
 
-@kernel
+@bare_kernel
 def copy_to(A: Floats, out: Floats) -> None:
     """Out = A, matrices."""
     for i in range(A.shape[0]):
@@ -99,7 +99,7 @@ def copy_to(A: Floats, out: Floats) -> None:
             out[i, j] = A[i, j]
 
 
-@kernel
+@bare_kernel
 def add_to(A: Floats, factor: float, out: Floats) -> None:
     """Out += factor A, matrices."""
     for i in range(A.shape[0]):
@@ -107,7 +107,7 @@ def add_to(A: Floats, factor: float, out: Floats) -> None:
             out[i, j] += factor * A[i, j]
 
 
-@kernel
+@bare_kernel
 def move_mean(t: int, d: Dynamics, mean: Floats, moved: Floats) -> None:
     """Moved = c_t + T_t mean."""
     value = d.value[t if d.value.shape[0] > 1 else 0]
@@ -119,7 +119,7 @@ def move_mean(t: int, d: Dynamics, mean: Floats, moved: Floats) -> None:
         moved[i] = total
 
 
-@kernel
+@bare_kernel
 def left_product(t: int, d: Dynamics, A: Floats, out: Floats) -> None:
     """Out = T_t A; `out` is not A."""
     value = d.value[t if d.value.shape[0] > 1 else 0]
@@ -135,7 +135,7 @@ def left_product(t: int, d: Dynamics, A: Floats, out: Floats) -> None:
                 row[j] += factor * other[j]
 
 
-@kernel
+@bare_kernel
 def left_product_transposed(t: int, d: Dynamics, A: Floats, out: Floats) -> None:
     """Out = T_t^T A; `out` is not A."""
     value = d.value[t if d.value.shape[0] > 1 else 0]
@@ -151,7 +151,7 @@ def left_product_transposed(t: int, d: Dynamics, A: Floats, out: Floats) -> None
                 row[j] += factor * other[j]
 
 
-@kernel
+@bare_kernel
 def transpose(A: Floats) -> None:
     """In place, of a square matrix."""
     for i in range(A.shape[0]):
@@ -161,7 +161,7 @@ def transpose(A: Floats) -> None:
             A[j, i] = kept
 
 
-@kernel
+@bare_kernel
 def move_cov(t: int, d: Dynamics, P: Floats, work: Floats, moved: Floats) -> None:
     """Moved = T_t P T_t^T + V_t of a symmetric P, one triangle computed and mirrored."""
     left_product(t, d, P, work)
@@ -182,7 +182,7 @@ def move_cov(t: int, d: Dynamics, P: Floats, work: Floats, moved: Floats) -> Non
             moved[j, i] = row[j]
 
 
-@kernel
+@bare_kernel
 def pull_back(t: int, d: Dynamics, N: Floats, work: Floats) -> None:
     """N <- T_t^T N T_t of a symmetric N, one triangle computed and mirrored."""
     left_product_transposed(t, d, N, work)

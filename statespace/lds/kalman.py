@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from statespace.foundations.kernel import kernel
+from statespace.foundations.kernel import bare_kernel
 from statespace.protocols import Floats, Ints
 
 SKIPPED, ORDINARY, DIFFUSE = 0, 1, 2
@@ -71,7 +71,7 @@ class Rows(NamedTuple):
     n_seen: Ints
 
 
-@kernel
+@bare_kernel
 def size_of(x: float, z: Floats, span: Floats) -> float:
     """What x - z a was made of, where `span` (m,) is what the mean a was: it and what was added to it in this step."""
     size = abs(x)
@@ -80,7 +80,7 @@ def size_of(x: float, z: Floats, span: Floats) -> float:
     return size
 
 
-@kernel
+@bare_kernel
 def take_number(
     x: float, z: Floats, h: float, reach: Floats, span: Floats, a: Floats, P: Floats, gain: Floats
 ) -> tuple[int, float, float, float, bool]:

@@ -60,7 +60,7 @@ class Backward(NamedTuple):
     """A bound of the products that were added up to a smoothed variance of each state, the largest, shape (m,)."""
 
 
-@kernel
+@bare_kernel
 def retreat(z: Floats, k: Floats, w: Floats, precision: float, N: Floats, work: Floats) -> None:
     """N <- (I - k z)^T N (I - k z) + precision z z^T, with w = N k.
 
@@ -101,7 +101,7 @@ def correlate(i: int, z: Floats, k: Floats, w: Floats, c: Floats, D: Floats) -> 
         c[i, a] = z[a] * D[i, i] - w[a]
 
 
-@kernel
+@bare_kernel
 def symmetrize(A: Floats) -> None:
     """The mean of a matrix and its transpose, in place."""
     for i in range(A.shape[0]):
@@ -109,7 +109,7 @@ def symmetrize(A: Floats) -> None:
             A[i, j] = A[j, i] = 0.5 * (A[i, j] + A[j, i])
 
 
-@kernel
+@bare_kernel
 def unmoved(N: Floats, before: Floats) -> bool:
     """Whether two symmetric matrices differ by rounding alone."""
     m = N.shape[0]
@@ -124,7 +124,7 @@ def unmoved(N: Floats, before: Floats) -> bool:
     return True
 
 
-@kernel
+@bare_kernel
 def reach_of(P: Floats, N: Floats) -> float:
     """sum_i (P_ii N_ii)^1/2: sum_jk |P_ij N_jk P_ki| is at most its square times P_ii."""
     total = 0.0
@@ -133,7 +133,7 @@ def reach_of(P: Floats, N: Floats) -> float:
     return total
 
 
-@kernel
+@bare_kernel
 def cross_cov(X: Floats, moved: Floats, lag: Floats) -> None:
     """Lag = (I - X) moved, with X = P_{t+1} N and moved = T P_f."""
     multiply_few(X, moved, lag)
@@ -346,7 +346,7 @@ def smooth_steps(
     return g
 
 
-@kernel
+@bare_kernel
 def subtract_products(P: Floats, Pf: Floats, N: Floats, X: Floats, work: Floats, cov: Floats, size: Floats) -> None:
     """Cov = P - P N P, with X = P N, and the largest bounds so far of what is subtracted; Pf as filtered."""
     m = P.shape[0]
@@ -364,7 +364,7 @@ def subtract_products(P: Floats, Pf: Floats, N: Floats, X: Floats, work: Floats,
                 cov[i, j] = cov[j, i] = 0.0
 
 
-@kernel
+@bare_kernel
 def add_repeated(
     times: float, f: int, D: Floats, Z: Floats, W: Floats, derivatives: int, by_transition: int, out: Backward
 ) -> None:
