@@ -20,7 +20,7 @@ from statespace.protocols import Array, Ints
 
 
 def reversed_rows(x: Array, lengths: Ints) -> Array:
-    """Each row of (T, B, n) from its own end; zeros beyond it. It undoes itself."""
+    """Each row of (T, B, n) from its own end; zeros beyond it. Lengths fall. It undoes itself."""
     T, B = x.shape[:2]
     if T and len(lengths) and lengths[-1] >= T:
         return np.ascontiguousarray(x[::-1])

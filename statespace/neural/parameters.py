@@ -112,6 +112,12 @@ class Layout:
         return vector
 
 
+def sum_of_bits(vector: Array) -> int:
+    """A number that changes when weights do, soon found."""
+    pairs = 8 // vector.itemsize
+    return int(np.add.reduce(vector[: len(vector) // pairs * pairs].view(np.int64)))  # behind the last weight is room
+
+
 def _orthogonal(n: int, rng: np.random.Generator) -> Array:
     Q, R = np.linalg.qr(rng.standard_normal((n, n)))
     return np.asarray(Q * np.sign(np.diagonal(R)))

@@ -11,7 +11,7 @@ from statespace.foundations.executors import map_pieces
 from statespace.neural.cells import GATES
 from statespace.neural.directions import DirectionRun, Ends
 from statespace.neural.layer import Cell, Packed, pack
-from statespace.neural.parameters import Layout
+from statespace.neural.parameters import Layout, sum_of_bits
 from statespace.protocols import Array, Ints
 
 _PIECE = 32  # rows that are run together; each piece can have a thread of its own
@@ -102,7 +102,7 @@ class _Piece:
 
 
 class Trace:
-    """What a network did with a batch; its `gradients` can be asked for once.
+    """What a network did with a batch; its `gradients` can be asked for once, before the weights change.
 
     Attributes
     ----------
@@ -120,6 +120,7 @@ class Trace:
         layout, cell = structure.layout, structure.cell
         B, T = X.shape[:2]
         self._shape = B, T
+        self._bits = sum_of_bits(vector) if keep else 0
         packed = [pack(cell, layout.of_run(vector, *run)) for run in layout.runs()]
         size = -(-B // max(-(-B // _PIECE), 1)) if B else 1  # as even as can be
         falling = bool((lengths[1:] <= lengths[:-1]).all())
@@ -204,6 +205,7 @@ class Trace:
         if self._pieces is None:
             raise ValueError("the gradients of this trace have been asked for: they use up what it kept; trace again")
         structure, vector = self._structure, self._vector
+        check_unchanged(vector, self._bits)
         B, T = self._shape
         by_outputs = np.asarray(grad_outputs)
         if by_outputs.shape != self.outputs.shape or by_outputs.dtype.kind not in "fiu":
@@ -265,6 +267,15 @@ class Trace:
                     here[name][rows, : len(read)] = read.transpose(1, 0, 2)
             found[f"l{layer}" + ("_reverse" if direction else "")] = here
         return found
+
+
+def check_unchanged(vector: Array, bits: int) -> None:
+    """Refuse to go back through weights that are not those of the way there."""
+    if sum_of_bits(vector) != bits:
+        raise ValueError(
+            "weights were changed after trace: what it kept belongs to those before. "
+            "Ask for the gradients first, or trace again"
+        )
 
 
 def checked_state(structure: Structure, state: Any, B: int, dtype: Any, said: str = "state") -> NetworkState:
