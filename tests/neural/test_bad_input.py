@@ -170,3 +170,20 @@ def test_gradients_at_weights_that_were_changed_after_trace_are_refused(dtype):
                 trace.gradients(np.ones((2, 4, 5)))
             weight.flat[-1] -= 1e-3
             assert name in each.trace(X).gradients(np.ones((2, 4, 5)))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_states_of_steps_that_have_become_infinite_are_refused_and_read_only_ones_are_taken(cell):
+    net, x = network(cell), np.ones(3, np.float32)
+    _, state = net.step(x)
+    for part in state:
+        if part is not None:
+            part.flags.writeable = False
+    expected, after = net.step(x, state)
+    np.testing.assert_array_equal(net.step(x, [np.array(p) for p in state] if cell == "lstm" else state.h)[0], expected)
+    for name, part in zip("hc", after, strict=True):
+        if part is not None:
+            kept, part[0, 0, 1] = part[0, 0, 1], np.inf
+            with pytest.raises(ValueError, match=rf"state\.{name} has entries that are not finite"):
+                net.step(x, after)
+            part[0, 0, 1] = kept

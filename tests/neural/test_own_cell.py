@@ -68,6 +68,22 @@ def test_an_lstm_in_numpy_is_the_compiled_one(drawn):
         np.testing.assert_allclose(found[name], value, rtol=1e-11, atol=1e-12 * size, err_msg=name)
 
 
+def test_steps_of_own_cells_give_what_a_call_gives():
+    net, X = CustomNetwork(Elman(), 2, 3, 2, random_state=0), np.random.default_rng(0).normal(size=(4, 5, 2))
+    outputs, end = net(X)
+    state, one = None, None
+    for t in range(5):
+        found, state = net.step(X[:, t], state)
+        np.testing.assert_allclose(found, outputs[:, t], rtol=1e-13, atol=1e-15)
+        alone, one = net.step(X[0, t], one)
+        np.testing.assert_allclose(alone, outputs[0, t], rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(state.h, end.h, rtol=1e-13, atol=1e-15)
+    with pytest.raises(ValueError, match=r"x has shape \(\), expected \(2,\) or \(batch, 2\)"):
+        net.step(1.0)
+    with pytest.raises(ValueError, match="it needs whole rows"):
+        CustomNetwork(Elman(), 2, 3, bidirectional=True).step(X[0, 0])
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("layer", [0, 1])
 def test_the_gradient_flow_of_an_lstm_in_numpy_is_that_of_the_compiled_one(layer, reverse):
