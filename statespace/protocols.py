@@ -68,7 +68,8 @@ class HeadLaw(Protocol):
     Scores are (n, n_scores), any real numbers; targets are (n, n_features), n_features being 1 where it is not said,
     without rows that are missing. A law that can leave out single features, NaN, says `marginalises = True`. More that
     it may have: `predictive(scores, index)`, a PredictiveLaw; `start(targets, weights)`, the scores (n_scores,) of the
-    law of all targets together; `wrong(targets)`, which entries it refuses, and `expected`, what it says then.
+    law of all targets together; `wrong(targets)`, which entries it refuses, and `expected`, what it says then;
+    `n_idle_scores`, how many scores say nothing that the others do not, as one of a softmax does.
     """
 
     support: str

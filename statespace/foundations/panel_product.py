@@ -2,6 +2,7 @@ r"""Products of matrices of float32 or float64 of any size, on tiles that stay i
 
     add_product  C += A W          W (K, N) packed into panels of VECTOR_BYTES wide columns
     add_packed   C += A^T D        of rows of A and D that are packed, a chunk of them at a time
+                                   (add_short_rows: as they lie)
 
 Each number of C is a sum in the order of k, whatever the number of rows and whatever their place: a row comes out the
 same to the last bit alone and among others. On one core that is as fast as the machine can multiply, and faster than
@@ -23,7 +24,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from statespace.foundations.elementwise import VECTOR_BYTES, elementwise, lanes, padded
-from statespace.foundations.kernel import bare_kernel, inlined_kernel
+from statespace.foundations.kernel import bare_kernel, called_kernel, inlined_kernel, kept_apart
 from statespace.protocols import Array, Ints
 
 _FLAGS = ("contract",)
@@ -151,7 +152,28 @@ def add_product(
                     p += 1
 
 
-@bare_kernel
+@called_kernel
+def call_add_product(
+    rows: int,
+    A: Array,
+    a_at: int,
+    a_row: int,
+    K: int,
+    panels: Array,
+    w_at: int,
+    w_panel: int,
+    n_panels: int,
+    width: int,
+    C: Array,
+    c_at: int,
+    c_row: int,
+) -> None:
+    """As `add_product`, by a call, where that is soon done beside the product: compiled once, not in every kernel."""
+    kept_apart()
+    add_product(rows, A, a_at, a_row, K, panels, w_at, w_panel, n_panels, width, C, c_at, c_row)
+
+
+@called_kernel
 def pack_rows(
     first: int, last: int, rows: Ints, B: int, D: Array, d_at: int, d_row: int, columns: int, width: int, packed: Array
 ) -> int:
@@ -159,6 +181,7 @@ def pack_rows(
 
     Of step t the first rows[t] count. packed : (n * columns,).
     """
+    kept_apart()
     n = 0
     for t in range(first, last):
         n += rows[t]
@@ -173,7 +196,7 @@ def pack_rows(
     return n
 
 
-@bare_kernel
+@called_kernel
 def pack_columns(
     first: int, last: int, rows: Ints, B: int, A: Array, a_at: int, a_row: int, K: int, ones: int, packed: Array
 ) -> None:
@@ -181,6 +204,7 @@ def pack_columns(
 
     packed : (n * columns rounded up to fours,), filled up with zeros.
     """
+    kept_apart()
     n = 0
     for t in range(first, last):
         n += rows[t]
@@ -201,7 +225,7 @@ def pack_columns(
             i += 1
 
 
-@bare_kernel
+@called_kernel
 def add_packed(
     n: int, columns: Array, K: int, panels: Array, p_at: int, n_panels: int, width: int, C: Array, c_at: int, c_row: int
 ) -> None:
@@ -209,12 +233,42 @@ def add_packed(
 
     C has rows for K rounded up to fours.
     """
+    kept_apart()
     if n == 0:
         return
     for p in range(n_panels):
         for k in range(0, K, 4):
             c = c_at + k * c_row + p * width
             add_tile(4, 1, n, columns, k * n, 1, 4, panels, p_at + p * n * width, width, 0, C, c, c_row)
+
+
+@called_kernel
+def add_short_rows(
+    n: int,
+    A: Array,
+    a_at: int,
+    a_row: int,
+    K: int,
+    D: Array,
+    d_at: int,
+    d_row: int,
+    n_panels: int,
+    width: int,
+    C: Array,
+    c_at: int,
+    c_row: int,
+) -> None:
+    """C += A^T D of n rows as they lie, to the bit what add_packed adds; short rows are sooner read than packed.
+
+    With an a_row of 0 all rows of A are the same one.
+    """
+    kept_apart()
+    for p in range(n_panels):
+        d, c = d_at + p * width, c_at + p * width
+        for k in range(0, K - 3, 4):
+            add_tile(4, 1, n, A, a_at + k, 1, a_row, D, d, d_row, 0, C, c + k * c_row, c_row)
+        for k in range(K - K % 4, K):
+            add_tile(1, 1, n, A, a_at + k, 0, a_row, D, d, d_row, 0, C, c + k * c_row, 0)
 
 
 @bare_kernel

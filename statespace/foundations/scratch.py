@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 from typing import Any
 
@@ -38,9 +39,17 @@ class Scratch(threading.local):
 
 
 class Pool:
-    """Arrays that are lent, and given back by whoever knows that nobody looks at them any more; for all threads."""
+    """Arrays that are lent, and given back by whoever knows that nobody looks at them any more; for all threads.
+
+    A forked child begins with an empty pool: a thread that it does not have may have held the lock.
+    """
 
     def __init__(self) -> None:
+        self._begin()
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._free: dict[Any, list[Array]] = {}
         self._bytes = 0

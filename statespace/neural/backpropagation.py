@@ -12,7 +12,14 @@ Rumelhart, Hinton and Williams (1986); Werbos (1990).
 from __future__ import annotations
 
 from statespace.foundations.kernel import bare_kernel
-from statespace.foundations.panel_product import add_packed, add_product, pack_columns, pack_rows
+from statespace.foundations.panel_product import (
+    add_packed,
+    add_product,
+    add_short_rows,
+    call_add_product,
+    pack_columns,
+    pack_rows,
+)
 from statespace.neural.cells import (
     add_step,
     elman_relu_step_back,
@@ -28,6 +35,7 @@ from statespace.protocols import Array, Ints
 
 CHUNK = 192
 """Rows that are summed together."""
+_SHORT = 8  # vectors of a row that is not packed
 
 
 def work_size(B: int, inputs: int, H: int, size: int, Hp: int) -> int:
@@ -61,10 +69,10 @@ def end_step(
 ) -> None:
     """What goes through the skip edge and to the inputs."""
     if S_back.size:
-        add_product(n, P, p, size, size, S_back, 0, size * width, Hp // width, width, DH, t * B * Hp, Hp)
+        call_add_product(n, P, p, size, size, S_back, 0, size * width, Hp // width, width, DH, t * B * Hp, Hp)
     if W_back.size:
         panels = inputs_p // width
-        add_product(n, P, p, size, size, W_back, 0, size * width, panels, width, DX, t * B * inputs_p, inputs_p)
+        call_add_product(n, P, p, size, size, W_back, 0, size * width, panels, width, DX, t * B * inputs_p, inputs_p)
 
 
 @bare_kernel
@@ -89,15 +97,61 @@ def add_gradients(
     work: Array,
 ) -> None:
     """Add what the steps first..last-1 add; of U only the first `shared` columns."""
+    before = (back - 1) * B * Hp
+    if size <= _SHORT * width and rows[last - 1] == B:
+        n, begin, p = (last - first) * B, first * B, first * B * size
+        work[0] = 1
+        add_short_rows(n, x, begin * inputs, inputs, inputs, P, p, size, size // width, width, GW, 0, size)
+        add_short_rows(n, work, 0, 0, 1, P, p, size, size // width, width, GW, inputs * size, size)
+        add_short_rows(n, Y, before + begin * Hp, Hp, H, P, p, size, shared // width, width, GU, 0, size)
+        if GS.size:
+            add_short_rows(n, Y, begin * Hp, Hp, H, P, p, size, size // width, width, GS, 0, size)
+        return
     n = pack_rows(first, last, rows, B, P, 0, size, size, width, work)
     columns = work[n * size :]
     pack_columns(first, last, rows, B, x, 0, inputs, inputs, 1, columns)
     add_packed(n, columns, inputs + 1, work, 0, size // width, width, GW, 0, size)
-    pack_columns(first, last, rows, B, Y, (back - 1) * B * Hp, Hp, H, 0, columns)
+    pack_columns(first, last, rows, B, Y, before, Hp, H, 0, columns)
     add_packed(n, columns, H, work, 0, shared // width, width, GU, 0, size)
     if GS.size:
         pack_columns(first, last, rows, B, Y, 0, Hp, H, 0, columns)
         add_packed(n, columns, H, work, 0, size // width, width, GS, 0, size)
+
+
+@bare_kernel
+def add_candidate_gradients(
+    first: int,
+    last: int,
+    rows: Ints,
+    B: int,
+    H: int,
+    Hp: int,
+    size: int,
+    width: int,
+    A: Array,
+    a_at: int,
+    ones: int,
+    D: Array,
+    d_at: int,
+    d_row: int,
+    GU: Array,
+    work: Array,
+) -> None:
+    """Add what those steps add to the last Hp columns of U: A^T D, of a GRU's candidate."""
+    if size <= _SHORT * width and rows[last - 1] == B:
+        n, begin = (last - first) * B, first * B
+        work[0] = 1
+        add_short_rows(
+            n, A, a_at + begin * Hp, Hp, H, D, d_at + begin * d_row, d_row, Hp // width, width, GU, 2 * Hp, size
+        )
+        if ones:
+            c = H * size + 2 * Hp
+            add_short_rows(n, work, 0, 0, 1, D, d_at + begin * d_row, d_row, Hp // width, width, GU, c, size)
+        return
+    n = pack_rows(first, last, rows, B, D, d_at, d_row, Hp, width, work)
+    columns = work[n * Hp :]
+    pack_columns(first, last, rows, B, A, a_at, Hp, H, ones, columns)
+    add_packed(n, columns, H + ones, work, 0, Hp // width, width, GU, 2 * Hp, size)
 
 
 @bare_kernel
@@ -304,10 +358,7 @@ def back_gru_before(
         end_step(n, t, B, size, Hp, width, P, first, S_back, W_back, DH, DX, inputs_p)
         if (last - t) * B >= CHUNK or t == 0:
             add_gradients(t, last, rows, B, H, Hp, size, 2 * Hp, back, width, x, inputs, P, Y, GW, GU, GS, work)
-            m = pack_rows(t, last, rows, B, P, 2 * Hp, size, Hp, width, work)
-            columns = work[m * Hp :]
-            pack_columns(t, last, rows, B, R, 0, Hp, H, 0, columns)
-            add_packed(m, columns, H, work, 0, panels, width, GU, 2 * Hp, size)
+            add_candidate_gradients(t, last, rows, B, H, Hp, size, width, R, 0, 0, P, 2 * Hp, size, GU, work)
             last = t
 
 
@@ -376,8 +427,6 @@ def back_gru_after(
         end_step(n, t, B, size, Hp, width, P, first, S_back, W_back, DH, DX, inputs_p)
         if (last - t) * B >= CHUNK or t == 0:
             add_gradients(t, last, rows, B, H, Hp, size, 2 * Hp, back, width, x, inputs, P, Y, GW, GU, GS, work)
-            m = pack_rows(t, last, rows, B, Q, 0, Hp, Hp, width, work)
-            columns = work[m * Hp :]
-            pack_columns(t, last, rows, B, Y, (back - 1) * B * Hp, Hp, H, 1, columns)
-            add_packed(m, columns, H + 1, work, 0, panels, width, GU, 2 * Hp, size)
+            before = (back - 1) * B * Hp
+            add_candidate_gradients(t, last, rows, B, H, Hp, size, width, Y, before, 1, Q, 0, Hp, GU, work)
             last = t

@@ -126,9 +126,9 @@ def add(x: Any, y: Any) -> Any:
     return x + y
 
 
-elman_step = elementwise(elman, "a", 1)
+elman_step = elementwise(lambda p: (elman(p),) * 2, "a", 2)
 elman_step_back = elementwise(elman_back, "aa", 1)
-elman_relu_step = elementwise(elman_relu, "a", 1)
+elman_relu_step = elementwise(lambda p: (elman_relu(p),) * 2, "a", 2)
 elman_relu_step_back = elementwise(elman_relu_back, "aa", 1)
 gated_leaky_step = elementwise(gated_leaky, "aaa", 3)
 gated_leaky_step_back = elementwise(gated_leaky_back, "aaaa", 3)

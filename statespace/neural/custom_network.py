@@ -10,8 +10,8 @@ from statespace.foundations.probability import generator
 from statespace.foundations.validation import check_integer
 from statespace.neural.custom_trace import CustomLayout, CustomStructure, CustomTrace
 from statespace.neural.network import RecurrentNetwork
-from statespace.neural.trace import Structure, Trace
-from statespace.protocols import RecurrentCell
+from statespace.neural.trace import NetworkState, Structure, Trace
+from statespace.protocols import Array, RecurrentCell
 
 
 class CustomNetwork(RecurrentNetwork):
@@ -106,3 +106,14 @@ class CustomNetwork(RecurrentNetwork):
         layout = CustomLayout(cell, self.input_size, self.hidden_size, self.num_layers, directions, rng)
         self._structure = cast(Structure, CustomStructure(cell, layout, self.input_size, self.hidden_size))
         self._vector = layout.initial(self.dtype)
+
+    def step(self, x: Any, state: NetworkState | None = None) -> tuple[Array, NetworkState]:
+        """Run one step, for streams, as calling with a time axis of length 1; as `RecurrentNetwork.step`."""
+        if self.bidirectional:
+            raise ValueError("step goes forward, and this network is bidirectional: it needs whole rows")
+        given = np.asarray(x)
+        if given.ndim not in (1, 2):
+            wanted = f"({self.input_size},) or (batch, {self.input_size})"
+            raise ValueError(f"x has shape {given.shape}, expected {wanted}")
+        outputs, after = self(given.reshape(-1, 1, given.shape[-1]), state=state)
+        return (outputs[:, 0] if given.ndim == 2 else outputs[0, 0]), after

@@ -9,8 +9,8 @@ import numpy as np
 
 from statespace.neural.chains import active_rows
 from statespace.neural.directions import reversed_rows
-from statespace.neural.parameters import Layout
-from statespace.neural.trace import NetworkState
+from statespace.neural.parameters import Layout, sum_of_bits
+from statespace.neural.trace import NetworkState, check_unchanged
 from statespace.protocols import Array, Ints
 
 
@@ -120,6 +120,7 @@ class CustomTrace:
         runs = list(layout.runs())
         self._states: list[Array] = []
         self._kept: list[list[Any]] | None = [[] for _ in runs] if keep else None
+        self._bits = sum_of_bits(vector) if keep else 0
         last = np.zeros((len(runs), B, size), vector.dtype)
         if state is not None:
             last[...] = state.h[:, self._order]
@@ -180,6 +181,7 @@ class CustomTrace:
         given = np.asarray(grad_outputs)
         if given.shape != self.outputs.shape or given.dtype.kind not in "fiu":
             raise ValueError(f"grad_outputs has shape {given.shape}, expected {self.outputs.shape}, real numbers")
+        check_unchanged(self._vector, self._bits)
         all_kept, self._kept = self._kept, None
         layout, dtype = self._structure.layout, self._vector.dtype
         inside = np.arange(len(self._rows))[:, None, None] < self._lengths[:, None]

@@ -20,7 +20,7 @@ from statespace.protocols import Array, Ints
 
 
 def reversed_rows(x: Array, lengths: Ints) -> Array:
-    """Each row of (T, B, n) from its own end; zeros beyond it. It undoes itself."""
+    """Each row of (T, B, n) from its own end; zeros beyond it. Lengths fall. It undoes itself."""
     T, B = x.shape[:2]
     if T and len(lengths) and lengths[-1] >= T:
         return np.ascontiguousarray(x[::-1])
@@ -127,41 +127,43 @@ class DirectionRun:
         return Ends(h, self._last(self.start.c, kept, len(self.start.c)))
 
     def gradients(
-        self, weights: Weights, d_outputs: Array, d_end: Ends | None, inputs_too: bool
-    ) -> tuple[Weights, Array | None, Ends]:
-        """Derivatives by the weights, by the inputs (T, B, n_inputs), and by the start.
+        self, weights: Weights, found: Weights, d_outputs: Array, d_end: Ends | None, inputs_too: bool
+    ) -> tuple[Array | None, Ends]:
+        """Derivatives by the inputs (T, B, n_inputs) and by the start; those by the weights are written to `found`.
 
         d_outputs : (T, B, H), by the outputs; d_end : by what `end` gives.
         """
         run, H, back, lengths = self.run, self.run.cell.size, self.back, self.lengths
         T, B = d_outputs.shape[:2]
         dtype = run.x.dtype
-        d_states = np.zeros((back + T, B, H), dtype) if self.chains else derivatives_of_states(back + T, B, H, dtype)
-        d_states[back:, :, :H] = self.as_read(d_outputs)
-        for b in np.flatnonzero(lengths < T):
-            d_states[back + lengths[b] :, b] = 0.0
+        read = self.as_read(d_outputs.astype(dtype, copy=False))
+        if self.chains:
+            d_states = np.concatenate([np.zeros((back, B, H), dtype), read])
+        else:
+            d_states = derivatives_of_states(back, read)
+        if B and lengths[-1] < T:
+            for b in np.flatnonzero(lengths < T):
+                d_states[back + lengths[b] :, b] = 0.0
         d_c: Array | None = None
         if d_end is not None:
             for k in range(back):
                 d_states[lengths + k, np.arange(B), :H] += d_end.h[k]
             d_c = d_end.c
         if self.chains is None:
-            found = back_through_layer(run, weights, d_states, None if d_c is None else d_c[0], inputs_too)
-            d_x, d_h, d_start_c = found.x, found.h, None if found.c is None else found.c[None]
+            before = back_through_layer(run, weights, found, d_states, None if d_c is None else d_c[0], inputs_too)
+            d_x, d_h, d_start_c = before.x, before.h, None if before.c is None else before.c[None]
         else:
             if d_c is not None:  # the last cell states but for their order are those of the chains
                 which = (np.arange(back)[:, None] - lengths[None, :]) % back
                 d_c = self.chains.split_start(d_c[which, np.arange(B)[None, :]])
-            steps = self.chains.split(d_states[back:])
-            wide = derivatives_of_states(1 + len(steps), steps.shape[1], H, dtype)
-            wide[1:, :, :H] = steps
-            found = back_through_layer(run, weights, wide, d_c, inputs_too)
-            d_x = None if found.x is None else self.chains.join(found.x)
-            d_h = self.chains.join_start(found.h[0]) + d_states[:back]
-            d_start_c = None if found.c is None else self.chains.join_start(found.c)
+            wide = derivatives_of_states(1, self.chains.split(d_states[back:]))
+            before = back_through_layer(run, weights, found, wide, d_c, inputs_too)
+            d_x = None if before.x is None else self.chains.join(before.x)
+            d_h = self.chains.join_start(before.h[0]) + d_states[:back]
+            d_start_c = None if before.c is None else self.chains.join_start(before.c)
         if d_x is not None and self.reverse:
             d_x = reversed_rows(np.ascontiguousarray(d_x), lengths)
-        return found.weights, d_x, Ends(d_h, d_start_c)
+        return d_x, Ends(d_h, d_start_c)
 
     def release(self) -> None:
         """Nobody looks at this run any more."""

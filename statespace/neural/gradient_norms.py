@@ -8,7 +8,7 @@ Hochreiter (1991); Bengio, Simard and Frasconi (1994); Pascanu, Mikolov and Beng
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ import numpy as np
 from statespace.foundations.blas import blas_on_one_thread
 from statespace.foundations.validation import check_integer
 from statespace.neural.cells import GATES
+from statespace.neural.custom_jacobians import custom_state_jacobians
+from statespace.neural.custom_network import CustomNetwork
 from statespace.neural.jacobians import Path, state_jacobians
 from statespace.neural.network import RecurrentNetwork
 from statespace.neural.trace import checked_state
@@ -38,11 +40,14 @@ class GradientFlow:
     lengths: Ints
     """n of each row, shape (B,)."""
     gates: tuple[str, ...]
-    """The order of the gates in what follows; ("h",) of a cell without."""
+    """The order of the gates in what follows; ("h",) of a cell without, or of your own."""
     weight_gradients: Mapping[str, Array]
     """|dL / dW|, Frobenius norms by torch's name and gate, each of shape (n_gates,); L is the loss, of all rows."""
     spectral_radius: Mapping[str, Array]
-    """max |lambda_i(U)|, by name of recurrent weights and gate, each of shape (n_gates,)."""
+    """max |lambda_i(U)|, by name of recurrent weights and gate, each of shape (n_gates,).
+
+    Empty of a cell of your own, which does not say which of its weights these are.
+    """
 
 
 def gradient_flow(
@@ -62,7 +67,8 @@ def gradient_flow(
 
     Parameters
     ----------
-    net : RecurrentNetwork
+    net : RecurrentNetwork or CustomNetwork
+        Of a cell of your own the steps are run again, and go back through its `step_back`.
     X, lengths, state
         As in a call of the network: (batch, time, input_size), (batch,), and a state to go on from.
     grad_outputs : (batch, time, directions * hidden_size), optional
@@ -102,11 +108,11 @@ def gradient_flow(
     trace = net.trace(X, lengths, state)
     B, T = trace.outputs.shape[:2]
     valid: Ints = np.full(B, T) if lengths is None else np.asarray(lengths).astype(np.int64)
-    path = layer_path(net, np.asarray(X), valid, state, trace.gates(), chosen, reverse)
+    jacobians = _jacobians(net, np.asarray(X), valid, state, trace.gates(), chosen, reverse)
     spectral, frobenius = np.full((B, T + 1), np.nan), np.full((B, T + 1), np.nan)
     # Matrices this small only lose by being shared out among threads; what explodes may reach infinity
     with blas_on_one_thread(), np.errstate(over="ignore", invalid="ignore"):
-        for t, G in state_jacobians(path, valid):
+        for t, G in jacobians:
             inside = valid >= t
             spectral[inside, t], frobenius[inside, t] = _norms(G[inside])
     if grad_outputs is None:
@@ -118,19 +124,20 @@ def gradient_flow(
         if d_outputs.shape != trace.outputs.shape or d_outputs.dtype.kind not in "fiu":
             raise ValueError(f"grad_outputs has shape {d_outputs.shape}, expected {trace.outputs.shape}, real numbers")
     found = trace.gradients(d_outputs, inputs_too=False)
-    n_gates = len(GATES[net.cell])
+    gates = ("h",) if isinstance(net, CustomNetwork) else GATES[net.cell]
+    n_gates = len(gates)
     return GradientFlow(
         spectral=spectral,
         frobenius=frobenius,
         lengths=valid,
-        gates=GATES[net.cell],
+        gates=gates,
         weight_gradients={
             name: np.linalg.norm(found[name].reshape(n_gates, -1).astype(np.float64), axis=1) for name in net.weights
         },
         spectral_radius={
             name: np.abs(np.linalg.eigvals(weight.reshape(n_gates, net.hidden_size, -1).astype(np.float64))).max(axis=1)
             for name, weight in net.weights.items()
-            if name.startswith(("weight_hh", "weight_sh"))
+            if name.startswith(("weight_hh", "weight_sh")) and not isinstance(net, CustomNetwork)
         },
     )
 
@@ -147,6 +154,54 @@ def _norms(G: Array) -> tuple[Array, Array]:
     return spectral, frobenius
 
 
+def _jacobians(
+    net: RecurrentNetwork,
+    X: Array,
+    lengths: Ints,
+    state: Any,
+    gates: dict[str, dict[str, Array]],
+    layer: int,
+    reverse: bool,
+) -> Iterator[tuple[int, Array]]:
+    """Steps and derivatives of the last state, of whichever cell."""
+    if not isinstance(net, CustomNetwork):
+        return state_jacobians(layer_path(net, X, lengths, state, gates, layer, reverse), lengths)
+    structure: Any = net._structure
+    number = layer * structure.layout.directions + int(reverse)
+    weights = {
+        name: weight.astype(np.float64)
+        for name, weight in structure.layout.of_cell(net._vector, (layer, int(reverse))).items()
+    }
+    start = np.zeros((len(X), 1, structure.cell.size))
+    if state is not None:
+        start[:, 0] = checked_state(structure, state, len(X), net.dtype).h[number]
+    h = _as_read(gates[_suffix(layer, reverse)]["h"], lengths, reverse)
+    x = _inputs(net, X, lengths, gates, layer, reverse)
+    return custom_state_jacobians(net.cell, weights, x, np.concatenate([start, h], axis=1), lengths)
+
+
+def _suffix(layer: int, reverse: bool) -> str:
+    return f"l{layer}" + ("_reverse" if reverse else "")
+
+
+def _as_read(of_steps: Array, lengths: Ints, reverse: bool) -> Array:
+    """What belongs to the steps, (B, T, n), in the order in which it is read, with zeros beyond the end of each row."""
+    steps = np.arange(of_steps.shape[1])[None, :]
+    inside = steps < lengths[:, None]
+    order = np.where(inside, lengths[:, None] - 1 - steps, steps) if reverse else steps
+    kept = np.where(inside[:, :, None], of_steps, 0.0).astype(np.float64)
+    return np.take_along_axis(kept, order[:, :, None], axis=1)
+
+
+def _inputs(
+    net: RecurrentNetwork, X: Array, lengths: Ints, gates: dict[str, dict[str, Array]], layer: int, reverse: bool
+) -> Array:
+    """What a layer reads, as it reads it."""
+    below = [f"l{layer - 1}"] + [f"l{layer - 1}_reverse"] * net.bidirectional
+    shown = X if layer == 0 else np.concatenate([gates[name]["h"][:, :, : net.hidden_size] for name in below], axis=2)
+    return _as_read(shown, lengths, reverse)
+
+
 def layer_path(
     net: RecurrentNetwork,
     X: Array,
@@ -158,24 +213,14 @@ def layer_path(
 ) -> Path:
     """Where a layer went in one direction."""
     structure, H = net._structure, net.hidden_size
-    cell, suffix = structure.cell, f"l{layer}" + ("_reverse" if reverse else "")
-    B, T = X.shape[:2]
-
-    steps = np.arange(T)[None, :]
-    inside = steps < lengths[:, None]
-    order = np.where(inside, lengths[:, None] - 1 - steps, steps) if reverse else steps
-
-    def read(of_steps: Array) -> Array:
-        """In the order in which it reads, with zeros beyond the end of each row."""
-        kept = np.where(inside[:, :, None], of_steps, 0.0).astype(np.float64)
-        return np.take_along_axis(kept, order[:, :, None], axis=1)
+    cell, suffix = structure.cell, _suffix(layer, reverse)
+    B = len(X)
 
     def weight(name: str) -> Array | None:
         found = net.weights.get(f"{name}_{suffix}")
         return None if found is None else found.astype(np.float64)
 
-    below = [f"l{layer - 1}"] + [f"l{layer - 1}_reverse"] * net.bidirectional
-    x = read(X if layer == 0 else np.concatenate([gates[name]["h"] for name in below], axis=2))
+    x = _inputs(net, X, lengths, gates, layer, reverse)
     W, U, S, b_ih, b_hh = map(weight, ("weight_ih", "weight_hh", "weight_sh", "bias_ih", "bias_hh"))
     if U is None:  # without short edges the skip edge is the edge
         U, S = S, None
@@ -194,6 +239,8 @@ def layer_path(
         given = checked_state(structure, state, B, net.dtype)
         h_start = given.h.reshape(runs, back, B, H)[number]
         c_start = c_start if given.c is None else given.c.reshape(runs, cells, B, H)[number]
-    h = np.concatenate([h_start.transpose(1, 0, 2), read(gates[suffix]["h"])], axis=1)
-    c = np.concatenate([c_start.transpose(1, 0, 2), read(gates[suffix]["c"])], axis=1) if cells else None
+    h = np.concatenate([h_start.transpose(1, 0, 2), _as_read(gates[suffix]["h"], lengths, reverse)], axis=1)
+    c = None
+    if cells:
+        c = np.concatenate([c_start.transpose(1, 0, 2), _as_read(gates[suffix]["c"], lengths, reverse)], axis=1)
     return Path(cell, structure.chains, 0 if S is None else back, U, S, p, inner, h, c)

@@ -47,7 +47,7 @@ class Head:
 
     Attributes
     ----------
-    vector : (n_parameters,)
+    vector : (n_scores * (input_size + 1),)
         All weights, to be changed in place.
 
     Examples
@@ -77,6 +77,7 @@ class Head:
         if lacking:
             raise TypeError(f"{law!r:.60} is no law of a head: it has no {' and no '.join(lacking)}")
         self._n_scores = check_integer("n_scores", law.n_scores, 1)
+        self._n_idle = check_integer("n_idle_scores", getattr(law, "n_idle_scores", 0), 0)
         self._n_features = check_integer("n_features", getattr(law, "n_features", 1), 1)
         self.vector: Array = np.zeros((self.input_size + 1) * self._n_scores, self.dtype)
         bound = 1.0 / math.sqrt(self.input_size)
@@ -86,8 +87,11 @@ class Head:
 
     @property
     def n_parameters(self) -> int:
-        """Weights, all of them."""
-        return len(self.vector)
+        """Free parameters: weights, but for those of scores that the law does not need.
+
+        Only differences of a categorical law's K scores count, so that it has (K - 1) (input_size + 1).
+        """
+        return (self._n_scores - self._n_idle) * (self.input_size + 1)
 
     @property
     def support(self) -> str:

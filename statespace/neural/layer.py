@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from statespace.foundations.elementwise import lanes, padded
-from statespace.foundations.panel_product import as_panels, as_transposed_panels
+from statespace.foundations.panel_product import as_panels, pack_transposed
 from statespace.foundations.scratch import Pool
 from statespace.neural import backpropagation, recurrence
 from statespace.neural.cells import GATES
 from statespace.protocols import Array, Ints
 
 _pool = Pool()
+_NOTHING = np.empty((0, 0, 0))
 
 
 class Cell(NamedTuple):
@@ -71,7 +72,7 @@ def pack(cell: Cell, weights: Weights) -> Packed:
     dtype, H, Hp = weights.W.dtype, cell.size, padded(cell.size, weights.W.dtype)
     bias, inner = np.zeros((cell.n_gates, Hp), dtype), np.zeros(Hp, dtype)
     if weights.b_ih is not None and weights.b_hh is not None:
-        bias[:, :H] = (weights.b_ih + weights.b_hh).reshape(-1, H)
+        np.add(weights.b_ih.reshape(-1, H), weights.b_hh.reshape(-1, H), out=bias[:, :H])
         if cell.after:
             bias[2, :H] = weights.b_ih[2 * H :]
             inner[:H] = weights.b_hh[2 * H :]
@@ -98,6 +99,8 @@ class LayerRun:
     """Cell states of an LSTM before each step, shape (T + 1, B, Hp), or (1, B, Hp)."""
     extra: Array | None
     """Of an LSTM tanh(c), of a GRU r h or U_n h + b_hn: shape (T, B, Hp)."""
+    room: Array
+    """The memory in which P, Y, C and extra lie."""
 
     @property
     def states(self) -> Array:
@@ -106,8 +109,8 @@ class LayerRun:
 
     def release(self) -> None:
         """Nobody looks at this run, or at views of it, any more."""
-        _pool.take_back(self.P, self.Y, self.C, self.extra)
-        self.P = self.Y = np.empty((0, 0, 0))
+        _pool.take_back(self.room)
+        self.P = self.Y = self.room = _NOTHING
         self.C = self.extra = None
 
 
@@ -137,13 +140,20 @@ def run_layer(
     Hp, width, back = padded(H, dtype), lanes(dtype), len(h)
     kept = T if keep else 1
     begun = T if keep else min(recurrence.steps_together(B), T)
-    P = _pool.lend((begun, B, cell.n_gates, Hp), dtype)
-    Y = _pool.lend((back + T, B, Hp), dtype)
-    Y[:back, :, :H], Y[:back, :, H:] = h, 0.0
+    block, lstm = B * Hp, cell.kind == "lstm"
+    sizes = [begun * cell.n_gates * block, (back + T) * block, 0, 0]
+    if cell.kind in ("lstm", "gru"):
+        sizes[2] = (kept + 1 if keep else 1) * block if lstm else 0
+        sizes[3] = kept * block
+    room = _pool.lend((sum(sizes),), dtype)
+    ends = [room[sum(sizes[:i]) : sum(sizes[: i + 1])] for i in range(4)]
+    P, Y = ends[0].reshape(begun, B, cell.n_gates, Hp), ends[1].reshape(back + T, B, Hp)
+    Y[:back, :, :H] = h
+    if Hp > H:
+        Y[:back, :, H:] = 0.0
     C = extra = None
     shared: list[Any] = [rows, B, H, Hp, back, width]
     rest = [x.reshape(-1), inputs, packed.W, packed.U, packed.S, packed.bias]
-    ends = [P.reshape(-1), Y.reshape(-1)]
     run: Any = recurrence.run_gated_leaky
     if cell.kind == "rnn":
         run = recurrence.run_elman
@@ -152,30 +162,29 @@ def run_layer(
         shared.append(begun)
     else:
         shared += [int(keep), begun]
-        extra = _pool.lend((kept, B, Hp), dtype)
-        if cell.kind == "lstm":
-            C = _pool.lend((kept + 1 if keep else 1, B, Hp), dtype)
+        extra = ends[3].reshape(kept, B, Hp)
+        if lstm:
+            C = ends[2].reshape(kept + 1 if keep else 1, B, Hp)
             C[0] = 0.0
             if c is not None:
                 C[0, :, :H] = c
             run = recurrence.run_lstm
-            ends.append(C.reshape(-1))
         elif cell.after:
             run = recurrence.run_gru_after
             rest.append(packed.inner)
         else:
             run = recurrence.run_gru_before
-        ends.append(extra.reshape(-1))
-    run(*shared, cell.leak, *rest, *ends)
-    for t in np.flatnonzero(rows < B):
-        Y[back + t, rows[t] :] = 0.0
-    return LayerRun(cell, rows, x, back, P, Y, C, extra)
+    outs = [*ends[:2], *ends[2 : 2 + lstm], *ends[3 : 3 + (extra is not None)]]
+    run(*shared, cell.leak, *rest, *outs)
+    if T and rows[-1] < B:
+        for t in np.flatnonzero(rows < B):
+            Y[back + t, rows[t] :] = 0.0
+    return LayerRun(cell, rows, x, back, P, Y, C, extra, room)
 
 
-class LayerGradients(NamedTuple):
-    """Derivatives of a loss by what a layer was given, in the shapes of `Weights`; and by what came in."""
+class Before(NamedTuple):
+    """Derivatives of a loss by what came into a layer."""
 
-    weights: Weights
     x: Array | None
     """Shape (T, B, n_inputs)."""
     h: Array
@@ -184,17 +193,25 @@ class LayerGradients(NamedTuple):
     """Shape (B, size)."""
 
 
-def derivatives_of_states(T: int, B: int, H: int, dtype: Any) -> Array:
-    """Zeros (T, B, Hp) for `back_through_layer`; they are its own afterwards."""
-    lent = _pool.lend((T, B, padded(H, dtype)), dtype)
-    lent[...] = 0
+def derivatives_of_states(back: int, of_steps: Array) -> Array:
+    """Zeros for the states before the first step, and what belongs to the steps (T, B, H); shape (back + T, B, Hp).
+
+    For `back_through_layer`, whose own it is afterwards.
+    """
+    T, B, H = of_steps.shape
+    Hp = padded(H, of_steps.dtype)
+    lent = _pool.lend((back + T, B, Hp), of_steps.dtype)
+    lent[:back] = 0
+    if Hp > H:
+        lent[back:, :, H:] = 0
+    lent[back:, :, :H] = of_steps
     return lent
 
 
 def back_through_layer(
-    run: LayerRun, weights: Weights, d_states: Array, d_c: Array | None, inputs_too: bool = True
-) -> LayerGradients:
-    """Derivatives by weights and inputs; the gates that `run` kept are overwritten.
+    run: LayerRun, weights: Weights, found: Weights, d_states: Array, d_c: Array | None, inputs_too: bool = True
+) -> Before:
+    """Derivatives by weights, written to `found`, and by what came in; the gates that `run` kept are overwritten.
 
     d_states : (back + T, B, Hp), of `derivatives_of_states`: by the states as they are shown, 0 beyond the end of a row
     and beyond the size; it is used up. d_c : (B, size), by the cell state after the last step of each row.
@@ -204,19 +221,30 @@ def back_through_layer(
     dtype, H = run.x.dtype, cell.size
     Hp, width, back = padded(H, dtype), lanes(dtype), run.back
     size = cell.n_gates * Hp
-    U_back, nothing = as_transposed_panels(weights.U, H), np.empty(0, dtype)
-    S_back = nothing if weights.S is None else as_transposed_panels(weights.S, H)
-    inputs_p = padded(inputs, dtype)
-    W_back = as_transposed_panels(weights.W, H) if inputs_too else nothing
+    inputs_p, panels = padded(inputs, dtype), Hp * size
+    cuts = [_fours(inputs + 1) * size, _fours(H + int(cell.after)) * size, 0, panels, 0, 0, 0]  # what lies in the room
+    if weights.S is not None:
+        cuts[2], cuts[4] = _fours(H) * size, panels
+    if inputs_too:
+        cuts[5] = inputs_p * size
+    cuts[6] = backpropagation.work_size(B, inputs, H, size, Hp)
+    room, parts, at = _pool.lend((sum(cuts),), dtype), [], 0
+    for cut in cuts:
+        parts.append(room[at : at + cut])
+        at += cut
+    GW, GU, GS, U_back, S_back, W_back, work = parts
+    room[: sum(cuts[:3])] = 0
+    pack_transposed(weights.U, H, Hp, width, U_back)
+    if weights.S is not None:
+        pack_transposed(weights.S, H, Hp, width, S_back)
+    if inputs_too:
+        pack_transposed(weights.W, H, Hp, width, W_back)
     DX = np.zeros((T, B, inputs_p) if inputs_too else (0, 0, 0), dtype)
-    GW, GU = np.zeros((_fours(inputs + 1), size), dtype), np.zeros((_fours(H + int(cell.after)), size), dtype)
-    GS = np.zeros((_fours(H), size) if weights.S is not None else (0, size), dtype)
-    work = np.empty(backpropagation.work_size(B, inputs, H, size, Hp), dtype)
     shared: list[Any] = [run.rows, B, H, Hp, back, width]
     given = [cell.leak, run.x.reshape(-1), inputs, U_back, S_back, W_back, run.P.reshape(-1), run.Y.reshape(-1)]
     DC = None
     outs = [d_states.reshape(-1)]
-    ends: list[Any] = [DX.reshape(-1), inputs_p, GW.reshape(-1), GU.reshape(-1), GS.reshape(-1), work]
+    ends: list[Any] = [DX.reshape(-1), inputs_p, GW, GU, GS, work]
     through: Any = backpropagation.back_gated_leaky
     if cell.kind == "rnn":
         through = backpropagation.back_elman
@@ -235,21 +263,33 @@ def back_through_layer(
         given.append(run.extra.reshape(-1))
     through(*shared, *given, *outs, *ends)
 
-    def unpadded(G: Array, n: int) -> Array:
-        return G[:n].reshape(n, cell.n_gates, Hp)[:, :, :H].reshape(n, -1)
+    def shown(G: Array, first: int, n: int) -> Array:
+        return G[first * size : (first + n) * size].reshape(n, cell.n_gates, Hp)[:, :, :H]
 
-    d_W, d_U = unpadded(GW, inputs + 1), unpadded(GU, H + int(cell.after))
-    b_ih = b_hh = None
-    if weights.b_ih is not None:
-        b_ih, b_hh = d_W[inputs], d_W[inputs].copy()
-        if cell.after:
-            b_hh[2 * H :] = d_U[H, 2 * H :]
-    d_S = None if weights.S is None else unpadded(GS, H)
-    found = Weights(d_W[:inputs], d_U[:H], d_S, b_ih, b_hh)
-    d_x = DX[:, :, :inputs] if inputs_too else None
+    def write(into: Array | None, G: Array, first: int, n: int) -> None:
+        if into is not None:
+            into.reshape(n, cell.n_gates, H)[...] = shown(G, first, n)
+
+    write(found.W, GW, 0, inputs)
+    write(found.U, GU, 0, H)
+    write(found.S, GS, 0, H)
+    write(found.b_ih, GW, inputs, 1)
+    write(found.b_hh, GW, inputs, 1)
+    if found.b_hh is not None and cell.after:
+        found.b_hh[2 * H :] = shown(GU, H, 1)[0, 2]
     d_h = d_states[:back, :, :H].copy()
-    _pool.take_back(d_states)
-    return LayerGradients(found, d_x, d_h, None if DC is None else DC[:, :H])
+    _pool.take_back(d_states, room)
+    return Before(DX[:, :, :inputs] if inputs_too else None, d_h, None if DC is None else DC[:, :H])
+
+
+def lend_vector(like: Array) -> Array:
+    """Room for derivatives by all weights, to be given back by `take_back_vector`."""
+    return _pool.lend(like.shape, like.dtype)
+
+
+def take_back_vector(vector: Array) -> None:
+    """Nobody looks at it any more."""
+    _pool.take_back(vector)
 
 
 def _fours(n: int) -> int:

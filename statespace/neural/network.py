@@ -264,17 +264,18 @@ class RecurrentNetwork:
         if self.bidirectional:
             raise ValueError("step goes forward, and this network is bidirectional: it needs whole rows")
         given = np.asarray(x)
-        if given.ndim not in (1, 2) or given.shape[-1] != self.input_size or given.dtype.kind not in "fiub":
+        rows = given.ndim == 2
+        if given.shape[rows:] != (self.input_size,) or given.dtype.kind not in "fiub":
             wanted = f"({self.input_size},) or (batch, {self.input_size})"
             raise ValueError(f"x has shape {given.shape} and type {given.dtype}, expected {wanted}, real numbers")
-        B = 1 if given.ndim == 1 else len(given)
-        begun = None if state is None else checked_state(self._structure, state, B, self.dtype)
-        if self._stepper is None:
-            self._stepper = Stepper(self._structure)
-        found = self._stepper.step(self._vector, given.astype(self.dtype).reshape(-1), B, begun)
+        stepper = self._stepper
+        if stepper is None:
+            stepper = self._stepper = Stepper(self._structure, self.dtype)
+        B, flat = (len(given), given.astype(self.dtype).reshape(-1)) if rows else (1, given.astype(self.dtype))
+        found = stepper.step(self._vector, flat, B, state)
         if found is None:
             raise ValueError("x has an entry that is not finite: a network has no missing values")
-        return found if given.ndim == 2 else (found[0][0], found[1])
+        return (found[0].reshape(B, self.hidden_size), found[1]) if rows else found
 
     def gates(self, X: Any, lengths: Any = None, state: Any = None) -> dict[str, dict[str, Array]]:
         """Activations for study, by layer ("l0", "l0_reverse") and by gate.

@@ -41,6 +41,7 @@ class Layout:
         self.cell, self.num_layers, self.directions, self.bias = cell, num_layers, directions, bias
         gates, H = cell.n_gates * cell.size, cell.size
         self.places: dict[str, tuple[int, tuple[int, ...]]] = {}
+        self._known_parts: dict[tuple[int, int], Any] = {}
         at = 0
         for layer, direction in self.runs():
             inputs = input_size if layer == 0 else directions * H
@@ -76,25 +77,27 @@ class Layout:
 
     def of_run(self, vector: Array, layer: int, direction: int) -> Weights:
         """The weights of a layer in a direction."""
-        suffix = f"l{layer}" + ("_reverse" if direction else "")
+        parts: list[Any] = [
+            None if part is None else vector[part[0] : part[1]].reshape(part[2])
+            for part in self._parts(layer, direction)
+        ]
+        return Weights(*parts)
 
-        def get(name: str) -> Array | None:
-            full = f"{name}_{suffix}"
-            return self.inside(vector, full) if full in self.places else None
+    def _parts(self, layer: int, direction: int) -> tuple[tuple[int, int, tuple[int, ...]] | None, ...]:
+        """Where each of `Weights` begins and ends, and its shape."""
+        known = self._known_parts.get((layer, direction))
+        if known is None:
+            suffix = f"l{layer}" + ("_reverse" if direction else "")
 
-        W, U, S = get("weight_ih"), get("weight_hh"), get("weight_sh")
-        assert W is not None
-        if U is None:  # of chains that go d steps at a time, the skip edge is the edge
-            U, S = S, None
-        assert U is not None
-        return Weights(W, U, S, get("bias_ih"), get("bias_hh"))
+            def get(name: str) -> tuple[int, int, tuple[int, ...]] | None:
+                found = self.places.get(f"{name}_{suffix}")
+                return None if found is None else (found[0], found[0] + math.prod(found[1]), found[1])
 
-    def set_run(self, vector: Array, layer: int, direction: int, found: Weights) -> None:
-        """Write what belongs to a layer in a direction."""
-        target = self.of_run(vector, layer, direction)
-        for place, value in zip(target, found, strict=True):
-            if place is not None and value is not None:
-                place[...] = value
+            W, U, S = get("weight_ih"), get("weight_hh"), get("weight_sh")
+            if U is None:  # of chains that go d steps at a time, the skip edge is the edge
+                U, S = S, None
+            known = self._known_parts[layer, direction] = (W, U, S, get("bias_ih"), get("bias_hh"))
+        return known
 
     def initial(self, dtype: Any, rng: np.random.Generator) -> Array:
         """Glorot's uniform law for what comes in, orthogonal blocks for what comes back, a forget bias of 1."""
@@ -110,6 +113,12 @@ class Layout:
             elif self.cell.kind == "lstm" and name.startswith("bias_ih"):
                 weight[H : 2 * H] = 1.0
         return vector
+
+
+def sum_of_bits(vector: Array) -> int:
+    """A number that changes when weights do, soon found."""
+    pairs = 8 // vector.itemsize
+    return int(np.add.reduce(vector[: len(vector) // pairs * pairs].view(np.int64)))  # behind the last weight is room
 
 
 def _orthogonal(n: int, rng: np.random.Generator) -> Array:

@@ -9,7 +9,7 @@ of what the backward pass needs are held: `kept` of the gates, one of the rest.
 from __future__ import annotations
 
 from statespace.foundations.kernel import bare_kernel, inlined_kernel
-from statespace.foundations.panel_product import add_product, copy_step
+from statespace.foundations.panel_product import add_product, call_add_product, copy_step
 from statespace.neural.cells import (
     elman_relu_step,
     elman_step,
@@ -61,10 +61,10 @@ def begin_step(
             copy_step(size, bias, 0, P, place + row * size)
         for s in range(t, t + 1 if whole else last):
             m, p = (last - t) * B if whole else rows[s], place + (s - t) * B * size
-            add_product(m, x, s * B * inputs, inputs, inputs, W, 0, inputs * width, panels, width, P, p, size)
+            call_add_product(m, x, s * B * inputs, inputs, inputs, W, 0, inputs * width, panels, width, P, p, size)
     if S.size:
         H = S.size // size
-        add_product(n, Y, t * B * Hp, Hp, H, S, 0, H * width, panels, width, P, place, size)
+        call_add_product(n, Y, t * B * Hp, Hp, H, S, 0, H * width, panels, width, P, place, size)
     return place
 
 
@@ -100,11 +100,9 @@ def run_elman(
         p = begin_step(rows, t, B, Hp, Hp, kept, x, inputs, W, S, bias, width, P, Y)
         add_product(n, Y, before, Hp, H, U, 0, H * width, Hp // width, width, P, p, Hp)
         if relu:
-            elman_relu_step(n * Hp, P, p, P, p)
+            elman_relu_step(n * Hp, P, p, P, p, Y, now)
         else:
-            elman_step(n * Hp, P, p, P, p)
-        for j in range(n * Hp):
-            Y[now + j] = P[p + j]
+            elman_step(n * Hp, P, p, P, p, Y, now)
         if alpha > 0.0:
             mix(n, Hp, alpha, Y, before, now)
 
@@ -272,8 +270,7 @@ def run_gru_after(
         first = begin_step(rows, t, B, size, Hp, kept, x, inputs, W, S, bias, width, P, Y)
         add_product(n, Y, before, Hp, H, U, 0, H * width, 2 * panels, width, P, first, size)
         for row in range(n):
-            for j in range(Hp):
-                Q[q + row * Hp + j] = inner[j]
+            copy_step(Hp, inner, 0, Q, q + row * Hp)
         add_product(n, Y, before, Hp, H, U, 2 * panels * H * width, H * width, panels, width, Q, q, Hp)
         for row in range(n):
             p, h = first + row * size, row * Hp

@@ -42,43 +42,53 @@ def spread(gates: int, H: int, Hp: int, width: int, P: Array, out: Array) -> Non
             copy_step(width, P, gate * H + j, out, gate * Hp + j)
 
 
+@inlined_kernel
+def all_finite(n: int, x: Array) -> bool:
+    """Whether n numbers are."""
+    for j in range(n):  # noqa: SIM110  # kernels have no generators
+        if not abs(x[j]) < np.inf:
+            return False
+    return True
+
+
 @bare_kernel
 def step_layers(
-    kind: int,
     B: int,
-    inputs: int,
-    H: int,
-    Hp: int,
-    width: int,
-    back: int,
-    removed: int,
-    weights: Array,
-    places: Ints,
+    sizes: Ints,
     alpha: float,
+    weights: Array,
     x: Array,
     h: Array,
     c: Array,
     h_out: Array,
     c_out: Array,
+    out: Array,
     work: Array,
-) -> bool:
-    """A step of all layers for B rows; whether x is finite.
+) -> int:
+    """A step of all layers for B rows; 0, or 1, 2, 3 where x, h or c is not finite.
 
-    weights : the vector of all weights, in which W, U, S and b_ih of a layer begin at places[layer], b_hh behind b_ih;
-    -1 where there is none. x (B, inputs); h, h_out (layers, back, B, H), of which the last is the state before, with
-    `removed` the first; c, c_out the same, but for (layers, 1, B, H) without. work : (15 Hp + 6 vectors,).
+    sizes : kind, inputs, H, Hp, numbers in a vector, back, removed, layers; and of each layer where in `weights` its W,
+    U, S and b_ih begin, b_hh behind b_ih; -1 where there is none. x (B, inputs); h, h_out (layers, back, B, H), of
+    which the last is the state before, with `removed` the first; c, c_out the same, but for (layers, 1, B, H) without.
+    out (B, H) : h of the last layer. work : (15 Hp + 6 vectors,).
     """
+    kind, inputs, H, Hp, width, back, removed = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6]
+    layers = sizes[7]
     gates = 4 if kind == LSTM else 3 if kind >= GRU_BEFORE else 2 if kind == GATED_LEAKY else 1
     columns, room = gates * H, 4 * Hp + 2 * width
     P, Q, R = work[:room], work[room : 2 * room], work[2 * room : 3 * room]
     old, new, cell = work[3 * room :], work[3 * room + Hp :], work[3 * room + 2 * Hp :]
     cells = (back if removed else 1) if kind == LSTM else 0
     block = B * H
-    for j in range(B * inputs):
-        if not abs(x[j]) < np.inf:
-            return False
-    for layer in range(places.shape[0]):
-        w_at, u_at, s_at, b_at = places[layer, 0], places[layer, 1], places[layer, 2], places[layer, 3]
+    if not all_finite(B * inputs, x):
+        return 1
+    if not all_finite(layers * back * block, h):
+        return 2
+    if not all_finite(layers * cells * block, c):
+        return 3
+    for layer in range(layers):
+        place = 8 + 4 * layer
+        w_at, u_at, s_at, b_at = sizes[place], sizes[place + 1], sizes[place + 2], sizes[place + 3]
         first, c_first = layer * back * block, layer * cells * block
         last, c_last = first + (back - 1) * block, c_first + (cells - 1) * block
         for j in range((back - 1) * block):
@@ -108,9 +118,9 @@ def step_layers(
                 add_row(old, 0, H, weights, u_at, columns, columns, width, P)
                 spread(gates, H, Hp, width, P, Q)
                 if kind == ELMAN:
-                    elman_step(Hp, Q, 0, new, 0)
+                    elman_step(Hp, Q, 0, Q, 0, new, 0)
                 elif kind == RELU:
-                    elman_relu_step(Hp, Q, 0, new, 0)
+                    elman_relu_step(Hp, Q, 0, Q, 0, new, 0)
                 elif kind == GATED_LEAKY:
                     gated_leaky_step(Hp, Q, 0, Q, Hp, old, 0, Q, 0, Q, Hp, new, 0)
                 else:
@@ -163,4 +173,7 @@ def step_layers(
                 leak_step(Hp, new, 0, old, 0, alpha, new, 0)
             for j in range(H):
                 h_out[last + row * H + j] = new[j]
-    return True
+    last = ((layers - 1) * back + back - 1) * block
+    for j in range(block):
+        out[j] = h_out[last + j]
+    return 0

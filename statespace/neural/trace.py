@@ -10,8 +10,8 @@ import numpy as np
 from statespace.foundations.executors import map_pieces
 from statespace.neural.cells import GATES
 from statespace.neural.directions import DirectionRun, Ends
-from statespace.neural.layer import Cell, Packed, pack
-from statespace.neural.parameters import Layout
+from statespace.neural.layer import Cell, Packed, lend_vector, pack, take_back_vector
+from statespace.neural.parameters import Layout, sum_of_bits
 from statespace.protocols import Array, Ints
 
 _PIECE = 32  # rows that are run together; each piece can have a thread of its own
@@ -87,32 +87,35 @@ class _Piece:
         self.outputs = x
 
     def gradients(
-        self, vector: Array, d_outputs: Array, d_ends: list[Ends | None], inputs_too: bool
-    ) -> tuple[Array, Array | None, list[Ends]]:
-        """Derivatives by all weights, by the inputs, and by the starts."""
+        self, vector: Array, found: Array, d_outputs: Array, d_ends: list[Ends | None], inputs_too: bool
+    ) -> tuple[Array | None, list[Ends]]:
+        """Derivatives by the inputs and by the starts; those by all weights are written to `found`."""
         layout, H = self.structure.layout, self.structure.cell.size
-        found, starts = layout.empty(vector.dtype), [Ends(np.empty(0), None)] * len(self.runs)
+        starts = [Ends(np.empty(0), None)] * len(self.runs)
         d_x: Array | None = None
         for layer in reversed(range(layout.num_layers)):
             below: Array | None = None
             for direction in range(layout.directions):
                 number = layer * layout.directions + direction
                 part = d_outputs[:, :, direction * H : (direction + 1) * H]
-                weights, d_x, starts[number] = self.runs[number].gradients(
-                    layout.of_run(vector, layer, direction), part, d_ends[number], layer > 0 or inputs_too
+                d_x, starts[number] = self.runs[number].gradients(
+                    layout.of_run(vector, layer, direction),
+                    layout.of_run(found, layer, direction),
+                    part,
+                    d_ends[number],
+                    layer > 0 or inputs_too,
                 )
-                layout.set_run(found, layer, direction, weights)
                 if d_x is not None:
                     below = d_x if below is None else below + d_x
             if below is not None:
                 if layer and self.masks:
                     below *= self.masks[layer - 1]
                 d_outputs = d_x = below
-        return found, d_x, starts
+        return d_x, starts
 
 
 class Trace:
-    """What a network did with a batch; its `gradients` can be asked for once.
+    """What a network did with a batch; its `gradients` can be asked for once, before the weights change.
 
     Attributes
     ----------
@@ -137,9 +140,10 @@ class Trace:
         layout, cell = structure.layout, structure.cell
         B, T = X.shape[:2]
         self._shape = B, T
+        self._bits = sum_of_bits(vector) if keep else 0
         packed = [pack(cell, layout.of_run(vector, *run)) for run in layout.runs()]
         size = -(-B // max(-(-B // _PIECE), 1)) if B else 1  # as even as can be
-        falling = bool((lengths[1:] <= lengths[:-1]).all())
+        falling = B < 2 or bool((lengths[1:] <= lengths[:-1]).all())
         order = None if falling else np.argsort(-lengths, kind="stable")
         firsts = range(0, B, size)
         self._rows: list[Any] = [
@@ -161,7 +165,8 @@ class Trace:
         for rows, piece in zip(self._rows, self._pieces, strict=True):
             longest = len(piece.outputs)
             self.outputs[rows, :longest] = piece.outputs.transpose(1, 0, 2)
-            self.outputs[rows, longest:] = 0.0
+            if longest < T:
+                self.outputs[rows, longest:] = 0.0
         self.state = self._gathered([[one.end() for one in piece.runs] for piece in self._pieces])
         if not keep:
             self._release(self._pieces)
@@ -185,6 +190,10 @@ class Trace:
         structure, dtype = self._structure, self._vector.dtype
         B, H = self._shape[0], structure.cell.size
         n, back, cells = structure.layout.num_layers * structure.layout.directions, structure.back, structure.n_cells
+        if n == len(ends) == 1 and isinstance(self._rows[0], slice):  # nothing to be put together
+            end = ends[0][0]
+            h, c = end.h[0] if back == 1 else end.h, None if end.c is None else end.c[0] if cells == 1 else end.c
+            return NetworkState(np.ascontiguousarray(h)[None], None if c is None else np.ascontiguousarray(c)[None])
         h, c = np.zeros((n, back, B, H), dtype), np.zeros((n, cells, B, H), dtype)
         for rows, piece in zip(self._rows, ends, strict=True):
             for i, end in enumerate(piece):
@@ -222,6 +231,7 @@ class Trace:
         if self._pieces is None:
             raise ValueError("the gradients of this trace have been asked for: they use up what it kept; trace again")
         structure, vector = self._structure, self._vector
+        check_unchanged(vector, self._bits)
         B, T = self._shape
         by_outputs = np.asarray(grad_outputs)
         if by_outputs.shape != self.outputs.shape or by_outputs.dtype.kind not in "fiu":
@@ -238,13 +248,16 @@ class Trace:
             d_outputs = by_outputs[rows, :longest].transpose(1, 0, 2)
             given = ends[number]
             d_ends: list[Ends | None] = [None] * len(piece.runs) if given is None else list(given)
-            return piece.gradients(vector, d_outputs, d_ends, inputs_too)
+            own = np.empty_like(vector) if number == 0 else lend_vector(vector)
+            return own, *piece.gradients(vector, own, d_outputs, d_ends, inputs_too)
 
         found = map_pieces(back, list(range(len(pieces))))
-        total = structure.layout.empty(vector.dtype)
-        d_x = np.zeros((B, T, structure.input_size), vector.dtype) if inputs_too else None
-        for rows, (part, part_x, _) in zip(self._rows, found, strict=True):
+        total = found[0][0] if found else structure.layout.empty(vector.dtype)
+        for part, _, _ in found[1:]:
             total += part
+            take_back_vector(part)
+        d_x = np.zeros((B, T, structure.input_size), vector.dtype) if inputs_too else None
+        for rows, (_, part_x, _) in zip(self._rows, found, strict=True):
             if d_x is not None and part_x is not None:
                 d_x[rows, : len(part_x)] = part_x.transpose(1, 0, 2)
         self._release(pieces)
@@ -283,6 +296,15 @@ class Trace:
                     here[name][rows, : len(read)] = read.transpose(1, 0, 2)
             found[f"l{layer}" + ("_reverse" if direction else "")] = here
         return found
+
+
+def check_unchanged(vector: Array, bits: int) -> None:
+    """Refuse to go back through weights that are not those of the way there."""
+    if sum_of_bits(vector) != bits:
+        raise ValueError(
+            "weights were changed after trace: what it kept belongs to those before. "
+            "Ask for the gradients first, or trace again"
+        )
 
 
 def checked_state(structure: Structure, state: Any, B: int, dtype: Any, said: str = "state") -> NetworkState:

@@ -9,6 +9,7 @@ from statespace.foundations.elementwise import lanes, padded
 from statespace.foundations.panel_product import (
     add_packed,
     add_product,
+    add_short_rows,
     as_panels,
     as_transposed_panels,
     pack_columns,
@@ -118,3 +119,25 @@ def test_packed_rows_add_the_product_of_the_columns_that_go_on(dtype, data):
             expected[:, :columns] += np.outer(left, D[t * B + row, 2:])
     add_packed(n, beside, K + ones, packed, 0, columns // width, width, C.reshape(-1), 0, columns + 1)
     agree(C, expected.astype(dtype), dtype)
+
+
+@DTYPES
+@settings(max_examples=25)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 20), K=st.integers(1, 11), panels=st.integers(1, 3))
+def test_rows_as_they_lie_add_to_the_bit_what_packed_ones_add(dtype, seed, n, K, panels):
+    draw, width = draws(dtype, seed), lanes(dtype)
+    columns, fours = panels * width, -(-K // 4) * 4
+    A, D, rows = draw(n, K + 3), draw(n, columns + 2), np.ones(n, np.int64)
+    packed, beside = np.empty(n * columns, dtype), np.empty(n * fours, dtype)
+    pack_rows(0, n, rows, 1, D.reshape(-1), 2, columns + 2, columns, width, packed)
+    pack_columns(0, n, rows, 1, A.reshape(-1), 1, K + 3, K, 0, beside)
+    expected = draw(fours, columns + 1)
+    C = expected.copy()
+    add_packed(n, beside, K, packed, 0, panels, width, expected.reshape(-1), 0, columns + 1)
+    add_short_rows(
+        n, A.reshape(-1), 1, K + 3, K, D.reshape(-1), 2, columns + 2, panels, width, C.reshape(-1), 0, columns + 1
+    )
+    np.testing.assert_array_equal(C[:K, :columns], expected[:K, :columns])
+    one, sums = np.ones(1, dtype), np.zeros((1, columns), dtype)
+    add_short_rows(n, one, 0, 0, 1, D.reshape(-1), 2, columns + 2, panels, width, sums.reshape(-1), 0, columns)
+    agree(sums[0], D[:, 2:].astype(float).sum(axis=0).astype(dtype), dtype)

@@ -1,5 +1,7 @@
 """Memory that is kept: what is lent belongs to one at a time."""
 
+import multiprocessing
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -64,6 +66,41 @@ def test_threads_that_borrow_at_once_get_memory_of_their_own():
 
     with ThreadPoolExecutor(4) as threads:
         assert all(threads.map(borrow, range(8)))
+
+
+def borrow_in_child(pool, answer):
+    array = pool.lend((8,), np.float64)
+    array[:] = 1.0
+    pool.take_back(array)
+    answer.send(bool((pool.lend((8,), np.float64) == 1.0).all()))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="processes are not forked here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")  # that is what is tested
+def test_a_forked_child_borrows_though_a_thread_of_its_parent_was_borrowing():
+    pool, fork = Pool(), multiprocessing.get_context("fork")
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with pool._lock:
+            held.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(60)
+    ours, theirs = fork.Pipe()
+    child = fork.Process(target=borrow_in_child, args=(pool, theirs))
+    child.start()
+    try:
+        assert ours.poll(30)  # the lock of the parent is nobody's in the child
+        assert ours.recv()
+    finally:
+        child.kill()
+        child.join()
+        done.set()
+        thread.join()
+    pool.take_back(pool.lend((8,), np.float64))
 
 
 @pytest.mark.parametrize("n", [0, 3, scratch._MOST_HELD + 1])

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from statespace.neural import NetworkState, RecurrentNetwork
+from statespace.neural import CustomNetwork, NetworkState, RecurrentNetwork
+from tests.neural.own_cells import Elman
 
 X = np.zeros((2, 4, 3))
 H = np.zeros((1, 2, 4))
@@ -155,3 +156,34 @@ def test_weights_of_a_network_are_changed_in_place_and_its_mapping_is_not():
     assert (net.weights["bias_ih_l0"] == 3.0).all()
     with pytest.raises(TypeError):
         net.weights["bias_ih_l0"] = np.zeros(16)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_gradients_at_weights_that_were_changed_after_trace_are_refused(dtype):
+    X = np.random.default_rng(0).normal(size=(2, 4, 3))
+    net, own = RecurrentNetwork("rnn", 3, 5, dtype=dtype), CustomNetwork(Elman(), 3, 5, dtype=dtype)
+    for each in (net, own):
+        for name, weight in each.weights.items():
+            trace = each.trace(X)
+            weight.flat[-1] += 1e-3
+            with pytest.raises(ValueError, match=r"weights were changed after trace.*trace again"):
+                trace.gradients(np.ones((2, 4, 5)))
+            weight.flat[-1] -= 1e-3
+            assert name in each.trace(X).gradients(np.ones((2, 4, 5)))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_states_of_steps_that_have_become_infinite_are_refused_and_read_only_ones_are_taken(cell):
+    net, x = network(cell), np.ones(3, np.float32)
+    _, state = net.step(x)
+    for part in state:
+        if part is not None:
+            part.flags.writeable = False
+    expected, after = net.step(x, state)
+    np.testing.assert_array_equal(net.step(x, [np.array(p) for p in state] if cell == "lstm" else state.h)[0], expected)
+    for name, part in zip("hc", after, strict=True):
+        if part is not None:
+            kept, part[0, 0, 1] = part[0, 0, 1], np.inf
+            with pytest.raises(ValueError, match=rf"state\.{name} has entries that are not finite"):
+                net.step(x, after)
+            part[0, 0, 1] = kept

@@ -30,7 +30,7 @@ def laws(rng):
 
 def random_head(law, H, rng, dtype=np.float64):
     head = Head(law, H, dtype)
-    head.vector[...] = rng.normal(size=head.n_parameters) / np.sqrt(H)
+    head.vector[...] = rng.normal(size=head.vector.size) / np.sqrt(H)
     return head
 
 
@@ -411,6 +411,23 @@ def test_weights_go_out_and_come_in_by_name():
     np.testing.assert_array_equal(other.vector, head.vector)
     assert head.weights["weight"].shape == (4, 3)
     assert head.n_parameters == 16
+
+
+@pytest.mark.parametrize(
+    ("law", "expected"), [(Categorical(5), 16), (Bernoulli(), 4), (Poisson(2), 8), (Gaussian(), 8)]
+)
+def test_parameters_are_as_many_as_directions_in_which_the_law_changes(law, expected):
+    head = random_head(law, 3, rng := np.random.default_rng(0))
+    outputs = rng.normal(size=(40, 3))
+    targets = [law.sample(head.scores(outputs), rng).reshape(40, -1) for _ in range(5)]
+    slopes = [
+        head.gradients(outputs[i : i + 1], target[i : i + 1]).vector for target in targets for i in range(len(outputs))
+    ]
+    assert np.linalg.matrix_rank(np.array(slopes)) == head.n_parameters == expected
+
+
+def test_two_symbols_have_the_parameters_of_a_bernoulli_law():
+    assert Head(Categorical(2), 7).n_parameters == Head(Bernoulli(), 7).n_parameters == 8
 
 
 def test_what_is_wrong_is_said_in_words():

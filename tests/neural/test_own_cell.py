@@ -16,6 +16,7 @@ from statespace.neural import (
     RecurrentNetwork,
     check_gradients,
     check_head_gradients,
+    gradient_flow,
 )
 from tests.neural.own_cells import Elman, LongShortTermMemory
 
@@ -65,6 +66,41 @@ def test_an_lstm_in_numpy_is_the_compiled_one(drawn):
     for name, value in wanted.items():
         size = np.abs(value).max(initial=1.0)
         np.testing.assert_allclose(found[name], value, rtol=1e-11, atol=1e-12 * size, err_msg=name)
+
+
+def test_steps_of_own_cells_give_what_a_call_gives():
+    net, X = CustomNetwork(Elman(), 2, 3, 2, random_state=0), np.random.default_rng(0).normal(size=(4, 5, 2))
+    outputs, end = net(X)
+    state, one = None, None
+    for t in range(5):
+        found, state = net.step(X[:, t], state)
+        np.testing.assert_allclose(found, outputs[:, t], rtol=1e-13, atol=1e-15)
+        alone, one = net.step(X[0, t], one)
+        np.testing.assert_allclose(alone, outputs[0, t], rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(state.h, end.h, rtol=1e-13, atol=1e-15)
+    with pytest.raises(ValueError, match=r"x has shape \(\), expected \(2,\) or \(batch, 2\)"):
+        net.step(1.0)
+    with pytest.raises(ValueError, match="it needs whole rows"):
+        CustomNetwork(Elman(), 2, 3, bidirectional=True).step(X[0, 0])
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("layer", [0, 1])
+def test_the_gradient_flow_of_an_lstm_in_numpy_is_that_of_the_compiled_one(layer, reverse):
+    rng = np.random.default_rng(layer)
+    net = CustomNetwork(LongShortTermMemory(), 2, 3, 2, True, random_state=1)
+    compiled = RecurrentNetwork("lstm", 2, 3, 2, True, dtype=np.float64)
+    compiled.load_weights(net.weights)
+    X, lengths, start = rng.normal(size=(4, 6, 2)), [6, 0, 3, 1], rng.normal(size=(4, 4, 6))
+    found = gradient_flow(net, X, lengths, start, layer=layer, reverse=reverse)
+    parts = NetworkState(start[..., :3], start[..., 3:])
+    expected = gradient_flow(compiled, X, lengths, parts, layer=layer, reverse=reverse)
+    np.testing.assert_allclose(found.spectral, expected.spectral, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(found.frobenius, expected.frobenius, rtol=1e-11, atol=1e-13)
+    assert found.gates == ("h",)
+    assert not found.spectral_radius
+    for name, norms in expected.weight_gradients.items():
+        np.testing.assert_allclose(found.weight_gradients[name], [np.linalg.norm(norms)], rtol=1e-11)
 
 
 @given(networks(Elman))
@@ -121,7 +157,7 @@ def test_the_check_passes_right_heads_and_names_what_is_wrong_in_others():
         (Poisson(), np.where(rng.random(20) < 0.3, np.nan, 3.0)),
     ):
         head = Head(law, 3, np.float64)
-        head.vector[...] = 0.3 * rng.normal(size=head.n_parameters)
+        head.vector[...] = 0.3 * rng.normal(size=head.vector.size)
         assert max(check_head_gradients(head, outputs, targets).values()) < 1e-9
 
     class Doubled(Poisson):

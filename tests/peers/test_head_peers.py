@@ -48,7 +48,7 @@ def test_losses_and_derivatives_are_torchs(torch, which, dtype, rounding):
     rng = np.random.default_rng(which)
     law, targets, loss = losses(torch, rng)[which]
     head, outputs = Head(law, H, dtype), rng.normal(size=(N, H)).astype(dtype)
-    head.vector[...] = 0.3 * rng.normal(size=head.n_parameters)
+    head.vector[...] = 0.3 * rng.normal(size=head.vector.size)
     layer = torch.nn.Linear(H, law.n_scores, dtype=torch.tensor(outputs).dtype)
     layer.load_state_dict({name: torch.tensor(np.ascontiguousarray(w)) for name, w in head.weights.items()})
     x = torch.tensor(outputs, requires_grad=True)
