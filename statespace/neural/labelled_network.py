@@ -221,8 +221,8 @@ class LabelledNetwork(NetworkEstimator):
         self._require_fitted()
         found = self._inputs.lay_out(X, lengths)
         targets = self._read_y(y, found.offsets, found.layout)
-        known = ~np.isnan(targets).all(axis=1)
-        data = Labelled(self._inputs.read(found, self.network_.dtype), targets, 1.0 * known)
+        known: Array = np.asarray(~np.isnan(targets).all(axis=1))
+        data = Labelled(self._inputs.read(found, self.network_.dtype), targets, known.astype(np.float64))
         logs = log_likelihoods(self._readout, self.head_, data, np.arange(len(found.offsets) - 1))
         if by == "step":
             return by_step(logs, found)
