@@ -107,6 +107,8 @@ class InputReader:
         """Sequences of the kind that was learnt from, laid end to end."""
         if self.features is not None:
             return lay_out_texts(X, lengths, self.features)
+        if _holds_text(X):
+            raise TypeError("X holds text, and the model was fitted to numbers")
         assert self.reader is not None
         assert self.reader.location is not None
         return read_observations(X, lengths, n_features=len(self.reader.location))

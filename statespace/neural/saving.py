@@ -67,6 +67,8 @@ def model_to_archive(
         params["learning_rate"] = None  # no file keeps a function
     if isinstance(params.get("tokens"), TokenFeatures):
         params["tokens"] = params["tokens"].get_params()
+    if isinstance(params.get("class_weight"), dict):
+        params["class_weight"] = [list(pair) for pair in params["class_weight"].items()]  # labels stay what they are
     header: dict[str, Any] = {
         "params": {name: as_json(value) for name, value in params.items()},
         "own_law": own_law,
@@ -94,6 +96,8 @@ def model_from_archive(cls: type, archive: Archive) -> Loaded:
         params.pop("learning_rate")
     if isinstance(params.get("tokens"), dict):
         params["tokens"] = TokenFeatures(**params["tokens"])
+    if isinstance(params.get("class_weight"), list):
+        params["class_weight"] = dict(params["class_weight"])
     model = cls(**params)
     history = header["history"]
     model.history_ = History(

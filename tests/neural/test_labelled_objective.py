@@ -42,9 +42,7 @@ def test_the_loss_is_what_sequences_say_one_by_one(name, kind):
     model, objective, X, y = in_training(name, kind)
     weights = objective.data.weights
     if objective.synced:
-        logs = np.concatenate(
-            [model.log_likelihood([x], [one], by="step")[0] for x, one in zip(X, y, strict=True)]
-        )
+        logs = np.concatenate([model.log_likelihood([x], [one], by="step")[0] for x, one in zip(X, y, strict=True)])
     else:
         logs = np.array([model.log_likelihood([x], [one]) for x, one in zip(X, y, strict=True)])
     known = ~np.isnan(logs)

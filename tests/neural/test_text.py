@@ -1,6 +1,7 @@
 """Tokens of texts, their spelling, and the codes of a vocabulary."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_punctuation_stands_apart(text, expected):
 @given(texts)
 def test_a_shape_has_no_letter_or_run_of_its_own(text):
     shape = word_shape(text)
-    assert all(a != b for a, b in zip(shape, shape[1:], strict=False))
+    assert all(a != b for a, b in pairwise(shape))
     assert not any(c.isalpha() and c not in "Xxd" for c in shape)
     assert word_shape(text + text[-1:]) == shape
 
