@@ -14,7 +14,6 @@ from statespace.neural import (
     RecurrentRegressor,
     RecurrentTagger,
     TokenFeatures,
-    TrainingDivergedError,
 )
 from tests.neural.labelled_cases import FEATURES, MODELS, meaning, sequences
 
@@ -142,12 +141,26 @@ def test_a_failed_fit_leaves_the_model_as_it_was(name):
     before, params, history = said(model, X), model.n_parameters, model.history_
     with pytest.raises((ValueError, TypeError)):
         model.fit(X, y[:-1])
-    model.learning_rate, model.n_epochs, model.clip = 1e30, 50, None
-    with pytest.raises(TrainingDivergedError):
-        model.fit(X, y)
-    np.testing.assert_array_equal(said(model, X), before)
-    assert model.n_parameters == params
-    assert model.history_.n_epochs == history.n_epochs
+    for fit in (model.fit, model.partial_fit):
+        for step in (0, 2):
+            model.set_params(learning_rate=Breaks(step), batch_size=4, hidden_size=2)
+            with pytest.raises(ArithmeticError, match="broken"):
+                fit(X, y)
+            np.testing.assert_array_equal(said(model, X), before)
+            assert model.n_parameters == params
+            assert model.history_ is history
+
+
+class Breaks:
+    """A learning rate that fails in the midst of a training."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def __call__(self, step):
+        if step == self.at:
+            raise ArithmeticError("broken")
+        return 0.1
 
 
 @EVERY
