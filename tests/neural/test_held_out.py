@@ -11,7 +11,6 @@ from statespace.foundations.em import ConvergenceWarning
 from statespace.neural import RecurrentSequenceModel
 from statespace.neural.own_objective import held_stretches
 
-
 truncates = st.one_of(st.none(), st.integers(1, 4))
 
 
