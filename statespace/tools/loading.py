@@ -18,6 +18,7 @@ _CLASSES = {
     "MarkovChain": "statespace.markov.chain:MarkovChain",
     "StructuralModel": "statespace.lds.structural:StructuralModel",
     "RecurrentSequenceModel": "statespace.neural.sequence_model:RecurrentSequenceModel",
+    "SequenceToSequence": "statespace.neural.encoder_decoder:SequenceToSequence",
     "VariationalCategoricalHMM": "statespace.hmm.variational_categorical:VariationalCategoricalHMM",
     "VariationalGaussianHMM": "statespace.hmm.variational_gaussian:VariationalGaussianHMM",
     "MultinomialHMM": "statespace.hmm.hmmlearn_names:MultinomialHMM",
