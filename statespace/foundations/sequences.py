@@ -85,7 +85,8 @@ def read_symbols(
 
     """
     containers, layout = _containers(X, lengths, name, may_be_empty)
-    pieces = [clean_symbols(values, name) for values, name in containers]
+    none = CleanedSymbols("nothing", np.zeros(0, np.int64))
+    pieces = [clean_symbols(values, called) if len(values) else none for values, called in containers]
     alphabet = None if symbols is None else check_symbols(symbols)
     kind = _common_kind(pieces, containers, alphabet)
     if layout.form == "flat":
@@ -264,7 +265,7 @@ def _values_of(X: Any, name: str, may_be_empty: bool = False) -> tuple[Any, Any]
             )
     if not len(values):
         if may_be_empty:
-            return [], index  # of no kind
+            return [], index
         raise ValueError(f"{name} is empty: a sequence needs at least one observation")
     return values, index
 
