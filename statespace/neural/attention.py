@@ -81,7 +81,7 @@ class Attention:
     >>> found.outputs.shape, found.weights.shape
     ((2, 3, 4), (2, 3, 5))
     >>> found.weights[1, 0].round(2)  # the second row has three steps
-    array([0.24, 0.42, 0.34, 0.  , 0.  ])
+    array([0.32, 0.36, 0.32, 0.  , 0.  ])
 
     """
 

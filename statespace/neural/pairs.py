@@ -143,6 +143,9 @@ def _sources(X: Any, tokens: str | None, numbers: bool) -> tuple[Any, bool]:
     if tokens is not None:
         return [cut(one, tokens) for one in X], False
     several = list(X)
+    for i, one in enumerate(several):
+        if getattr(one, "dtype", np.dtype(np.int64)).kind == "f":
+            raise TypeError(f"X[{i}] is {one!r:.40}, numbers that are not whole: say source='numbers', or label them")
     if not any(map(_is_sequence, several)):
         return [[one] for one in several], True
     return several, False
