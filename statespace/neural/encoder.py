@@ -291,7 +291,7 @@ def newest(state: NetworkState) -> Array:
 
 
 def dropout_mask(shape: tuple[int, ...], p: float, rng: np.random.Generator | None, dtype: Any) -> Array | None:
-    """What numbers are multiplied by: 0 with probability p, else 1 / (1 - p); None where nothing drops out."""
+    """What numbers are multiplied by in training; None where nothing drops out."""
     if rng is None or not p:
         return None
     kept = rng.random(shape, np.float32) >= p
