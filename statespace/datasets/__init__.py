@@ -6,8 +6,10 @@ from statespace.datasets.earthquakes import EarthquakeCounts, load_earthquakes
 from statespace.datasets.geyser import Eruptions, load_old_faithful
 from statespace.datasets.nile import AnnualFlow, load_nile
 from statespace.datasets.rain import RainClasses, RainSeries, load_alofi_rain, load_seattle_rain
+from statespace.datasets.reber import REBER_SYMBOLS, draw_reber, reber_log_likelihood
 
 __all__ = [
+    "REBER_SYMBOLS",
     "AnnualFlow",
     "CarbonDioxide",
     "EarthquakeCounts",
@@ -15,10 +17,12 @@ __all__ = [
     "RainClasses",
     "RainSeries",
     "draw_dates",
+    "draw_reber",
     "load_alofi_rain",
     "load_co2",
     "load_earthquakes",
     "load_nile",
     "load_old_faithful",
     "load_seattle_rain",
+    "reber_log_likelihood",
 ]
