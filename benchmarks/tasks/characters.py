@@ -56,7 +56,7 @@ TASK = Task(
     "characters",
     "Characters of tiny shakespeare, the last tenth held out",
     "A million characters, 65 different ones, to learn from, and 111,539 that are scored. The networks go over them "
-    f"{_EPOCHS} times, with a rate that falls along a cosine, and hold nothing out of what they learn from; all else is "
-    "as it is by default.",
+    f"{_EPOCHS} times, with a rate that falls along a cosine, and hold nothing out of what they learn from; all else "
+    "is as it is by default.",
     _contenders,
 )
