@@ -56,7 +56,7 @@ TASK = Task(
     f"Ten of eight letters, {_DELAY} blanks, a mark at which the last ten steps begin, and then the letters are to be "
     "said again in their order; before, blanks (Hochreiter and Schmidhuber 1997; Arjovsky, Shah and Bengio 2016). A "
     f"tagger that runs forward only, {_N_ROWS:,} rows to learn from, {_N_EPOCHS} epochs with a rate that falls along a "
-    f"cosine, all else as it is by default; the part of the letters of {_N_TEST:,} new rows that are right, of which an "
-    "eighth is found by chance.",
+    f"cosine, all else as it is by default; the part of the letters of {_N_TEST:,} new rows that are right: an eighth "
+    "is by chance.",
     _contenders,
 )
