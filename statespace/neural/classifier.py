@@ -9,6 +9,7 @@ import numpy as np
 from statespace.foundations.distributions import categorical_probabilities
 from statespace.foundations.estimator import unchanged_on_failure
 from statespace.foundations.observations import Observations
+from statespace.foundations.validation import check_sample_weight
 from statespace.neural.label_rule import accuracy, class_weights, law_of_classes, log_probabilities
 from statespace.neural.labelled_network import LabelledNetwork
 from statespace.neural.labelled_sequences import Texts, codes_of, read_labels
@@ -37,7 +38,7 @@ class RecurrentClassifier(LabelledNetwork):
     feed_forward : int, optional
         Rectified units of a layer between that vector and the classifier.
     class_weight : None, "balanced" or dict
-        What a sequence of each class counts; "balanced": each class as much as all others.
+        What a sequence of each class counts; "balanced": each class of a call as much as all others.
     tokens : {None, "words", "characters"} or TokenFeatures
         What texts are cut into, and what stands beside a word; None: sequences of tokens as they are, or of numbers.
     embedding_size : int or tuple of ints, optional
@@ -228,4 +229,4 @@ class RecurrentClassifier(LabelledNetwork):
         predicted = self.predict(X, lengths=lengths)
         if len(labels.values) != len(predicted):
             raise ValueError(f"y has {len(labels.values)} labels, and X has {len(predicted)} sequences")
-        return accuracy(labels, predicted, sample_weight)
+        return accuracy(labels, predicted, check_sample_weight(sample_weight, len(predicted)))

@@ -33,8 +33,8 @@ def log_probabilities(scores: Floats) -> Floats:
     return np.asarray(away - np.log(np.exp(away).sum(axis=1, keepdims=True)))
 
 
-def accuracy(labels: Labels, predicted: Array, weights: Any = None) -> float:
-    """The share of what is labelled that is said right.
+def accuracy(labels: Labels, predicted: Array, weights: Floats | None) -> float:
+    """The share of what is labelled that is said right; weights of the labels, (n,), all the same where not given.
 
     Raises
     ------
@@ -42,9 +42,7 @@ def accuracy(labels: Labels, predicted: Array, weights: Any = None) -> float:
         Where nothing is labelled.
 
     """
-    each = np.ones(len(labels.values)) if weights is None else np.asarray(weights, np.float64)
-    if each.shape != labels.known.shape:
-        raise ValueError(f"sample_weight has shape {each.shape}, expected {labels.known.shape}")
+    each = np.ones(len(labels.values)) if weights is None else weights
     known = labels.known & (each > 0)
     if not known.any():
         raise ValueError("y has no label: there is nothing to score")

@@ -7,7 +7,7 @@ not from what is held out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,7 +82,8 @@ class InputReader:
         rows = np.repeat(chosen, np.diff(found.offsets))
         if isinstance(found, Texts):
             assert features is not None
-            columns = [[t for t, here in zip(column, rows, strict=True) if here] for column in found.columns]
+            here = rows.tolist()
+            columns = [list(compress(column, here)) for column in found.columns]
             return cls(features, Vocabulary.learn(columns, features.min_count))
         x = np.asarray(found.values, np.float64)[rows]
         gone = np.isnan(x)

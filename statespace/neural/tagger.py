@@ -35,7 +35,7 @@ class RecurrentTagger(LabelledNetwork):
     bidirectional : bool
         Whether the network also runs from the end of each sequence, so that a label depends on what follows, too.
     class_weight : None, "balanced" or dict
-        What a step of each label counts; "balanced": each label as much as all others.
+        What a step of each label counts; "balanced": each label of a call as much as all others.
     tokens : {None, "words", "characters"} or TokenFeatures
         What texts are cut into, and what stands beside a word; None: sequences of tokens as they are, or of numbers.
     embedding_size : int or tuple of ints, optional

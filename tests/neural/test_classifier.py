@@ -117,3 +117,5 @@ def test_what_is_scored_has_labels():
     weights = np.zeros(12)
     weights[3] = 1.0
     assert model.score(X, y, sample_weight=weights) in (0.0, 1.0)
+    with pytest.raises(ValueError, match=r"sample_weight\[0\] is -1.0"):
+        model.score(X, y, sample_weight=-weights - 1)
