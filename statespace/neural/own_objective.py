@@ -3,21 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from statespace.neural.batches import Streams, Window, cut_into_streams, n_windows, padded_rows, windows
-from statespace.neural.encoder import Encoder, rows_of_state
+from statespace.neural.carried_states import CarriedStates
+from statespace.neural.encoder import Encoder
 from statespace.neural.heads import Head
 from statespace.neural.own_history import OwnHistory
-from statespace.neural.sequence_runs import log_likelihood_steps, put_rows
+from statespace.neural.sequence_runs import log_likelihood_steps, run_over
 from statespace.neural.settings import split
-from statespace.neural.trace import NetworkState
 from statespace.neural.training import LossGradients
 from statespace.protocols import Array, Floats, Ints
 
 _LEAST_TAIL = 20  # steps at the end of sequences that can say something of how a training goes
+_WARM_UP = 16  # times `truncate` steps that lead up to what is held out
+
+
+class Held(NamedTuple):
+    """Stretches that are held out, side by side."""
+
+    begins: Ints
+    """Rows from which on they are read, from the start."""
+    firsts: Ints
+    """Rows from which on they are foretold."""
+    lasts: Ints
+    """Where each ends: its last row is the one before."""
+
+
+def held_stretches(starts: Ints, firsts: Ints, ends: Ints, truncate: int | None) -> Held:
+    """What is held out of sequences: whole, or with `truncate` in stretches, a warm-up before each of them.
+
+    A network that has read for so long forgets where it began; one that reads a million steps one after the other,
+    after each epoch, takes longer for that than for the epoch.
+    """
+    if truncate is None:
+        return Held(starts, firsts, ends)
+    before = _WARM_UP * truncate
+    found = []
+    for start, first, end in zip(starts.tolist(), firsts.tolist(), ends.tolist(), strict=True):
+        n = max(-(-(end - first) // (4 * before)), 1)
+        cuts = [first + (end - first) * i // n for i in range(n + 1)]
+        found += [(max(start, a - before), a, b) for a, b in pairwise(cuts)]
+    return Held(*np.array(found, np.int64).reshape(-1, 3).T)
 
 
 class OwnObjective:
@@ -32,7 +62,8 @@ class OwnObjective:
     batch_size, truncate
         As of the models.
     held_out : float
-        A part of the sequences; where there are too few of them, the end of each.
+        A part of the sequences; where there are too few of them, the end of each. With `truncate` the states from which
+        it is foretold are those after the 16 `truncate` steps before it, or all there are.
     rng : Generator
         Draws what is held out.
 
@@ -59,10 +90,10 @@ class OwnObjective:
         starts, ends = offsets[:-1][counted], offsets[1:][counted]
         each = np.repeat(weights, np.diff(offsets))
         self.weights: Floats = np.where(data.known, each, 0.0)
-        self._held: tuple[Ints, Ints, Array] | None = None
+        self._held: tuple[Held, Array] | None = None
         if int(held_out * len(counted)):
             kept, out = split(len(counted), held_out, rng)
-            self._held = starts[out], ends[out], self.weights > 0
+            self._held = held_stretches(starts[out], starts[out], ends[out], truncate), self.weights > 0
             starts, ends = starts[kept], ends[kept]
         elif held_out:
             cuts = ends - (held_out * (ends - starts)).astype(np.int64)
@@ -70,14 +101,11 @@ class OwnObjective:
                 tail = np.zeros(len(each), np.bool_)
                 for a, b in zip(cuts.tolist(), ends.tolist(), strict=True):
                     tail[a:b] = True
-                self._held = starts, ends, tail & (self.weights > 0)
+                self._held = held_stretches(starts, cuts, ends, truncate), tail & (self.weights > 0)
                 ends = cuts
         self.starts, self.ends = starts, ends
         self.streams: Streams = cut_into_streams(starts, ends, batch_size, truncate)
-        self._carried: NetworkState | None = None
-        self._order: Ints = np.empty(0, np.int64)  # streams of what is carried
-        self._sorter: Ints = np.empty(0, np.int64)
-        self._last: NetworkState | None = None  # of each stream, where the epoch before left it
+        self._states = CarriedStates(encoder, self.streams)
 
     def n_batches(self) -> int:
         """Windows of an epoch."""
@@ -98,14 +126,14 @@ class OwnObjective:
     def gradients(self, batch: Window, rng: np.random.Generator | None) -> LossGradients:
         """Of one window; `whole` ones have an empty `closes`, and carry nothing."""
         carries = len(batch.closes) > 0 and self.truncate is not None
-        state, begins = self._state_of(batch) if carries else (None, None)
+        state, begins = self._states.before(batch) if carries else (None, None)
         run = self.encoder.run(self.data.batch(batch.firsts, batch.lengths), state, rng, begins=begins, keep=True)
         seen = np.concatenate([run.first[:, None], run.outputs[:, :-1]], axis=1)
         inside = np.arange(seen.shape[1])[None, :] < batch.lengths[:, None]
         weights = np.where(inside, padded_rows(self.weights, batch.firsts, batch.lengths), 0.0)
         total = float(weights.sum())
         if carries:
-            self._carry(batch, run.state)
+            self._states.after(batch, run.state)
         if not total:
             return LossGradients(0.0, 0.0, [])
         targets = padded_rows(self.data.targets, batch.firsts, batch.lengths)
@@ -118,33 +146,10 @@ class OwnObjective:
         """Mean nats a scored step of what is held out."""
         if self._held is None:
             return None
-        starts, ends, scored = self._held
-        steps, _ = log_likelihood_steps(self.encoder, self.head, self.data, starts, ends)
+        held, scored = self._held
+        state = run_over(self.encoder, self.data, held.begins, held.firsts, lambda *_: None)
+        steps, _ = log_likelihood_steps(self.encoder, self.head, self.data, held.firsts, held.lasts, state)
         chosen = scored & ~np.isnan(steps)
         if not chosen.any():
             return None
         return -float(np.dot(steps[chosen], self.weights[chosen]) / self.weights[chosen].sum())
-
-    # ------------------------------------------------------------------------------ states, from window to window
-
-    def _state_of(self, batch: Window) -> tuple[NetworkState | None, Array | None]:
-        """Where streams go on from, and which of them begin at the start."""
-        if not batch.opens:
-            assert self._carried is not None
-            places = np.searchsorted(self._order, batch.streams, sorter=self._sorter)
-            return rows_of_state(self._carried, self._sorter[places]), None
-        begins = self.streams.begins[batch.streams]
-        if begins.all():
-            return None, None
-        if self._last is None:  # in the first epoch nobody has been there
-            return self.encoder.initial_state(len(begins)), begins
-        return rows_of_state(self._last, np.maximum(batch.streams - 1, 0)), begins
-
-    def _carry(self, batch: Window, state: NetworkState) -> None:
-        self._carried, self._order = state, batch.streams
-        self._sorter = np.argsort(batch.streams)
-        if not batch.closes.any():
-            return
-        if self._last is None:
-            self._last = self.encoder.initial_state(len(self.streams))
-        put_rows(self._last, batch.streams[batch.closes], rows_of_state(state, batch.closes))

@@ -76,6 +76,8 @@ class RecurrentSequenceModel(NetworkEstimator, SequenceModel):
         sum of squares is added to the mean loss.
     held_out : float
         The part of the sequences, or of the end of each where there are fewer than it takes, that says when to stop.
+        Its loss is that of the whole sequences, but that with `truncate` what came more than 16 `truncate` steps before
+        is forgotten.
     patience : int, optional
         Epochs without a better loss of what is held out, after which the training stops; the best weights are kept.
         None: all epochs are made.
