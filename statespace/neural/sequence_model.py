@@ -124,7 +124,7 @@ class RecurrentSequenceModel(NetworkEstimator, SequenceModel):
         n_epochs: int = 100,
         batch_size: int = 32,
         truncate: int | None = 64,
-        learning_rate: Any = 1e-2,
+        learning_rate: Any = 5e-3,
         decay: str | None = None,
         clip: float | None = 1.0,
         weight_decay: float = 0.0,
