@@ -69,7 +69,8 @@ class Attention:
     Attributes
     ----------
     vector : (n_parameters,)
-        All weights, to be changed in place.
+        All weights, to be changed in place; by name in `weights`: weight_combine (H, H + M) and bias_combine (H,), but
+        with "dot" weight_key (H, M), and with "additive" bias_key (H,), weight_query (H, H) and weight_score (H,).
 
     Examples
     --------
