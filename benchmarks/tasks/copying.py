@@ -28,10 +28,10 @@ def rows(n: int, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
 def _contenders(quick: bool) -> Iterator[Contender]:
     train, test = rows(200 if quick else _N_ROWS, 1), rows(_N_TEST, 2)
-    for cell in ("gru", "lstm", "rnn"):
+    for cell in ("gru", "lstm"):
         options: dict[str, Any] = {"n_epochs": 1 if quick else _N_EPOCHS, "decay": "cosine", "held_out": 0}
         run = partial(_told_again, cell, options, train, test)
-        bars = {_SYMBOL: MORE if cell == "rnn" else at_least(0.99), _ROW: MORE}
+        bars = {_SYMBOL: at_least(0.99) if cell == "gru" else MORE, _ROW: MORE}  # asked of one of the two
         yield Contender(f"{cell}, 100 units", run, bars)
 
 
@@ -57,6 +57,6 @@ TASK = Task(
     "said again in their order; before, blanks (Hochreiter and Schmidhuber 1997; Arjovsky, Shah and Bengio 2016). A "
     f"tagger that runs forward only, {_N_ROWS:,} rows to learn from, {_N_EPOCHS} epochs with a rate that falls along a "
     f"cosine, all else as it is by default; the part of the letters of {_N_TEST:,} new rows that are right: an eighth "
-    "is by chance.",
+    "is by chance. Asked is that one of the two cells solves it.",
     _contenders,
 )

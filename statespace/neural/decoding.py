@@ -103,7 +103,7 @@ def beam_search(model: EncoderDecoder, sources: OwnHistory, max_length: int, bea
 
 
 def _best(writer: _Writer, n: int, max_length: int, beam: int) -> list[Ints]:
-    """Of n sources: beginnings (m,), ordered by source and then by probability, and the best target of each so far."""
+    """The best target of each of n sources; beginnings (m,) are ordered by source, and of each by their probability."""
     best, log_best = [np.empty(0, np.int64)] * n, np.full(n, -np.inf)
     which, logs, state = np.arange(n), np.zeros(n), writer.begun
     text: Ints = np.empty((n, 0), np.int64)
