@@ -203,7 +203,8 @@ def train(objective: Objective, options: TrainingOptions, rng: np.random.Generat
 
     """
     found = _by_lbfgs(objective, options) if options.method == "lbfgs" else _by_adam(objective, options, rng)
-    falling = found.best_epoch == found.n_epochs - 1 and not np.isnan(found.held_out_loss).all()
+    watched = options.patience is not None and not np.isnan(found.held_out_loss).all()
+    falling = watched and found.best_epoch == found.n_epochs - 1
     if not found.converged and (falling or options.method == "lbfgs"):
         warnings.warn(
             f"the training stopped after {found.n_epochs} epochs, and its loss was still falling: {found.reason}; "
