@@ -75,7 +75,8 @@ class RecurrentSequenceModel(NetworkEstimator, SequenceModel):
         As of `Adam` and `Schedule`; `decay` goes down to 0 over `n_epochs`. With L-BFGS `weight_decay` / 2 times the
         sum of squares is added to the mean loss.
     held_out : float
-        The part of the sequences, or of the end of each where there are fewer than it takes, that says when to stop.
+        The part of the sequences that says when to stop. Where there are too few of them it is the end of each, 20
+        steps in all at least, or a quarter of what is shorter than 80.
     patience : int, optional
         Epochs without a better loss of what is held out, after which the training stops; the best weights are kept.
         None: all epochs are made, and the last weights kept.

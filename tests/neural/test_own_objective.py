@@ -270,7 +270,17 @@ def test_weights_count_in_what_is_held_out_and_what_weighs_nothing_is_not_drawn(
     assert objective.held_out_loss() == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize(("lengths", "held_out"), [([100], 0.0), ([30], 0.2), ([9, 9], 0.4)])
+@pytest.mark.parametrize(
+    ("lengths", "held_out", "kept"),
+    [([100], 0.1, [80]), ([400], 0.1, [360]), ([60], 0.1, [45]), ([16], 0.1, [12]), ([40, 40], 0.1, [30, 30])],
+)
+def test_of_short_data_at_least_twenty_steps_are_held_out_or_a_quarter(lengths, held_out, kept):
+    objective = objective_of(drawn_sequences("categorical", lengths, 0.0, np.random.default_rng(0)), held_out=held_out)
+    assert (objective.ends - objective.starts).tolist() == kept
+    assert objective.held_out_loss() is not None
+
+
+@pytest.mark.parametrize(("lengths", "held_out"), [([100], 0.0), ([15], 0.2), ([3, 3], 0.4)])
 def test_nothing_is_held_out_where_nothing_is_asked_for_or_too_little_is_there(lengths, held_out):
     objective = objective_of(drawn_sequences("categorical", lengths, 0.0, np.random.default_rng(0)), held_out=held_out)
     assert objective.held_out_loss() is None
