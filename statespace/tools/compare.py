@@ -226,7 +226,8 @@ def compare(
 
 def _timed_fit(model: Any, X: Any, symbols: Any) -> tuple[Any, float]:
     fresh = clone(model)
-    known = {} if symbols is None or "symbols" not in inspect.signature(fresh.fit).parameters else {"symbols": symbols}
+    takes = "symbols" in inspect.signature(fresh.fit).parameters and getattr(fresh, "support", "") in ("", "categories")
+    known = {"symbols": symbols} if takes and symbols is not None else {}
     started = time.perf_counter()
     fresh.fit(X, **known)
     return fresh, time.perf_counter() - started
