@@ -16,7 +16,8 @@ _HEAD = """\
 # How fast, beside the peers
 
 Written by `python -m benchmarks markov --write`, `python -m benchmarks hmm --write`,
-`python -m benchmarks lds --write` and `python -m benchmarks neural --write`; not by hand. The peers come with
+`python -m benchmarks lds --write`, `python -m benchmarks neural --write` and
+`python -m benchmarks tasks --write`; not by hand. The peers come with
 `pip install -e ".[peers]"`, `pip install torch==2.13.0`,
 `pip install --no-deps PyDTMC` and `pip install dynamax pomegranate statsmodels pykalman filterpy simdkalman`.
 
@@ -34,6 +35,14 @@ _TITLES = {
     "hmm": "Hidden Markov models",
     "lds": "Linear dynamical systems",
     "neural": "Recurrent networks",
+    "tasks": "What networks learn",
+}
+
+_SAID = {
+    "tasks": """\
+Each model is trained from several seeds, on one core; what counts is the best of them, or the median where the table
+says so. CPU is that of one training, the median of the seeds. A table says itself when it was measured; those whose
+data are not shipped with the package are measured with `--data FOLDER`."""
 }
 
 _PACKAGES = {
@@ -52,6 +61,7 @@ _PACKAGES = {
         "jax",
     ),
     "neural": ("statespace-models", "numpy", "numba", "torch"),
+    "tasks": ("statespace-models", "numpy", "numba"),
 }
 
 
@@ -82,18 +92,42 @@ class Table:
         return "\n".join(lines)
 
 
-def write_readme(path: Path, family: str, tables: Sequence[Table]) -> None:
-    """Write the tables of a family, with date, machine and versions; those of the other families stay."""
-    date = datetime.datetime.now(datetime.UTC).date().isoformat()
-    measured = f"# {_TITLES[family]}\n\n{date}, {machine()}. {versions(family)}."
-    parts = {family: "\n\n".join([measured, *(table.markdown() for table in tables)])}
-    if path.exists():
-        for part in re.split(r"^(?=# )", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
-            for name, title in _TITLES.items():
-                if part.startswith(f"# {title}\n"):
-                    parts.setdefault(name, part.rstrip())
-    ordered = [parts[name] for name in _TITLES if name in parts]
+def write_readme(path: Path, family: str, tables: Sequence[Table], others_stay: bool = False) -> None:
+    """Write the tables of a family, with date, machine and versions; those of the other families stay.
+
+    With `others_stay` so do tables of the family with other titles. The tables of tasks say for themselves when and
+    with what they were measured.
+    """
+    written = (
+        {part.partition("\n")[0]: part for part in _parts(path.read_text(encoding="utf-8"), "# ")}
+        if path.exists()
+        else {}
+    )
+    head = f"# {_TITLES[family]}"
+    sections = [table.markdown() for table in tables]
+    if others_stay and head in written:
+        sections = _merged([part.rstrip() for part in _parts(written[head], "## ")[1:]], sections)
+    said = _SAID[family] if family in _SAID else f"{measured_with(family)}."
+    written[head] = "\n\n".join([f"{head}\n\n{said}", *sections])
+    ordered = [written[f"# {title}"].rstrip() for title in _TITLES.values() if f"# {title}" in written]
     path.write_text("\n\n".join([_HEAD.rstrip(), *ordered]) + "\n", encoding="utf-8")
+
+
+def _parts(text: str, mark: str) -> list[str]:
+    """A text cut before each heading."""
+    return re.split(rf"^(?={mark})", text, flags=re.MULTILINE)
+
+
+def _merged(before: Sequence[str], now: Sequence[str]) -> list[str]:
+    """Sections in their order; new ones take the place of those with the same heading, or follow."""
+    fresh = {section.partition("\n")[0]: section for section in now}
+    found = [fresh.pop(section.partition("\n")[0], section) for section in before]
+    return [*found, *fresh.values()]
+
+
+def measured_with(family: str) -> str:
+    """When, where and with what."""
+    return f"{datetime.datetime.now(datetime.UTC).date().isoformat()}, {machine()}. {versions(family)}"
 
 
 def machine() -> str:

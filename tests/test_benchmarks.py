@@ -143,3 +143,78 @@ def test_the_readme_says_when_where_and_with_what_for_each_family(tmp_path):
     for title in ("Counting", "Fitting"):
         assert f"## {title}\n\nA note.\n\n| case | holds |\n|---|---:|\n| K = 2 | **no** |\n" in written
     assert "## Old" not in written
+
+
+def test_a_task_that_is_measured_alone_leaves_the_others_as_they_were(tmp_path):
+    from benchmarks.report import Table, write_readme
+
+    def table(title, cell):
+        found = Table(title, ("model", "holds"))
+        found.add("gru", cell)
+        return found
+
+    path = tmp_path / "README.md"
+    write_readme(path, "tasks", [table("One", "1"), table("Two", "2")])
+    write_readme(path, "markov", [table("Counting", "5")])
+    write_readme(path, "tasks", [table("Two", "3"), table("Three", "4")], others_stay=True)
+    written = path.read_text(encoding="utf-8")
+    assert [line for line in written.splitlines() if line.startswith(("## ", "| gru"))] == [
+        "## Counting",
+        "| gru | 5 |",
+        "## One",
+        "| gru | 1 |",
+        "## Two",
+        "| gru | 3 |",
+        "## Three",
+        "| gru | 4 |",
+    ]
+    write_readme(path, "tasks", [table("Two", "6")])
+    assert "## One" not in path.read_text(encoding="utf-8")
+
+
+def test_a_task_counts_the_best_seed_or_the_median_and_says_what_it_skips():
+    from benchmarks.tasks.frame import LESS, Contender, Outcome, SkippedError, Task, at_least, at_most, measured
+
+    def absent(_):
+        raise SkippedError("no data")
+
+    def run(seed):
+        return Outcome({"loss": float([3, 1, 2][seed]), "right": float([5, 7, 6][seed])}, seconds=seed)
+
+    contenders = [
+        Contender("best", run, {"loss": at_most(1), "right": at_least(7.5)}),
+        Contender("median", run, {"loss": at_most(1.5), "right": at_least(6)}, median=True),
+        Contender("nothing asked", run, {"loss": LESS}, n_seeds=1),
+        Contender("absent", absent, {"loss": LESS}),
+    ]
+    rows = measured(Task("name", "Title", "Note.", lambda _: contenders), False).rows
+    assert [(row[0], row[1], row[3], row[4], row[5], row[6]) for row in rows] == [
+        ("best", "loss", "1", "3, 1, 2", "1 s", "yes"),
+        ("", "right", "7", "5, 7, 6", "", "no"),
+        ("median", "loss", "2", "3, 1, 2", "1 s", "no"),
+        ("", "right", "6", "5, 7, 6", "", "yes"),
+        ("nothing asked", "loss", "3", "", "0 ns", ""),
+        ("absent", "", "", "", "", "skipped: no data"),
+    ]
+
+
+def test_the_entropy_of_the_grammar_is_what_its_strings_have_on_average():
+    from benchmarks.tasks.reber import entropy
+    from statespace.datasets import draw_reber, reber_log_likelihood
+
+    rows = draw_reber(20_000, random_state=0)
+    n = sum(len(row) - 1 for row in rows)
+    assert entropy() == pytest.approx(0.44109, abs=5e-6)  # Cleeremans' grammar, in the literature's figures
+    assert -sum(map(reber_log_likelihood, rows)) / n == pytest.approx(entropy(), abs=0.002)
+
+
+def test_what_is_no_task_is_refused(capsys):
+    from benchmarks.__main__ import main
+
+    for words, said in (
+        (["tasks", "--only", "nothing"], "expected one of alphabet"),
+        (["hmm", "--only", "reber"], "leave it out"),
+    ):
+        with pytest.raises(SystemExit):
+            main(words)
+        assert said in capsys.readouterr().err

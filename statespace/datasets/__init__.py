@@ -1,22 +1,26 @@
-"""Small real series shipped with the package, each with its source and licence."""
+"""Small real series shipped with the package, each with its source and licence, and sequences that are drawn."""
 
 from statespace.datasets.carbon_dioxide import CarbonDioxide, load_co2
 from statespace.datasets.earthquakes import EarthquakeCounts, load_earthquakes
 from statespace.datasets.geyser import Eruptions, load_old_faithful
 from statespace.datasets.nile import AnnualFlow, load_nile
 from statespace.datasets.rain import RainClasses, RainSeries, load_alofi_rain, load_seattle_rain
+from statespace.datasets.reber import REBER_SYMBOLS, draw_reber, reber_log_likelihood
 
 __all__ = [
+    "REBER_SYMBOLS",
     "AnnualFlow",
     "CarbonDioxide",
     "EarthquakeCounts",
     "Eruptions",
     "RainClasses",
     "RainSeries",
+    "draw_reber",
     "load_alofi_rain",
     "load_co2",
     "load_earthquakes",
     "load_nile",
     "load_old_faithful",
     "load_seattle_rain",
+    "reber_log_likelihood",
 ]

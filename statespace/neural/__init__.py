@@ -1,5 +1,6 @@
 """Recurrent networks as deterministic state-space models: cells, gradients, remedies."""
 
+from statespace.neural.classifier import RecurrentClassifier
 from statespace.neural.custom_network import CustomNetwork
 from statespace.neural.custom_trace import CustomTrace
 from statespace.neural.gradient_check import check_gradients, check_head_gradients
@@ -11,8 +12,11 @@ from statespace.neural.matrix_powers import Powers, powers
 from statespace.neural.network import RecurrentNetwork
 from statespace.neural.onnx_weights import OnnxLayer, from_onnx, to_onnx
 from statespace.neural.optimizers import Adam, TrainingDivergedError, clip_global_norm, global_norm
+from statespace.neural.regressor import RecurrentRegressor
 from statespace.neural.schedules import Schedule
 from statespace.neural.sequence_model import NetworkFilterResult, RecurrentSequenceModel
+from statespace.neural.tagger import RecurrentTagger
+from statespace.neural.text import TokenFeatures, characters, word_shape, words
 from statespace.neural.trace import NetworkState, Trace
 from statespace.neural.training import History
 from statespace.neural.weight_formats import (
@@ -39,11 +43,16 @@ __all__ = [
     "OnnxLayer",
     "Poisson",
     "Powers",
+    "RecurrentClassifier",
     "RecurrentNetwork",
+    "RecurrentRegressor",
     "RecurrentSequenceModel",
+    "RecurrentTagger",
     "Schedule",
+    "TokenFeatures",
     "Trace",
     "TrainingDivergedError",
+    "characters",
     "check_gradients",
     "check_head_gradients",
     "clip_global_norm",
@@ -59,4 +68,6 @@ __all__ = [
     "to_keras",
     "to_onnx",
     "to_torch",
+    "word_shape",
+    "words",
 ]

@@ -202,11 +202,12 @@ class EncoderRun:
         if state is not None and self._begins.any():
             begun = mixed_states(self._begins, encoder.initial_state(B), state)
         x = encoder.inputs(batch)
-        self._input_mask = _mask(x.shape, p.inputs, rng, network.dtype)
+        self._input_mask = dropout_mask(x.shape, p.inputs, rng, network.dtype)
         if self._input_mask is not None:
             x *= self._input_mask
         between = [
-            _mask((B, T, network.output_size), p.layers, rng, network.dtype) for _ in range(network.num_layers - 1)
+            dropout_mask((B, T, network.output_size), p.layers, rng, network.dtype)
+            for _ in range(network.num_layers - 1)
         ]
         masks = [mask for mask in between if mask is not None] or None
         self._trace: Any = None
@@ -215,7 +216,7 @@ class EncoderRun:
             raw, self.state = self._trace.outputs, self._trace.state
         else:
             raw, self.state = network(x, batch.lengths, begun)
-        self._output_mask = _mask((B, T + 1, network.output_size), p.outputs, rng, network.dtype)
+        self._output_mask = dropout_mask((B, T + 1, network.output_size), p.outputs, rng, network.dtype)
         first: Any = None if network.bidirectional else newest(begun)
         if self._output_mask is not None:
             raw = raw * self._output_mask[:, 1:]
@@ -289,7 +290,8 @@ def newest(state: NetworkState) -> Array:
     return newest_h
 
 
-def _mask(shape: tuple[int, ...], p: float, rng: np.random.Generator | None, dtype: Any) -> Array | None:
+def dropout_mask(shape: tuple[int, ...], p: float, rng: np.random.Generator | None, dtype: Any) -> Array | None:
+    """What numbers are multiplied by in training; None where nothing drops out."""
     if rng is None or not p:
         return None
     kept = rng.random(shape, np.float32) >= p

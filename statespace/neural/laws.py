@@ -248,10 +248,13 @@ class Gaussian:
 
     def predictive(self, scores: Array, index: Any = None) -> PredictiveLaw:
         """Laws of the numbers."""
+        mean, variances = self.moments(scores)
+        return PredictiveLaw(mean=mean, cov=variances[:, :, None] * np.eye(self.n_features), index=index)
+
+    def moments(self, scores: Array) -> tuple[Floats, Floats]:
+        """Means and variances in the units of the data, both (n, n_features)."""
         mean, log_variance = self._moments(scores)
-        variances = self.scale**2 * np.exp(log_variance)
-        cov = variances[:, :, None] * np.eye(self.n_features)
-        return PredictiveLaw(mean=self.location + self.scale * mean, cov=cov, index=index)
+        return self.location + self.scale * mean, self.scale**2 * np.exp(log_variance)
 
     def start(self, targets: Array, weights: Floats) -> Floats:
         """Take mean and standard deviation of the data as `location` and `scale`, which are these scores."""

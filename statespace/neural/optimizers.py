@@ -47,11 +47,11 @@ class TrainingDivergedError(ArithmeticError):
 def global_norm(gradients: Sequence[Array]) -> float:
     """Euclidean norm of several arrays together; the same to the last bit on any number of threads."""
     total = 0.0
-    for gradient in gradients:
-        flat = gradient.reshape(-1)
-        for first in range(0, flat.size, _UNSHARED):
-            part = flat[first : first + _UNSHARED]
-            with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
+        for gradient in gradients:
+            flat = gradient.reshape(-1)
+            for first in range(0, flat.size, _UNSHARED):
+                part = flat[first : first + _UNSHARED]
                 total += float(np.dot(part, part))
     if math.isinf(total):  # squares beyond the largest float, of numbers that may be below it
         most = max(float(np.abs(gradient).max(initial=0.0)) for gradient in gradients)

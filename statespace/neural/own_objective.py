@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from statespace.neural.batches import Streams, Window, cut_into_streams, n_windo
 from statespace.neural.encoder import Encoder, rows_of_state
 from statespace.neural.heads import Head
 from statespace.neural.own_history import OwnHistory
-from statespace.neural.sequence_runs import log_likelihood_steps, put_rows
+from statespace.neural.sequence_runs import log_likelihood_steps, put_rows, run_over
 from statespace.neural.settings import split
 from statespace.neural.trace import NetworkState
 from statespace.neural.training import LossGradients
@@ -20,6 +21,35 @@ from statespace.protocols import Array, Floats, Ints
 _LEAST_TAIL = 20  # steps at the end of sequences that say how a training goes; fewer of short data, and then
 _MOST_OF_SHORT = 0.25  # this part of them
 _LEAST_OF_SHORT = 4  # steps
+_WARM_UP = 16  # times `truncate` steps that lead up to what is held out
+
+
+class Held(NamedTuple):
+    """Stretches that are held out, side by side."""
+
+    begins: Ints
+    """Rows from which on they are read, from the start."""
+    firsts: Ints
+    """Rows from which on they are foretold."""
+    lasts: Ints
+    """Where each ends: its last row is the one before."""
+
+
+def held_stretches(starts: Ints, firsts: Ints, ends: Ints, truncate: int | None) -> Held:
+    """What is held out of sequences: whole, or with `truncate` in stretches, a warm-up before each of them.
+
+    A network that has read for so long forgets where it began; one that reads a million steps one after the other,
+    after each epoch, takes longer for that than for the epoch.
+    """
+    if truncate is None:
+        return Held(starts, firsts, ends)
+    before = _WARM_UP * truncate
+    found = []
+    for start, first, end in zip(starts.tolist(), firsts.tolist(), ends.tolist(), strict=True):
+        n = max(-(-(end - first) // (4 * before)), 1)
+        cuts = [first + (end - first) * i // n for i in range(n + 1)]
+        found += [(max(start, a - before), a, b) for a, b in pairwise(cuts)]
+    return Held(*np.array(found, np.int64).reshape(-1, 3).T)
 
 
 class OwnObjective:
@@ -35,7 +65,8 @@ class OwnObjective:
         As of the models.
     held_out : float
         A part of the sequences; where there are too few of them, the end of each: about 20 steps at least, or a quarter
-        of what is shorter than 80.
+        of what is shorter than 80. With `truncate` the states from which it is foretold are those after the 16
+        `truncate` steps before it, or all there are.
     rng : Generator
         Draws what is held out.
 
@@ -62,10 +93,10 @@ class OwnObjective:
         starts, ends = offsets[:-1][counted], offsets[1:][counted]
         each = np.repeat(weights, np.diff(offsets))
         self.weights: Floats = np.where(data.known, each, 0.0)
-        self._held: tuple[Ints, Ints, Array] | None = None
+        self._held: tuple[Held, Array] | None = None
         if int(held_out * len(counted)):
             kept, out = split(len(counted), held_out, rng)
-            self._held = starts[out], ends[out], self.weights > 0
+            self._held = held_stretches(starts[out], starts[out], ends[out], truncate), self.weights > 0
             starts, ends = starts[kept], ends[kept]
         elif held_out:
             n = int((ends - starts).sum())
@@ -75,7 +106,7 @@ class OwnObjective:
                 tail = np.zeros(len(each), np.bool_)
                 for a, b in zip(cuts.tolist(), ends.tolist(), strict=True):
                     tail[a:b] = True
-                self._held = starts, ends, tail & (self.weights > 0)
+                self._held = held_stretches(starts, cuts, ends, truncate), tail & (self.weights > 0)
                 ends = cuts
         self.starts, self.ends = starts, ends
         self.streams: Streams = cut_into_streams(starts, ends, batch_size, truncate)
@@ -123,8 +154,9 @@ class OwnObjective:
         """Mean nats a scored step of what is held out."""
         if self._held is None:
             return None
-        starts, ends, scored = self._held
-        steps, _ = log_likelihood_steps(self.encoder, self.head, self.data, starts, ends)
+        held, scored = self._held
+        state = run_over(self.encoder, self.data, held.begins, held.firsts, lambda *_: None)
+        steps, _ = log_likelihood_steps(self.encoder, self.head, self.data, held.firsts, held.lasts, state)
         chosen = scored & ~np.isnan(steps)
         if not chosen.any():
             return None

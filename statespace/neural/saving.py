@@ -14,6 +14,7 @@ from statespace.neural.encoder import Dropout, Encoder
 from statespace.neural.heads import Head
 from statespace.neural.laws import Bernoulli, Categorical, Gaussian, Poisson
 from statespace.neural.network import RecurrentNetwork
+from statespace.neural.text import TokenFeatures
 from statespace.neural.training import BY_EPOCH, History
 from statespace.protocols import Array
 
@@ -64,6 +65,10 @@ def model_to_archive(
         params["head"] = None  # it follows from the law that was learnt
     if callable(params.get("learning_rate")):
         params["learning_rate"] = None  # no file keeps a function
+    if isinstance(params.get("tokens"), TokenFeatures):
+        params["tokens"] = params["tokens"].get_params()
+    if isinstance(params.get("class_weight"), dict):
+        params["class_weight"] = [list(pair) for pair in params["class_weight"].items()]  # labels stay what they are
     header: dict[str, Any] = {
         "params": {name: as_json(value) for name, value in params.items()},
         "own_law": own_law,
@@ -89,6 +94,10 @@ def model_from_archive(cls: type, archive: Archive) -> Loaded:
         params["head"] = head.law
     if params.get("learning_rate", 1.0) is None:
         params.pop("learning_rate")
+    if isinstance(params.get("tokens"), dict):
+        params["tokens"] = TokenFeatures(**params["tokens"])
+    if isinstance(params.get("class_weight"), list):
+        params["class_weight"] = dict(params["class_weight"])
     model = cls(**params)
     history = header["history"]
     model.history_ = History(

@@ -76,7 +76,8 @@ class RecurrentSequenceModel(NetworkEstimator, SequenceModel):
         sum of squares is added to the mean loss.
     held_out : float
         The part of the sequences that says when to stop. Where there are too few of them it is the end of each, 20
-        steps in all at least, or a quarter of what is shorter than 80.
+        steps in all at least, or a quarter of what is shorter than 80. Its loss is that of the whole sequences, but
+        that with `truncate` what came more than 16 `truncate` steps before is forgotten.
     patience : int, optional
         Epochs without a better loss of what is held out, after which the training stops; the best weights are kept.
         None: all epochs are made, and the last weights kept.
