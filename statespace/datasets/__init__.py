@@ -1,6 +1,7 @@
 """Small real series shipped with the package, each with its source and licence, and sequences that are drawn."""
 
 from statespace.datasets.carbon_dioxide import CarbonDioxide, load_co2
+from statespace.datasets.dates import draw_dates
 from statespace.datasets.earthquakes import EarthquakeCounts, load_earthquakes
 from statespace.datasets.geyser import Eruptions, load_old_faithful
 from statespace.datasets.nile import AnnualFlow, load_nile
@@ -15,6 +16,7 @@ __all__ = [
     "Eruptions",
     "RainClasses",
     "RainSeries",
+    "draw_dates",
     "draw_reber",
     "load_alofi_rain",
     "load_co2",

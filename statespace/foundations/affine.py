@@ -84,6 +84,20 @@ class AffineMap:
         )
         return d_x[:, : self.n_inputs]
 
+    def gradients(self, x: Array, d_y: Array) -> tuple[Array, Array]:
+        """Derivatives by x, (n, n_inputs), and by W and below it b, (n_inputs + 1, n_outputs), of those by y.
+
+        Parameters
+        ----------
+        x : (n, n_inputs), C-contiguous and writeable
+        d_y : (n, n_outputs)
+
+        """
+        wide, total = np.zeros((len(x), self.padded), self.dtype), self.zeros()
+        wide[:, : self.n_outputs] = d_y
+        self.add_derivatives(x, wide, total)
+        return self.back(wide), total[: self.n_inputs + 1, : self.n_outputs]
+
     @functools.cached_property
     def _panels_back(self) -> Array:
         return as_transposed_panels(self.W, self.n_outputs)

@@ -59,7 +59,9 @@ class SymbolSequences:
         return len(self.offsets) - 1
 
 
-def read_symbols(X: Any, lengths: Any = None, symbols: Any = None) -> SymbolSequences:
+def read_symbols(
+    X: Any, lengths: Any = None, symbols: Any = None, *, name: str = "X", may_be_empty: bool = False
+) -> SymbolSequences:
     """Read discrete sequences in any supported form.
 
     Parameters
@@ -71,6 +73,10 @@ def read_symbols(X: Any, lengths: Any = None, symbols: Any = None) -> SymbolSequ
     symbols : (n_symbols,), optional
         The alphabet. Without it, it is the sorted distinct symbols of `X` (both truth values for booleans, the declared
         categories of a categorical).
+    name : str
+        What messages call the data.
+    may_be_empty : bool
+        Whether a sequence of several may have no symbol.
 
     Raises
     ------
@@ -78,15 +84,16 @@ def read_symbols(X: Any, lengths: Any = None, symbols: Any = None) -> SymbolSequ
         Where the container or a symbol is not what it should be; the message names the place and the way out.
 
     """
-    containers, layout = _containers(X, lengths)
-    pieces = [clean_symbols(values, name) for values, name in containers]
+    containers, layout = _containers(X, lengths, name, may_be_empty)
+    none = CleanedSymbols("nothing", np.zeros(0, np.int64))
+    pieces = [clean_symbols(values, called) if len(values) else none for values, called in containers]
     alphabet = None if symbols is None else check_symbols(symbols)
     kind = _common_kind(pieces, containers, alphabet)
     if layout.form == "flat":
         offsets = check_lengths(lengths, len(pieces[0].values))
     else:
         offsets = np.concatenate([[0], np.cumsum([len(piece.values) for piece in pieces])]).astype(np.int64)
-    check_calendars(layout, offsets, [name for _, name in containers])
+    check_calendars(layout, offsets, [called for _, called in containers])
     values = _end_to_end(pieces, kind)
     missing = None
     if any(piece.missing is not None for piece in pieces):
@@ -98,8 +105,8 @@ def read_symbols(X: Any, lengths: Any = None, symbols: Any = None) -> SymbolSequ
 
     def place(row: int) -> str:
         sequence = int(np.searchsorted(offsets, row, side="right")) - 1
-        name = containers[sequence if len(containers) > 1 else 0][1]
-        return f"{name}[{row - int(offsets[sequence]) if layout.form == 'list' else row}]"
+        called = containers[sequence if len(containers) > 1 else 0][1]
+        return f"{called}[{row - int(offsets[sequence]) if layout.form == 'list' else row}]"
 
     if alphabet is None:
         alphabet = _declared_alphabet(pieces, kind)
@@ -170,27 +177,27 @@ def check_symbols(symbols: Any) -> Array:
 # ---------------------------------------------------------------------------------------------------- containers
 
 
-def _containers(X: Any, lengths: Any) -> tuple[list[tuple[Any, str]], Layout]:
+def _containers(X: Any, lengths: Any, name: str, may_be_empty: bool) -> tuple[list[tuple[Any, str]], Layout]:
     """One-dimensional pieces, each with the name that messages give it, and the layout."""
-    X = _ordered(X, "X")
+    X = _ordered(X, name)
     if isinstance(X, np.ndarray) and X.ndim == 3:
         if X.shape[2] != 1:
             raise ValueError(
-                f"X has shape {X.shape}, a panel (series, time, feature) of {X.shape[2]} features; "
-                "a sequence of symbols has one a step: pass X[:, :, j]"
+                f"{name} has shape {X.shape}, a panel (series, time, feature) of {X.shape[2]} features; "
+                f"a sequence of symbols has one a step: pass {name}[:, :, j]"
             )
         X = list(X[:, :, 0])
-    if _is_list_of_sequences(X):
+    if _is_list_of_sequences(X, name):
         if lengths is not None:
             raise ValueError(
-                "lengths is for sequences laid end to end in one array, and X is a list of sequences, which have "
+                f"lengths is for sequences laid end to end in one array, and {name} is a list of sequences, which have "
                 "their own; a y of labels does not belong here"
             )
-        read = [_values_of(item, f"X[{i}]") for i, item in enumerate(X)]
-        pieces = [(values, f"X[{i}]") for i, (values, _) in enumerate(read)]
+        read = [_values_of(item, f"{name}[{i}]", may_be_empty) for i, item in enumerate(X)]
+        pieces = [(values, f"{name}[{i}]") for i, (values, _) in enumerate(read)]
         return pieces, Layout("list", tuple(index for _, index in read))
-    values, index = _values_of(X, "X")
-    return [(values, "X")], Layout("single" if lengths is None else "flat", (index,))
+    values, index = _values_of(X, name)
+    return [(values, name)], Layout("single" if lengths is None else "flat", (index,))
 
 
 def _ordered(X: Any, name: str) -> Any:
@@ -200,12 +207,12 @@ def _ordered(X: Any, name: str) -> Any:
     if isinstance(X, np.ndarray | list | tuple | range) or is_frame_like(X):
         return X
     if isinstance(X, Mapping | Set) or not (hasattr(X, "__len__") or hasattr(X, "__array__")):
-        expected = "a sequence of symbols" + (", or a list of sequences" if name == "X" else "")
+        expected = "a sequence of symbols" + (", or a list of sequences" if name in ("X", "y") else "")
         raise TypeError(f"{name} is {type(X).__name__} {X!r:.40}, expected {expected}")
     return np.asarray(X) if hasattr(X, "__array__") else list(X)
 
 
-def _is_list_of_sequences(X: Any) -> bool:
+def _is_list_of_sequences(X: Any, name: str) -> bool:
     if not isinstance(X, list | tuple | np.ndarray):
         return False
     if isinstance(X, np.ndarray) and (X.dtype != object or X.ndim != 1):
@@ -218,8 +225,8 @@ def _is_list_of_sequences(X: Any) -> bool:
         first = type(X[0]) in nested
         where = next(i for i, item in enumerate(X) if (type(item) in nested) != first)
         raise TypeError(
-            f"X mixes sequences and single symbols (X[{where}] is {X[where]!r:.40}, X[0] is {X[0]!r:.40}): "
-            "pass one sequence of symbols or a list of sequences"
+            f"{name} mixes sequences and single symbols ({name}[{where}] is {X[where]!r:.40}, {name}[0] is "
+            f"{X[0]!r:.40}): pass one sequence of symbols or a list of sequences"
         )
     return bool(nested)
 
@@ -230,7 +237,7 @@ def _is_sequence_type(kind: type) -> bool:
     return issubclass(kind, list | tuple | range | np.ndarray) or is_frame_type(kind)  # type: ignore[arg-type]  # a class is hashable
 
 
-def _values_of(X: Any, name: str) -> tuple[Any, Any]:
+def _values_of(X: Any, name: str, may_be_empty: bool = False) -> tuple[Any, Any]:
     """The one-dimensional values of one sequence, and its index."""
     index = None
     if is_frame_like(X):
@@ -257,6 +264,8 @@ def _values_of(X: Any, name: str) -> tuple[Any, Any]:
                 else f"{name} is the single value {X!r:.40}, expected a sequence of symbols"
             )
     if not len(values):
+        if may_be_empty:
+            return [], index
         raise ValueError(f"{name} is empty: a sequence needs at least one observation")
     return values, index
 

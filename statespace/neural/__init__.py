@@ -1,8 +1,10 @@
 """Recurrent networks as deterministic state-space models: cells, gradients, remedies."""
 
+from statespace.neural.attention import Attention
 from statespace.neural.classifier import RecurrentClassifier
 from statespace.neural.custom_network import CustomNetwork
 from statespace.neural.custom_trace import CustomTrace
+from statespace.neural.encoder_decoder import SequenceToSequence
 from statespace.neural.gradient_check import check_gradients, check_head_gradients
 from statespace.neural.gradient_norms import GradientFlow, gradient_flow
 from statespace.neural.heads import Head, HeadGradients
@@ -29,6 +31,7 @@ from statespace.neural.weight_formats import (
 
 __all__ = [
     "Adam",
+    "Attention",
     "Bernoulli",
     "Categorical",
     "CustomNetwork",
@@ -49,6 +52,7 @@ __all__ = [
     "RecurrentSequenceModel",
     "RecurrentTagger",
     "Schedule",
+    "SequenceToSequence",
     "TokenFeatures",
     "Trace",
     "TrainingDivergedError",

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from statespace.plotting.attention import attention_weights
     from statespace.plotting.calendar import rain_calendar
     from statespace.plotting.comparison import growth_of_parameters, held_out_loss, information_criteria
     from statespace.plotting.diagnostics import innovations_diagnostics
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from statespace.plotting.structural import components
 
 _HOME = {
+    "attention_weights": "attention",
     "components": "structural",
     "decoded_states": "states",
     "emission_densities": "emissions",
@@ -50,6 +52,7 @@ _HOME = {
 }
 
 __all__ = [
+    "attention_weights",
     "components",
     "decoded_states",
     "emission_densities",

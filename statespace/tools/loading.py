@@ -21,6 +21,7 @@ _CLASSES = {
     "RecurrentRegressor": "statespace.neural.regressor:RecurrentRegressor",
     "RecurrentTagger": "statespace.neural.tagger:RecurrentTagger",
     "RecurrentSequenceModel": "statespace.neural.sequence_model:RecurrentSequenceModel",
+    "SequenceToSequence": "statespace.neural.encoder_decoder:SequenceToSequence",
     "VariationalCategoricalHMM": "statespace.hmm.variational_categorical:VariationalCategoricalHMM",
     "VariationalGaussianHMM": "statespace.hmm.variational_gaussian:VariationalGaussianHMM",
     "MultinomialHMM": "statespace.hmm.hmmlearn_names:MultinomialHMM",

@@ -68,6 +68,11 @@ PICTURES: dict[str, Callable[..., Axes]] = {
     "powers": lambda **k: pictures.powers({str(w): powers(w, 1.0, 40) for w in (0.9, 1.0, 1.1)}, **k),
     "powers, derivative": lambda **k: pictures.powers(powers(3.0, 1.0, 9, "tanh"), show="derivative", **k),
     "powers in the plane": lambda **k: pictures.powers(powers([[0, -1], [1, 0]], [1, 0], 9), show="plane", **k),
+    "attention_weights": lambda **k: pictures.attention_weights(np.eye(10)[::-1], "2024-03-05", "50-30-4202", **k),
+    "attention_weights of words": lambda **k: pictures.attention_weights(
+        np.full((2, 3), 1 / 3), ["what", "time is", "it"], ["wie", "spät"], **k
+    ),
+    "attention_weights of many": lambda **k: pictures.attention_weights(np.full((90, 60), 1 / 60), **k),
     "forecast_fan": lambda **k: pictures.forecast_fan(FAN, VALUES, **k),
     "forecast_fan of symbols": lambda **k: pictures.forecast_fan(CHAIN, ["dry", "wet"], 4, **k),
 }
