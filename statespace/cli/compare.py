@@ -29,7 +29,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "         linear trend, autoregressions), hmm, rnn, gru, lstm (normal laws)",
         epilog="examples:\n  statespace compare letters.csv --models iid,markov:1-3 --smoothing witten-bell\n"
         "  statespace compare weather.csv --models iid,markov:1-4,hmm:2-4,gru:16,lstm:16\n"
-        "  statespace compare flow.csv --column flow --as numbers --models level,ar:1-2,gru:16\n"
+        "  statespace compare flow.csv --column flow --as numbers --models level,gru:16\n"
         "  statespace compare states.csv --date-column day --column state --test-last 90",
         formatter_class=argparse.RawDescriptionHelpFormatter,  # an example stays on its line
         allow_abbrev=False,

@@ -100,12 +100,12 @@ class Learnt(NamedTuple):
     """The law of an observation; one of the user's own is copied, for it learns too."""
     reader: Reader
     data: OwnHistory
-    weights: Floats
-    """How often each sequence counts, (n_sequences,)."""
 
 
-def learn_reader(head: Any, X: Any, lengths: Any, symbols: Any, sample_weight: Any, dtype: Any) -> Learnt:
+def learn_reader(head: Any, X: Any, lengths: Any, symbols: Any, dtype: Any, sample_weight: Any = None) -> Learnt:
     """The law, how observations are read, and the data read, of what a model is to be fitted to.
+
+    A weight says how often a sequence counts in the mean and the spread of numbers.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def learn_reader(head: Any, X: Any, lengths: Any, symbols: Any, sample_weight: A
             law: Any = (Bernoulli if head == "bernoulli" else Categorical)(alphabet)
         else:
             law = copy.deepcopy(head)
-        return Learnt(law, Reader(alphabet), of_symbols(found), weights_of(found, sample_weight))
+        return Learnt(law, Reader(alphabet), of_symbols(found))
     if symbols is not None:
         raise ValueError(f"symbols is for laws of symbols, and head is {head!r:.40}")
     read = read_observations(X, lengths)
@@ -161,7 +161,7 @@ def learn_reader(head: Any, X: Any, lengths: Any, symbols: Any, sample_weight: A
     scale = np.where(spread > 1e-12 * np.abs(location), spread, np.maximum(np.abs(location), 1.0))
     reader = Reader(None, location, scale, logarithmic, bool(np.isnan(x).any()))
     data = OwnHistory(read, None, reader.inputs(read.values, dtype), read.values, _known(read))
-    return Learnt(law, reader, data, each)
+    return Learnt(law, reader, data)
 
 
 def weights_of(sequences: Any, sample_weight: Any) -> Floats:

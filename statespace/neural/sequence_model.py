@@ -240,7 +240,8 @@ class RecurrentSequenceModel(NetworkEstimator, SequenceModel):
         self, X: Any, lengths: Any, symbols: Any, sample_weight: Any, rng: np.random.Generator
     ) -> tuple[OwnHistory, Floats]:
         """A network for these data, before it has learnt anything; the data, and what each sequence counts."""
-        law, self._reader, data, weights = learn_reader(self.head, X, lengths, symbols, sample_weight, self._dtype())
+        law, self._reader, data = learn_reader(self.head, X, lengths, symbols, self._dtype(), sample_weight)
+        weights = weights_of(data.sequences, sample_weight)
         if self.truncate is not None:
             check_integer("truncate", self.truncate, 1)
         n_symbols = [] if self._reader.symbols is None else [len(self._reader.symbols)]
