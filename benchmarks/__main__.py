@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="write benchmarks/README.md")
     parser.add_argument("--quick", action="store_true", help="a trial on little data, in seconds")
     parser.add_argument("--only", help="of tasks: the one to measure; the others stay as they are written")
-    parser.add_argument("--data", help=f"of tasks: the folder of data that are not shipped; or else ${DATA}")
+    parser.add_argument("--data", help=f"of tasks: the folder of data that are not shipped; else {DATA}")
     options = parser.parse_args(arguments)
     if options.only is not None:
         if options.family != "tasks":

@@ -41,8 +41,8 @@ _TITLES = {
 _SAID = {
     "tasks": """\
 Each model is trained from several seeds, on one core; what counts is the best of them, or the median where the table
-says so. CPU is that of one training, the median of the seeds. A table says itself when it was measured; those whose
-data are not shipped with the package are measured with `--data FOLDER`."""
+says so. CPU is that of one training, the median of the seeds. A table says itself when it was measured. Data that are
+not shipped with the package are in a folder `shared/data` beside the repository, or where `--data` says."""
 }
 
 _PACKAGES = {

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.report import Table, duration, measured_with, verdict
-from benchmarks.timing import one_core
+from benchmarks.timing import ROOT, one_core
 from statespace.foundations.em import ConvergenceWarning
 
 DATA = "STATESPACE_DATA"
-"""The environment variable that names the folder of data that the package does not ship."""
+"""The environment variable that names the folder of data that the package does not ship; else ../shared/data."""
 
 _HEAD = ("model", "figure", "asked", "reached", "from each seed", "CPU", "holds")
 
@@ -151,10 +151,9 @@ def data_file(*parts: str) -> Path:
         If it is not there.
 
     """
-    folder = os.environ.get(DATA)
-    if not folder:
-        raise SkippedError(f"{'/'.join(parts)} is not here: --data names the folder that has it")
-    path = Path(folder, *parts)
-    if not path.exists():
-        raise SkippedError(f"{'/'.join(parts)} is not in the folder of data")
+    given = os.environ.get(DATA)
+    path = Path(given or ROOT.parent / "shared" / "data", *parts)
+    if not path.is_file():
+        where = "in the folder of data" if given else "beside this repository, and --data does not say where"
+        raise SkippedError(f"{'/'.join(parts)} is not {where}")
     return path

@@ -5,10 +5,14 @@ from importlib.resources import files
 from typing import Any
 
 
+def read_text(name: str) -> str:
+    """A shipped file."""
+    return files("statespace.datasets").joinpath("data", name).read_text(encoding="utf-8")
+
+
 def read_rows(name: str) -> list[list[str]]:
     """Rows of a shipped CSV without its header."""
-    text = files("statespace.datasets").joinpath("data", name).read_text(encoding="utf-8")
-    return list(csv.reader(text.splitlines()))[1:]
+    return list(csv.reader(read_text(name).splitlines()))[1:]
 
 
 def pandas_or_told() -> Any:

@@ -28,7 +28,7 @@ class RecurrentClassifier(LabelledNetwork):
     method, n_epochs, batch_size, learning_rate, decay, clip, weight_decay, patience, dtype, progress, random_state
         As of `RecurrentSequenceModel`; each sequence is one row of a batch, whole.
     held_out : float
-        The part of the sequences that says when to stop.
+        The part of the sequences that says when to stop; of fewer sequences than it takes, none.
     bidirectional : bool
         Whether the network also runs from the end of each sequence.
     pooling : {"last", "mean", "max"}

@@ -35,6 +35,7 @@ class LabelledNetwork(NetworkEstimator):
     tokens: Any
     pooling: str | None = None
     feed_forward: int | None = None
+    truncate: int | None = None
 
     network_: RecurrentNetwork
     head_: Head
@@ -158,9 +159,16 @@ class LabelledNetwork(NetworkEstimator):
         self._learnt_unknown = [False] * len(encoder.embeddings)
 
     def _objective(self, data: Labelled, kept: Ints, held_out: Ints) -> LabelledObjective:
-        features = self._inputs.features
+        features, truncate = self._inputs.features, None
+        if self.truncate is not None:
+            steps = check_integer("truncate", self.truncate, 1)
+            if self._pooling() is not None:
+                raise ValueError(f"truncate is {steps}, and y is said of whole sequences: leave it out")
+            if self.bidirectional:
+                raise ValueError(f"truncate is {steps}, and the network runs both ways: it needs whole sequences")
+            truncate = None if self.method == "lbfgs" else steps
         dropped = 0.0 if features is None or self.method == "lbfgs" else float(features.word_dropout)
-        return LabelledObjective(self._readout, self.head_, data, kept, held_out, self.batch_size, dropped)
+        return LabelledObjective(self._readout, self.head_, data, kept, held_out, self.batch_size, truncate, dropped)
 
     def _settle(self, data: Labelled, sequences: Ints) -> None:
         """Of symbols that are missing or unknown: learnt, or where none was, the mean of what was seen."""

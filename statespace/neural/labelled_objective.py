@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from statespace.neural.batches import like_lengths, padded_rows
-from statespace.neural.encoder import Batch
+from statespace.neural.batches import Streams, Window, cut_into_streams, n_windows, padded_rows, windows
+from statespace.neural.carried_states import CarriedStates
 from statespace.neural.heads import Head
 from statespace.neural.labelled_sequences import Inputs
 from statespace.neural.readout import Readout
@@ -36,7 +36,7 @@ class Labelled(NamedTuple):
 
 
 class LabelledObjective:
-    """Mini-batches of sequences of like length, each whole.
+    """Mini-batches of sequences of like length, each whole, or in windows whose states are carried on.
 
     Parameters
     ----------
@@ -45,6 +45,8 @@ class LabelledObjective:
     kept, held_out : (n_kept,), (n_held_out,)
         Sequences to train on, and those that say when to stop.
     batch_size : int
+    truncate : int, optional
+        Steps of a window, where each step has a target and the network runs forward only; None: sequences are whole.
     word_dropout : float
         Probability with which the first column of symbols is taken for the unknown one.
 
@@ -58,55 +60,61 @@ class LabelledObjective:
         kept: Ints,
         held_out: Ints,
         batch_size: int,
+        truncate: int | None = None,
         word_dropout: float = 0.0,
     ) -> None:
         self.readout, self.head, self.data = readout, head, data
         self.parts: Sequence[Any] = [*readout.parts, head]
-        self.batch_size, self.word_dropout = batch_size, word_dropout
-        mass = self._mass()
+        self.batch_size, self.truncate, self.word_dropout = batch_size, truncate, word_dropout
+        offsets, weights = data.inputs.offsets, data.weights
+        mass = np.add.reduceat(weights, offsets[:-1]) if self.synced else weights
         self.kept, self.held_out = kept[mass[kept] > 0], held_out[mass[held_out] > 0]
         if not len(self.kept):
             raise ValueError("nothing to learn from: every y is missing, or its weight is 0")
+        self.streams: Streams = cut_into_streams(offsets[:-1][self.kept], offsets[1:][self.kept], batch_size, truncate)
+        self._states = CarriedStates(readout.encoder, self.streams)
 
     @property
     def synced(self) -> bool:
         """Whether each step has a target."""
         return self.readout.pooling is None
 
-    def _mass(self) -> Floats:
-        """How much each sequence counts."""
-        weights = self.data.weights
-        return np.asarray(np.add.reduceat(weights, self.data.inputs.offsets[:-1])) if self.synced else weights
-
     def n_batches(self) -> int:
-        """Batches of an epoch."""
-        return -(-len(self.kept) // self.batch_size)
+        """Windows of an epoch."""
+        return n_windows(self.streams, self.batch_size, self.truncate)
 
-    def batches(self, rng: np.random.Generator) -> Iterator[Ints]:
-        """All sequences once."""
-        for batch in like_lengths(self.data.inputs.lengths[self.kept], self.batch_size, rng):
-            yield self.kept[batch]
+    def batches(self, rng: np.random.Generator) -> Iterator[Window]:
+        """All windows once; a stream is a sequence where there is no `truncate`."""
+        return windows(self.streams, self.batch_size, self.truncate, rng)
 
-    def whole(self) -> Iterator[Ints]:
-        """All sequences, by falling length."""
-        return batches_by_length(self.data.inputs.lengths, self.kept, self.readout.encoder.network.output_size)
+    def whole(self) -> Iterator[Window]:
+        """All sequences, by falling length, in windows whose `closes` are empty: they carry nothing."""
+        offsets, lengths = self.data.inputs.offsets, self.data.inputs.lengths[self.kept]
+        size = self.readout.encoder.network.output_size
+        for which in batches_by_length(lengths, np.arange(len(lengths)), size):
+            yield Window(which, offsets[self.kept[which]], lengths[which], True, np.zeros(0, np.bool_))
 
-    def gradients(self, batch: Ints, rng: np.random.Generator | None) -> LossGradients:
-        """Of some sequences."""
-        data = self.data
-        read = data.inputs.batch(batch)
+    def gradients(self, batch: Window, rng: np.random.Generator | None) -> LossGradients:
+        """Of one window."""
+        data, carries = self.data, self.truncate is not None and len(batch.closes) > 0
+        read = data.inputs.batch(batch.firsts, batch.lengths)
         if rng is not None and self.word_dropout and read.codes is not None:
             read = read._replace(codes=without_words(read.codes, self.word_dropout, rng))
-        run = self.readout.run(read, rng, keep=True)
+        state, begins = self._states.before(batch) if carries else (None, None)
+        run = self.readout.run(read, state, rng, begins=begins, keep=True)
+        if carries:
+            self._states.after(batch, run.state)
         targets, weights = data.targets, data.weights
         if self.synced:
-            firsts = data.inputs.offsets[batch]
-            inside = np.arange(run.outputs.shape[1])[None, :] < read.lengths[:, None]
-            targets = padded_rows(targets, firsts, read.lengths)
-            weights = np.where(inside, padded_rows(weights, firsts, read.lengths), 0.0)
+            inside = np.arange(run.outputs.shape[1])[None, :] < batch.lengths[:, None]
+            targets = padded_rows(targets, batch.firsts, batch.lengths)
+            weights = np.where(inside, padded_rows(weights, batch.firsts, batch.lengths), 0.0)
         else:
-            targets, weights = targets[batch], weights[batch]
+            sequences = self.kept[batch.streams]
+            targets, weights = targets[sequences], weights[sequences]
         total = float(weights.sum())
+        if not total:
+            return LossGradients(0.0, 0.0, [])
         found = self.head.gradients(run.outputs, targets, weights / -total)
         return LossGradients(found.log_likelihood * total, total, [*run.gradients(found.outputs), found.vector])
 
@@ -144,7 +152,7 @@ def visit_outputs(readout: Readout, inputs: Inputs, sequences: Ints, visit: Call
     `visit` is called with the places of targets, (m,), and what a head reads of each, (m, output_size).
     """
     for batch in batches_by_length(inputs.lengths, sequences, readout.encoder.network.output_size):
-        read: Batch = inputs.batch(batch)
+        read = inputs.batch(inputs.offsets[batch], inputs.lengths[batch])
         outputs = readout.run(read).outputs
         if readout.pooling is not None:
             visit(batch, outputs)

@@ -49,9 +49,8 @@ class Inputs(NamedTuple):
         """Steps of each sequence."""
         return np.diff(self.offsets)
 
-    def batch(self, sequences: Ints) -> Batch:
-        """Some sequences, whole, padded."""
-        firsts, lengths = self.offsets[sequences], self.lengths[sequences]
+    def batch(self, firsts: Ints, lengths: Ints) -> Batch:
+        """Some stretches, padded."""
         codes = None if self.codes is None else padded_rows(self.codes, firsts, lengths)
         numbers = None if self.numbers is None else padded_rows(self.numbers, firsts, lengths)
         return Batch(lengths, codes, numbers)

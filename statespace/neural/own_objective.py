@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from statespace.neural.batches import Streams, Window, cut_into_streams, n_windows, padded_rows, windows
-from statespace.neural.encoder import Encoder, rows_of_state
+from statespace.neural.carried_states import CarriedStates
+from statespace.neural.encoder import Encoder
 from statespace.neural.heads import Head
 from statespace.neural.own_history import OwnHistory
-from statespace.neural.sequence_runs import log_likelihood_steps, put_rows, run_over
+from statespace.neural.sequence_runs import log_likelihood_steps, run_over
 from statespace.neural.settings import split
-from statespace.neural.trace import NetworkState
 from statespace.neural.training import LossGradients
 from statespace.protocols import Array, Floats, Ints
 
@@ -110,10 +110,7 @@ class OwnObjective:
                 ends = cuts
         self.starts, self.ends = starts, ends
         self.streams: Streams = cut_into_streams(starts, ends, batch_size, truncate)
-        self._carried: NetworkState | None = None
-        self._order: Ints = np.empty(0, np.int64)  # streams of what is carried
-        self._sorter: Ints = np.empty(0, np.int64)
-        self._last: NetworkState | None = None  # of each stream, where the epoch before left it
+        self._states = CarriedStates(encoder, self.streams)
 
     def n_batches(self) -> int:
         """Windows of an epoch."""
@@ -134,14 +131,14 @@ class OwnObjective:
     def gradients(self, batch: Window, rng: np.random.Generator | None) -> LossGradients:
         """Of one window; `whole` ones have an empty `closes`, and carry nothing."""
         carries = len(batch.closes) > 0 and self.truncate is not None
-        state, begins = self._state_of(batch) if carries else (None, None)
+        state, begins = self._states.before(batch) if carries else (None, None)
         run = self.encoder.run(self.data.batch(batch.firsts, batch.lengths), state, rng, begins=begins, keep=True)
         seen = np.concatenate([run.first[:, None], run.outputs[:, :-1]], axis=1)
         inside = np.arange(seen.shape[1])[None, :] < batch.lengths[:, None]
         weights = np.where(inside, padded_rows(self.weights, batch.firsts, batch.lengths), 0.0)
         total = float(weights.sum())
         if carries:
-            self._carry(batch, run.state)
+            self._states.after(batch, run.state)
         if not total:
             return LossGradients(0.0, 0.0, [])
         targets = padded_rows(self.data.targets, batch.firsts, batch.lengths)
@@ -161,27 +158,3 @@ class OwnObjective:
         if not chosen.any():
             return None
         return -float(np.dot(steps[chosen], self.weights[chosen]) / self.weights[chosen].sum())
-
-    # ------------------------------------------------------------------------------ states, from window to window
-
-    def _state_of(self, batch: Window) -> tuple[NetworkState | None, Array | None]:
-        """Where streams go on from, and which of them begin at the start."""
-        if not batch.opens:
-            assert self._carried is not None
-            places = np.searchsorted(self._order, batch.streams, sorter=self._sorter)
-            return rows_of_state(self._carried, self._sorter[places]), None
-        begins = self.streams.begins[batch.streams]
-        if begins.all():
-            return None, None
-        if self._last is None:  # in the first epoch nobody has been there
-            return self.encoder.initial_state(len(begins)), begins
-        return rows_of_state(self._last, np.maximum(batch.streams - 1, 0)), begins
-
-    def _carry(self, batch: Window, state: NetworkState) -> None:
-        self._carried, self._order = state, batch.streams
-        self._sorter = np.argsort(batch.streams)
-        if not batch.closes.any():
-            return
-        if self._last is None:
-            self._last = self.encoder.initial_state(len(self.streams))
-        put_rows(self._last, batch.streams[batch.closes], rows_of_state(state, batch.closes))

@@ -11,6 +11,7 @@ import numpy as np
 from statespace.neural.encoder import Batch, Encoder, dropout_mask
 from statespace.neural.feed_forward import FeedForward
 from statespace.neural.pooling import Pooled
+from statespace.neural.trace import NetworkState
 from statespace.protocols import Array
 
 
@@ -52,9 +53,17 @@ class Readout:
         """Another with weights of its own."""
         return copy.deepcopy(self)
 
-    def run(self, batch: Batch, rng: np.random.Generator | None = None, *, keep: bool = False) -> ReadoutRun:
-        """Run over a batch; with a generator things drop out."""
-        return ReadoutRun(self, batch, rng, keep)
+    def run(
+        self,
+        batch: Batch,
+        state: NetworkState | None = None,
+        rng: np.random.Generator | None = None,
+        *,
+        begins: Array | None = None,
+        keep: bool = False,
+    ) -> ReadoutRun:
+        """Run over a batch, as `Encoder.run` does."""
+        return ReadoutRun(self, batch, state, rng, begins, keep)
 
 
 class ReadoutRun:
@@ -63,13 +72,23 @@ class ReadoutRun:
     Attributes
     ----------
     outputs : (B, T, output_size) or, pooled, (B, output_size)
+    state : NetworkState
+        After the last step of each row.
 
     """
 
-    def __init__(self, readout: Readout, batch: Batch, rng: np.random.Generator | None, keep: bool) -> None:
-        self._readout = readout
+    def __init__(
+        self,
+        readout: Readout,
+        batch: Batch,
+        state: NetworkState | None,
+        rng: np.random.Generator | None,
+        begins: Array | None,
+        keep: bool,
+    ) -> None:
         network = readout.encoder.network
-        self._run = readout.encoder.run(batch, None, rng, keep=keep)
+        self._run = readout.encoder.run(batch, state, rng, begins=begins, keep=keep)
+        self.state = self._run.state
         self._pooled: Pooled | None = None
         self._mask: Array | None = None
         outputs = self._run.outputs

@@ -28,9 +28,13 @@ class RecurrentRegressor(LabelledNetwork):
     cell, hidden_size, num_layers, reset, leak, skip, remove_short, nonlinearity, learn_start, dropout
         As of `RecurrentSequenceModel`.
     method, n_epochs, batch_size, learning_rate, decay, clip, weight_decay, patience, dtype, progress, random_state
-        As of `RecurrentSequenceModel`; each sequence is one row of a batch, whole.
+        As of `RecurrentSequenceModel`.
+    truncate : int, optional
+        With output "each", of a network that runs forward only: steps that derivatives go back, as of
+        `RecurrentSequenceModel`; long sequences are then read in stretches, side by side. None: each sequence is one
+        row of a batch, whole.
     held_out : float
-        The part of the sequences that says when to stop.
+        The part of the sequences that says when to stop; of fewer sequences than it takes, none.
     bidirectional : bool
         Whether the network also runs from the end of each sequence.
     output : {"last", "each"}
@@ -93,6 +97,7 @@ class RecurrentRegressor(LabelledNetwork):
         method: str = "adam",
         n_epochs: int = 100,
         batch_size: int = 32,
+        truncate: int | None = None,
         learning_rate: Any = 1e-2,
         decay: str | None = None,
         clip: float | None = 1.0,
@@ -122,6 +127,7 @@ class RecurrentRegressor(LabelledNetwork):
         self.method = method
         self.n_epochs = n_epochs
         self.batch_size = batch_size
+        self.truncate = truncate
         self.learning_rate = learning_rate
         self.decay = decay
         self.clip = clip

@@ -16,10 +16,10 @@ def loss_of(objective, batch, seed):
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("dropped", [0.0, 0.3])
 def test_derivatives_are_those_of_differences(name, kind, dropped):
-    _, objective, X, _ = in_training(name, kind, dropout=dropped)
+    _, objective, _, _ = in_training(name, kind, dropout=dropped)
     seed = 5 if dropped else None
     objective.word_dropout = dropped
-    batch = np.arange(len(X))
+    (batch,) = objective.whole()
     _, gradients = loss_of(objective, batch, seed)
     assert [g.shape for g in gradients] == [part.vector.shape for part in objective.parts]
     rng = np.random.default_rng(1)
@@ -47,13 +47,15 @@ def test_the_loss_is_what_sequences_say_one_by_one(name, kind):
         logs = np.array([model.log_likelihood([x], [one]) for x, one in zip(X, y, strict=True)])
     known = ~np.isnan(logs)
     expected = -(weights[known] @ logs[known]) / weights[known].sum()
-    loss, _ = loss_of(objective, np.arange(len(X)), None)
+    loss, _ = loss_of(objective, next(objective.whole()), None)
     assert loss == pytest.approx(expected, rel=1e-11)
     parts = [objective.gradients(batch, None) for batch in objective.whole()]
     assert sum(p.loss for p in parts) / sum(p.weight for p in parts) == pytest.approx(expected, rel=1e-11)
     shuffled = list(objective.batches(np.random.default_rng(0)))
     assert len(shuffled) == objective.n_batches()
-    np.testing.assert_array_equal(np.sort(np.concatenate(shuffled)), np.arange(len(X)))
+    np.testing.assert_array_equal(np.sort(np.concatenate([one.streams for one in shuffled])), np.arange(len(X)))
+    parts = [objective.gradients(batch, None) for batch in shuffled]
+    assert sum(p.loss for p in parts) / sum(p.weight for p in parts) == pytest.approx(expected, rel=1e-11)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -75,3 +77,24 @@ def test_what_has_no_label_weighs_nothing(name):
     changed[0] = np.full_like(changed[0], np.nan)
     total = model.log_likelihood(X, y) - model.log_likelihood(X[:1], y[:1])
     assert model.log_likelihood(X, changed) == pytest.approx(total, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["tagger, forward", "regressor, each"])
+@pytest.mark.parametrize("truncate", [1, 3, 100])
+def test_windows_say_together_what_whole_sequences_say(name, truncate):
+    model, whole, X, _ = in_training(name, "numbers")
+    model.truncate = truncate
+    cut = model._objective(whole.data, np.arange(len(X)), np.arange(0))
+    (everything,) = whole.whole()
+    expected = whole.gradients(everything, None)
+    for _ in range(2):  # streams that go on from others know in the second epoch where these end
+        parts = [cut.gradients(window, None) for window in cut.batches(np.random.default_rng(0))]
+    assert len(parts) == cut.n_batches()
+    assert sum(p.loss for p in parts) == pytest.approx(expected.loss, rel=1e-11)
+    if truncate == 100:
+        found = [
+            sum(p.weight * g for p, g in zip(parts, all_of_one, strict=True))
+            for all_of_one in zip(*(p.gradients for p in parts), strict=True)
+        ]
+        for one, other in zip(found, expected.gradients, strict=True):
+            np.testing.assert_allclose(one, expected.weight * other, rtol=1e-9, atol=1e-10)

@@ -86,3 +86,18 @@ def test_targets_keep_their_number():
         RecurrentRegressor("gru", 2, output="all").fit(X, y)
     with pytest.raises(TypeError, match="return_std is 1, expected True or False"):
         model.predict(X, return_std=1)
+
+
+def test_one_long_series_is_read_in_stretches_side_by_side():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=3000)
+    y = np.convolve(x, [1.0, 0.5, 0.25])[:3000]
+    options = {"output": "each", "held_out": 0, "n_epochs": 6, "random_state": 0}
+    cut = RecurrentRegressor("gru", 12, truncate=20, **options).fit(x, y)
+    whole = RecurrentRegressor("gru", 12, **options).fit(x, y)
+    assert cut.score(x, y) > 0.95
+    assert cut.score(x, y) > whole.score(x, y) + 0.2  # six steps are few
+    with pytest.raises(ValueError, match="truncate is 5, and the network runs both ways"):
+        RecurrentRegressor(bidirectional=True, output="each", truncate=5).fit(x, y)
+    with pytest.raises(ValueError, match="truncate is 5, and y is said of whole sequences"):
+        RecurrentRegressor(truncate=5).fit(x, [1.0])
