@@ -102,6 +102,7 @@ def run() -> dict[str, np.ndarray]:
     results.update(_square_roots())
     results.update(_linear_systems())
     results.update(_networks())
+    results.update(_attention())
     return results
 
 
@@ -287,6 +288,25 @@ def _networks() -> dict[str, np.ndarray]:
                     results.update({f"{key} {name}": values for name, values in found.items()})
                     if not twin.bidirectional:
                         results[f"{key} step"], _ = case.net.step(case.X[:, 0], case.state)
+    return results
+
+
+def _attention() -> dict[str, np.ndarray]:
+    """Encoders and decoders with every attention, in both types of numbers: pairs of many lengths, read and learnt."""
+    from statespace.neural import SequenceToSequence
+
+    rng = np.random.default_rng(0)
+    X = [rng.integers(0, 3, n).tolist() for n in (1, 9, 4, 17, 2)]
+    y = [x[:0:-1] for x in X]
+    results = {}
+    for attention in ("dot", "general", "additive"):
+        for dtype in (np.float64, np.float32):
+            model = SequenceToSequence("gru", 9, attention=attention, dtype=dtype, held_out=0, random_state=0)
+            model.partial_fit(X, y)
+            key = f"attention {attention} {dtype.__name__}"
+            results[f"{key} log-likelihood"] = model.log_likelihood(X, y, by="sequence")
+            results[f"{key} weights"] = np.concatenate([one.reshape(-1) for one in model.attention_weights(X, y)])
+            results[f"{key} beam"] = np.array([len(one) for one in model.predict(X, 3)])
     return results
 
 

@@ -69,7 +69,8 @@ class Attention:
     Attributes
     ----------
     vector : (n_parameters,)
-        All weights, to be changed in place.
+        All weights, to be changed in place; by name in `weights`: weight_combine (H, H + M) and bias_combine (H,), but
+        with "dot" weight_key (H, M), and with "additive" bias_key (H,), weight_query (H, H) and weight_score (H,).
 
     Examples
     --------
@@ -126,8 +127,8 @@ class Attention:
 
     def remember(self, outputs: Array, lengths: Ints) -> Memory:
         """What was read, (B, S, M), and how much of each row counts, (B,)."""
-        key = self._layers().key
-        return Memory(outputs, outputs if key is None else _rowwise(key, outputs), lengths)
+        key, read = self._layers().key, np.require(outputs, self.vector.dtype, ["C", "W"])
+        return Memory(read, read if key is None else _rowwise(key, read), np.require(lengths, np.int64, ["C", "W"]))
 
     def run(
         self, outputs: Array, steps: Ints, memory: Memory, which: Ints | None = None, *, keep: bool = False
@@ -198,19 +199,21 @@ class AttentionRun:
     def __init__(
         self, attention: Attention, outputs: Array, steps: Ints, memory: Memory, which: Ints | None, keep: bool
     ) -> None:
-        self._attention, self._given, self._steps, self._memory = attention, outputs, steps, memory
+        self._attention, self._memory = attention, memory
+        self._given = np.require(outputs, attention.vector.dtype, ["C", "W"])
+        self._steps = np.require(steps, np.int64, ["C", "W"])
         self._layers = attention._layers()
         B, T, H = outputs.shape
-        self._which = np.arange(B) if which is None else which
+        self._which = np.arange(B) if which is None else np.require(which, np.int64, ["C", "W"])
         self._rows = pieces(B, _PIECE)
-        self.weights: Array = np.zeros((B, T, memory.outputs.shape[1]), outputs.dtype)
+        self.weights: Array = np.zeros((B, T, memory.outputs.shape[1]), attention.vector.dtype)
         found = map_pieces(self._look, self._rows)
         parts = [kept.mixed.reshape(-1, T, H) for kept in found]
-        self.outputs: Array = np.concatenate(parts) if parts else np.zeros((0, T, H), outputs.dtype)
+        self.outputs: Array = np.concatenate(parts) if parts else np.zeros((0, T, H), attention.vector.dtype)
         self._kept = found if keep else []
 
     def _look(self, rows: slice) -> _Kept:
-        layers, memory, h = self._layers, self._memory, np.ascontiguousarray(self._given[rows])
+        layers, memory, h = self._layers, self._memory, self._given[rows]
         queries = h if layers.query is None else _rowwise(layers.query, h)
         n, T, H = h.shape
         S, M = memory.outputs.shape[1:]
@@ -265,7 +268,7 @@ class AttentionRun:
             additive_scores_back(
                 *counts, kept.queries, keys, layers.v, sums, d_scores, d_queries, d_keys, by_name["weight_score"]
             )
-            h = np.ascontiguousarray(self._given[rows]).reshape(n * T, H)
+            h = self._given[rows].reshape(n * T, H)
             d_flat = d_queries.reshape(n * T, H)
             d_queries = _back_through(layers.query, h, d_flat, by_name["weight_query"]).reshape(n, T, H)
         if layers.key is None:
@@ -273,7 +276,7 @@ class AttentionRun:
         else:
             d_through = _back_through(
                 layers.key,
-                np.ascontiguousarray(outputs).reshape(n * S, M),
+                outputs.reshape(n * S, M),
                 d_keys.reshape(n * S, H),
                 by_name["weight_key"],
                 by_name.get("bias_key"),

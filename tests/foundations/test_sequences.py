@@ -244,3 +244,19 @@ def test_a_hole_in_the_dates_warns_once_and_names_the_sequence():
 def test_dates_out_of_order_are_refused_and_name_the_sequence():
     with pytest.raises(ValueError, match=r"the date of X\[1\]\[1\], 2024-01-01.*, comes before the one above it"):
         read_symbols([[0, 1], with_dates("2024-01-02", "2024-01-01")])
+
+
+def test_messages_call_the_data_by_their_name():
+    with pytest.raises(TypeError, match=r"^y is the text 'ab'"):
+        read_symbols("ab", name="y")
+    with pytest.raises(ValueError, match=r"^y\[1\] is empty"):
+        read_symbols([["a"], []], name="y")
+    with pytest.raises(ValueError, match=r"^y\[1\]\[0\] is 'c', which is not among"):
+        read_symbols([["a"], ["c"]], symbols=["a", "b"], name="y")
+
+
+def test_sequences_of_several_may_be_empty_where_that_is_said():
+    found = read_symbols([[], ["b", "a"], [], ["a"]], may_be_empty=True)
+    assert found.offsets.tolist() == [0, 0, 2, 2, 3]
+    assert found.codes.tolist() == [1, 0, 0]
+    assert read_symbols([[], [3, 0]], may_be_empty=True).symbols.tolist() == [0, 3]

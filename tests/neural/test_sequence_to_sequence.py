@@ -482,3 +482,35 @@ def test_nothing_that_is_handed_in_is_written_to():
     assert (X, y) == kept
     steps = log_likelihood_steps(model._model, *model._read(X, y))
     assert len(steps) == 20
+
+
+def test_any_container_will_do():
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    X, y = [list("ab"), list("ba"), list("aa")], [list("xy"), list("yx"), list("xx")]
+    options = {"hidden_size": 3, "n_epochs": 1, "held_out": 0, "random_state": 0}
+    expected = SequenceToSequence(**options).fit(X, y)
+    rows = np.array(X), np.array(y)
+    objects = np.fromiter(X, object, 3), np.fromiter(y, object, 3)
+    series = [pd.Series(x) for x in X], [pl.Series(t) for t in y]
+    tuples = list(map(tuple, X)), list(map(tuple, y))
+    for read, wanted in (rows, objects, series, tuples, (pd.Series(X), pd.Series(y))):
+        assert SequenceToSequence(**options).fit(read, wanted).score(read, wanted) == expected.score(X, y)
+    assert SequenceToSequence(tokens="characters", **options).fit(
+        np.array(["ab", "ba", "aa"]), pd.Series(["xy", "yx", "xx"])
+    ).score(["ab"], ["xy"]) == expected.score(X[:1], y[:1])
+    numbers = np.random.default_rng(0).normal(size=(3, 2, 2))
+    expected = SequenceToSequence(source="numbers", **options).fit(numbers, y)
+    frames = [pd.DataFrame(one) for one in numbers]
+    for read in (list(numbers), numbers.tolist(), frames, [pl.DataFrame(one) for one in numbers]):
+        assert SequenceToSequence(source="numbers", **options).fit(read, y).score(read, y) == expected.score(numbers, y)
+    expected = SequenceToSequence(source="numbers", **options).fit(numbers[:, 0], y)
+    frame = pd.DataFrame(numbers[:, 0])
+    assert SequenceToSequence(source="numbers", **options).fit(frame, y).score(frame, y) == expected.score(
+        numbers[:, 0], y
+    )
+
+
+def test_numbers_taken_for_symbols_are_refused_in_words():
+    X, y = [np.array([0.5, 1.5])], [["a"]]
+    with pytest.raises(TypeError, match="say source='numbers'"):
+        SequenceToSequence().fit(X, y)
