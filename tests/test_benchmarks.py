@@ -218,3 +218,28 @@ def test_what_is_no_task_is_refused(capsys):
         with pytest.raises(SystemExit):
             main(words)
         assert said in capsys.readouterr().err
+
+
+def test_a_trial_of_a_task_prints_its_table_and_says_what_data_are_absent(capsys, monkeypatch, tmp_path):
+    from benchmarks import __main__ as command
+    from benchmarks.tasks.frame import DATA
+
+    monkeypatch.setenv(DATA, "")
+    for name in ("alphabet", "characters"):
+        assert command.main(["tasks", "--only", name, "--quick", "--data", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"gru, backward +letters said +>= 1 ", printed)
+    assert re.search(r"skipped: tinyshakespeare/input.txt is not in the folder of data", printed)
+
+
+@pytest.mark.parametrize("order", [0, 1, 3])
+def test_laws_of_kneser_ney_sum_to_one_and_back_off_to_what_was_seen(order):
+    from benchmarks.tasks.kneser_ney import kneser_ney
+
+    text = "abracadabra, simsalabim, abrakadabra"
+    p = kneser_ney(text, order, 30)
+    alphabet = [*set(text), *"0123456789ABCDEFGHIJ"][:30]
+    for past in ("abra", "zzzz", "sims"):
+        assert sum(p(past[len(past) - order :], symbol) for symbol in alphabet) == pytest.approx(1.0)
+    if order == 3:
+        assert p("bra", "c") > p("bra", "s") > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import statistics
@@ -99,12 +100,22 @@ def measured(task: Task, quick: bool) -> Table:
     """Train all models of a task, on one core, and write down what they reach."""
     table = Table(task.title, _HEAD, f"`--only {task.name}`. {task.note} {measured_with('tasks')}.")
     with one_core():
+        if not quick:
+            _compile(task)
         try:
             for contender in task.contenders(quick):
                 _measure(table, contender, quick)
         except (SkippedError, ModuleNotFoundError) as reason:
             table.add("all models", *[""] * 4, "", f"skipped: {reason}")
     return table
+
+
+def _compile(task: Task) -> None:
+    """Try everything on little, so that no compiler is measured."""
+    with contextlib.suppress(SkippedError, ModuleNotFoundError):
+        for contender in task.contenders(True):
+            with contextlib.suppress(SkippedError, ModuleNotFoundError):
+                trained(lambda run=contender.run: run(0))
 
 
 def _measure(table: Table, contender: Contender, quick: bool) -> None:
