@@ -502,7 +502,7 @@ def test_the_help_ends_with_examples_that_the_command_understands(run, command):
     text = run(command, "--help").out
     assert max(map(len, text.splitlines())) <= 80
     examples = text.rpartition("examples:\n")[2].strip().splitlines()
-    assert len(examples) == {"rain": 2, "compare": 3}[command]
+    assert len(examples) == {"rain": 2, "compare": 4}[command]
     for example in examples:
         arguments = build_parser().parse_args(example.split()[1:])
         assert arguments.command == command
