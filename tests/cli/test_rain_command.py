@@ -430,7 +430,7 @@ def test_a_record_that_teaches_nothing_is_answered(refused, file, days, words, m
 
 def test_notes_go_to_stderr_and_leave_json_alone(run, file):
     rows = [f"2012-{1 + n // 28:02}-{1 + n % 28:02},{n % 2 * (n % 3)}" for n in range(28)]
-    done = run("rain", file("date,rain\n" + "\n".join(rows[::-1])), "--json", "--max-order", "1")
+    done = run("rain", file("date,rain\n" + "\n".join(rows[::-1])), "--json", "--max-order", "1", "--units", "0")
     assert done.err.startswith("statespace rain: note: ")
     assert strict(done.out)["data"]["notes"][0] in done.err
 
