@@ -151,3 +151,30 @@ def loss(network, weights, X, lengths, h0, c0, d_outputs, d_h, d_c):
 def derivative_along(function, place, direction):
     """d function(place + s direction) / ds at s = 0, by a complex step: no difference is taken, so no digit is lost."""
     return np.imag(function(place + 1e-30j * direction)) / 1e-30
+
+
+def foretold(network, weights, start, inputs, head_weight, head_bias):
+    """Scores of the law of each step of one sequence, and of the one after the last; start : (h, c) of one row."""
+    outputs = run_network(network, weights, np.asarray(inputs)[None], [len(inputs)], *start)[0][0]
+    h = np.asarray(start[0])[-1]
+    before = h[0] if network.skip is None else h[-1, 0]
+    return [head_weight @ seen + head_bias for seen in [before, *outputs]]
+
+
+def log_law(head, scores, x, location=0.0, scale=1.0, floor=1e-6):
+    """log p(x) under a law with these scores; of several features the sum over those that are not missing."""
+    if head == "categorical":
+        return scores[int(x)] - np.log(sum(np.exp(score) for score in scores))
+    if head == "bernoulli":
+        return -np.log(1 + np.exp(-scores[0] if x else scores[0]))
+    total, n = 0.0, np.size(x)
+    for d, value in enumerate(np.atleast_1d(x)):
+        if np.isnan(value):
+            continue
+        if head == "poisson":
+            total += value * scores[d] - np.exp(scores[d]) - sum(np.log(k) for k in range(1, int(value) + 1))
+        else:
+            location_d, scale_d = np.broadcast_to(location, n)[d], np.broadcast_to(scale, n)[d]
+            mean, variance = location_d + scale_d * scores[d], scale_d**2 * (np.exp(scores[n + d]) + floor)
+            total += -0.5 * (np.log(2 * np.pi * variance) + (value - mean) ** 2 / variance)
+    return total

@@ -11,6 +11,7 @@ import pytest
 from statespace import HMM, MarkovChain, hmm
 from statespace.hmm import CategoricalEmission, GaussianEmission, GaussianMixtureEmission, PoissonEmission
 from statespace.lds.model import LinearDynamicalSystem
+from statespace.neural import RecurrentSequenceModel
 from tests.laws import LAWS, Case
 
 WORDS = np.array(["dry", "drizzle", "wet"])
@@ -159,6 +160,28 @@ def linear(n_parameters, n_states, n_features, **options):
     )
 
 
+def network(n_parameters, cell, hidden_size, head="categorical", *, data=None, K=2, labels=None, **options):
+    """A few iterations of L-BFGS on all data: repeated data lead where weighted data do."""
+    return Case(
+        f"RecurrentSequenceModel({cell!r}, {hidden_size}, {head!r}"
+        f"{''.join(f', {name}={value!r}' for name, value in options.items())})" + (f", K={K}" if data is None else ""),
+        functools.partial(
+            RecurrentSequenceModel,
+            cell,
+            hidden_size,
+            head,
+            method="lbfgs",
+            n_epochs=5,
+            held_out=0,
+            random_state=0,
+            **options,
+        ),
+        data or functools.partial(sequences, K, labels=labels),
+        n_parameters,
+        rtol=1e-8,
+    )
+
+
 TWO = [[-0.5, -0.5], [3.0, 3.0]]
 CASES = [
     hidden(1, 1, CategoricalEmission()),
@@ -226,6 +249,20 @@ CASES = [
     linear(1 + 1 + 1 + 1 + 1 + 1 - 1, 1, 1, initialization="free"),
     linear(4 + 4 + 2 + 2 + 2 + 2 - 3 - 2, 2, 2, covariances="diag", initialization="stationary", intercepts=True),
     linear(4 + 4 + 3 + 3 - 4, 2, 2, method="lbfgs", initialization="stationary"),
+    # embeddings; gates of inputs, of states, and twice their biases; start; head
+    network(3 * 3 + 3 * 2 * (3 + 2 + 2) + 2 + 3 * (2 + 1), "gru", 2, K=3, labels=WORDS),
+    network(
+        2 * 1 + 2 * (2 * (1 + 2 + 2) + 2 * (2 + 2 + 2)) + (2 + 1),
+        "gated_leaky",
+        2,
+        "bernoulli",
+        num_layers=2,
+        embedding_size=1,
+        learn_start=False,
+    ),
+    network(4 * 2 * (1 + 2 + 2) + 2 * 2 + 2 * (2 + 1), "lstm", 2, "gaussian", data=functools.partial(reals, 1)),
+    network(3 * (2 + 3 + 3 + 2) + 2 * 3 + 4 * (3 + 1), "rnn", 3, "gaussian", data=functools.partial(reals, 2), skip=2),
+    network(2 * (1 + 2 + 2) + 2 + (2 + 1), "rnn", 2, "poisson", data=counts),
     chain(1, 0),
     chain(2, 0, K=3, smoothing="laplace"),
     chain(2, 1),
@@ -258,11 +295,16 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("laws")
 
 
+FEW = pytest.mark.filterwarnings("ignore:the training stopped after 5 epochs")  # of a network's, to be quick
+
+
+@FEW
 @pytest.mark.parametrize(("name", "case"), UNDER)
 def test_law(name, case, folder):
     LAWS[name].check(case, folder)
 
 
+@FEW
 @pytest.mark.parametrize(("name", "case"), UNDER)
 def test_law_notices_its_flaw(name, case, folder):
     with pytest.raises((AssertionError, pytest.fail.Exception)):

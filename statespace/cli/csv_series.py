@@ -1,7 +1,7 @@
 """From the cells of a CSV to a series a chain can be fitted to.
 
-A rain record becomes one number a day, 1 wet, 0 dry, NaN missing, on a calendar without a hole; a column of labels or
-whole numbers becomes a list of symbols with None where one is missing.
+A rain record becomes one number a day, 1 wet, 0 dry, NaN missing, on a calendar without a hole; any other
+column becomes what its cells are taken as, symbols, counts or numbers.
 """
 
 import re
@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from statespace.cli.column_kinds import NUMBER, read_kind
 from statespace.cli.csv_dates import looks_like_date, read_dates
 from statespace.cli.csv_table import CsvTable, read_table
 from statespace.cli.errors import CommandError, listing
+from statespace.cli.model_grammar import Kind
 from statespace.protocols import Floats
 
 Trace = Literal["wet", "dry", "missing"]
 
-NUMBER = re.compile(r"[+-]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
 MISSING_NUMBER = frozenset({"", "na", "n/a", "nan", "null", "none", "m", "-", "--", ".", "?"})
 MISSING_LABEL = frozenset({"", "na", "n/a", "nan", "null"})
 TRACE = frozenset({"t", "tr", "trace"})
@@ -52,13 +53,15 @@ class DailyRecord:
 
 
 @dataclass(frozen=True, eq=False)
-class SymbolRecord:
-    """One discrete column."""
+class ColumnRecord:
+    """One column."""
 
     name: str
     column: str
-    symbols: Sequence[int | str | None]
-    """One a row in the order of time, None where missing."""
+    kind: Kind
+    """What it holds: "symbols", "counts" or "numbers"."""
+    values: Any
+    """One a row in the order of time: symbols, None where missing; or numbers, NaN where missing."""
     notes: tuple[str, ...]
 
 
@@ -130,26 +133,28 @@ def wet_means(threshold: float | None) -> str:
     return "> 0" if threshold is None else f">= {threshold:g}"
 
 
-def read_symbols(
+def read_column(
     path: str,
     *,
+    kind: Kind | None = None,
     column: str | None = None,
     date_column: str | None = None,
     date_format: str | None = None,
     missing: Sequence[str] = (),
     header: bool | None = None,
-) -> SymbolRecord:
-    """Read one column of labels or whole numbers; with `date_column`, on its calendar of days.
+) -> ColumnRecord:
+    """Read one column of labels, counts or numbers; with `date_column`, on its calendar of days.
 
-    Parameters are those of `read_rain`.
+    Parameters are those of `read_rain`, and `kind`, what the column holds; None: symbols, unless there are numbers with
+    fractions.
 
     Raises
     ------
     CommandError
-        As in `read_rain`, and when the column holds numbers with fractions.
+        As in `read_rain`, and when the column holds something else.
     """
     table = read_table(path, header)
-    at = _find_symbol_column(table, column, date_column)
+    at = _find_only_column(table, column, date_column)
     places = [f"{path}, line {line}" for line in table.lines]
     marks = MISSING_LABEL | {mark.strip().casefold() for mark in missing}
     cells = [None if cell.casefold() in marks else cell for cell in table.cells(at)]
@@ -166,7 +171,8 @@ def read_symbols(
         by_day = {dates[place]: cells[kept[place]] for place in order}
         first, last = min(by_day), max(by_day)
         cells = [by_day.get(date.fromordinal(day)) for day in range(first.toordinal(), last.toordinal() + 1)]
-    return SymbolRecord(Path(path).name, table.names[at], _as_symbols(cells, path, table.names[at]), tuple(notes))
+    found, values, remarks = read_kind(cells, kind, path, table.names[at])
+    return ColumnRecord(Path(path).name, table.names[at], found, values, (*notes, *remarks))
 
 
 # ------------------------------------------------------------------------------------------------ the plain choices
@@ -215,7 +221,7 @@ def _find_rain_column(table: CsvTable, wanted: str | None, dates_at: int | None)
     raise CommandError(f"{table.path}: which column is the rain? {table.choose(candidates, '--column')}")
 
 
-def _find_symbol_column(table: CsvTable, wanted: str | None, date_column: str | None) -> int:
+def _find_only_column(table: CsvTable, wanted: str | None, date_column: str | None) -> int:
     if wanted is not None:
         return table.find(wanted, "--column")
     dated = {table.find(date_column, "--date-column")} if date_column is not None else set()
@@ -297,31 +303,6 @@ def _suspicious_amounts(cells: Sequence[str], amounts: Floats, places: Sequence[
         f"{places[row]}: {cells[row]} is more millimetres than ever fell in a day and counts as wet; "
         f"add --missing={cells[row]} if it marks a missing day"
     ]
-
-
-def _as_symbols(cells: Sequence[str | None], path: str, column: str) -> Sequence[int | str | None]:
-    """Whole numbers as integers where all are, labels as they stand otherwise."""
-    present = [cell for cell in cells if cell is not None]
-    if not present:
-        raise CommandError(f"{path}: column {column!r} holds only missing values: choose another with --column")
-    if not all(NUMBER.fullmatch(cell) for cell in present):
-        return list(cells)
-    fraction = next((cell for cell in present if _whole(cell) is None), None)
-    if fraction is not None:
-        raise CommandError(
-            f"{path}: column {column!r} holds numbers with fractions, such as {fraction}: a chain needs labels or "
-            "whole numbers (for wet and dry days there is `statespace rain`)"
-        )
-    return [None if cell is None else _whole(cell) for cell in cells]
-
-
-def _whole(cell: str) -> int | None:
-    """Read 3, 3.0 or 3,0 as an integer, and nothing else."""
-    try:
-        return int(cell)  # exact, however many digits an identifier has
-    except ValueError:
-        number = float(cell.replace(",", "."))
-        return int(number) if number.is_integer() else None
 
 
 # ---------------------------------------------------------------------------------------------------- the calendar

@@ -20,7 +20,7 @@ def said_plainly(work: Callable[[], T], where: str = "") -> T:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             return work()
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:  # ArithmeticError: a training that diverged
         raise CommandError(f"{where}{error}") from error
     finally:
         log.removeHandler(silence)
@@ -28,8 +28,13 @@ def said_plainly(work: Callable[[], T], where: str = "") -> T:
 
 def unfinished(models: Mapping[str, Any]) -> list[str]:
     """Return a note on each fit that was stopped before it converged."""
-    return [
-        f"the fit of {name} was stopped after {model.monitor_.iter} iterations, before it converged"
-        for name, model in models.items()
-        if hasattr(model, "monitor_") and model.monitor_.reason.startswith("not converged")
-    ]
+    notes = []
+    for name, model in models.items():
+        if hasattr(model, "monitor_") and model.monitor_.reason.startswith("not converged"):
+            notes.append(f"the fit of {name} was stopped after {model.monitor_.iter} iterations, before it converged")
+        elif hasattr(model, "history_") and model.history_.still_falling:
+            notes.append(
+                f"the training of {name} was stopped after {model.history_.n_epochs} epochs, while what it was held "
+                "against was still better predicted"
+            )
+    return notes

@@ -21,9 +21,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add the command to the parser."""
     parser = commands.add_parser(
         "rain",
-        help="predict tomorrow's rain with chains of order 0 to M and hidden states",
-        description="Fit Markov chains of order 0 to M, and hidden Markov models of 2 to K states, to\n"
-        "wet and dry days, show what each costs and gains, and predict tomorrow.\n"
+        help="predict tomorrow's rain with chains of order 0 to M, hidden states and networks",
+        description="Fit Markov chains of order 0 to M, hidden Markov models of 2 to K states and two\n"
+        "recurrent networks, GRU and LSTM, to wet and dry days, show what each costs and\n"
+        "gains, and predict tomorrow.\n"
         "Without FILE: Seattle, 2012 to 2015.",
         epilog="examples:\n  statespace rain station.csv --column PRCP --missing=-9999 --trace wet\n"
         "  statespace rain rain.csv --threshold 1 --criterion aic --plot rain.png",
@@ -42,6 +43,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--max-order", type=whole, default=4, metavar="M", help="highest order (default: 4)")
     parser.add_argument(
         "--max-states", type=whole, default=4, metavar="K", help="most hidden states (default: 4; 1 leaves them out)"
+    )
+    parser.add_argument(
+        "--units", type=whole, default=16, metavar="H", help="hidden units of the networks (default: 16; 0: none)"
     )
     parser.add_argument("--order", type=whole, metavar="M", help="predict with this order, whatever the criteria say")
     parser.add_argument("--criterion", choices=CRITERIA, default="bic", help="what chooses the model (default: bic)")
@@ -102,6 +106,7 @@ def run(arguments: argparse.Namespace) -> None:
         record,
         max_order=arguments.max_order,
         max_states=arguments.max_states,
+        n_units=arguments.units,
         test_last=arguments.test_last,
         order=arguments.order,
         criterion=arguments.criterion,

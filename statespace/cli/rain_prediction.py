@@ -1,8 +1,9 @@
 """The question of `statespace rain`, answered once for its table, its JSON and its picture.
 
-Chains of order 0 to max_order and hidden Markov models of 2 to max_states states are fitted to the wet and dry days.
-Log-likelihood, AIC and BIC are those of maximum likelihood on the steps that every order can score; the held-out loss
-is that of models which never saw the last `test_last` days.
+Chains of order 0 to max_order, hidden Markov models of 2 to max_states states and two recurrent networks are fitted to
+the wet and dry days. Log-likelihood, AIC and BIC are those of maximum likelihood on the steps that every order can
+score (networks stop before it, where days at the end of those they learn from are foretold no better); the held-out
+loss is that of models which never saw the last `test_last` days.
 """
 
 from dataclasses import asdict, dataclass
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 SYMBOLS = (0, 1)
-MAX_ORDER, MAX_STATES = 16, 8
+MAX_ORDER, MAX_STATES, MAX_UNITS = 16, 8, 256
+CELLS = ("gru", "lstm")
 DRAWS = (100, 1000)
 """Fewest and most chains drawn for an interval."""
 DRAWN_WORK, DRAWN_STEP = 8e6, 200
@@ -38,9 +40,11 @@ class ModelRow:
 
     name: str
     order: int | None
-    """Of a chain; None for a hidden Markov model."""
+    """Of a chain."""
     n_states: int | None
-    """Of a hidden Markov model; None for a chain."""
+    """Of a hidden Markov model."""
+    n_units: int | None
+    """Of a recurrent network."""
     n_parameters: int
     log_likelihood: float
     """Nats, on the common steps."""
@@ -55,7 +59,7 @@ class ModelRow:
     low: float
     high: float
     """Interval of that probability: Jeffreys', or that of chains drawn from the same posterior where one of the last
-    days is missing; NaN for a hidden Markov model."""
+    days is missing; NaN for other models."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +68,7 @@ class RainPrediction:
 
     record: DailyRecord
     rows: tuple[ModelRow, ...]
-    """Chains by order, then hidden Markov models by number of states."""
+    """Chains by order, then hidden Markov models by number of states, then networks."""
     n_common_steps: int
     test_last: int
     n_test_steps: int
@@ -104,11 +108,17 @@ def states_name(n_states: int) -> str:
     return f"{n_states} states"
 
 
+def network_name(cell: str, n_units: int) -> str:
+    """Return the name of a network, "GRU 16"."""
+    return f"{cell.upper()} {n_units}"
+
+
 def predict_rain(
     record: DailyRecord,
     *,
     max_order: int = 4,
     max_states: int = 4,
+    n_units: int = 16,
     test_last: int | None = None,
     order: int | None = None,
     criterion: str = "bic",
@@ -124,6 +134,8 @@ def predict_rain(
         Highest order, 0 to 16.
     max_states : int
         Most states of a hidden Markov model, 1 to 8; 1 is none.
+    n_units : int
+        Hidden units of the networks, at most 256; 0: there are none.
     test_last : int or None
         Days held out; None: 365, or a quarter of a record shorter than two years.
     order : int or None
@@ -138,22 +150,24 @@ def predict_rain(
     CommandError
         When the record is too short, or shows only wet or only dry days.
     """
-    from statespace.cli.model_grammar import hidden_markov_model
+    from statespace.cli.model_grammar import hidden_markov_model, network
     from statespace.markov.chain import MarkovChain
     from statespace.tools.compare import compare
     from statespace.tools.selection import select_order
 
-    test_last = _check(record, max_order, max_states, test_last, order)
+    test_last = _check(record, max_order, max_states, n_units, test_last, order)
     wet = record.wet
     selection = said_plainly(lambda: select_order(wet, max_order, criterion="bic", symbols=SYMBOLS))
     chains = {order_name(m): MarkovChain(m, smoothing=smoothing) for m in range(max_order + 1)}
     hidden = {states_name(K): hidden_markov_model(K, np.array(SYMBOLS)) for K in range(2, max_states + 1)}
-    comparison = said_plainly(lambda: compare(chains | hidden, wet, test=test_last))
+    networks = {network_name(cell, n_units): network(cell, n_units) for cell in CELLS if n_units}
+    others = hidden | networks
+    comparison = said_plainly(lambda: compare(chains | others, wet, test=test_last))
     for chain in chains.values():
         said_plainly(partial(chain.fit, wet, symbols=SYMBOLS))
-    for model in hidden.values():
+    for model in others.values():
         said_plainly(partial(model.fit, wet))
-    rows = (*_chain_rows(chains, wet, selection, comparison), *_hidden_rows(hidden, chains, wet, comparison))
+    rows = (*_chain_rows(chains, wet, selection, comparison), *_other_rows(others, chains, wet, comparison))
     chosen = {
         "bic": int(selection.best["bic"]),
         "aic": int(selection.best["aic"]),
@@ -167,7 +181,7 @@ def predict_rain(
         "held-out": comparison.names[int(np.argmin(comparison.held_out_nats))],
     }
     predicting = best[criterion] if order is None else order_name(order)
-    model = (chains | hidden)[predicting]
+    model = (chains | others)[predicting]
     return RainPrediction(
         record=record,
         rows=rows,
@@ -181,7 +195,7 @@ def predict_rain(
         criterion=criterion if order is None else None,
         model=model,
         probabilities=_wet_probabilities(model.predictive(wet)),
-        notes=tuple(unfinished(hidden)),
+        notes=tuple(unfinished(others)),
     )
 
 
@@ -196,6 +210,7 @@ def _chain_rows(
                 name=name,
                 order=m,
                 n_states=None,
+                n_units=None,
                 n_parameters=int(selection.n_parameters[m]),
                 log_likelihood=float(selection.log_likelihood[m]),
                 aic=float(selection.aic[m]),
@@ -209,19 +224,20 @@ def _chain_rows(
     return rows
 
 
-def _hidden_rows(
-    hidden: dict[str, Any], chains: "dict[str, MarkovChain]", wet: Floats, comparison: "Comparison"
+def _other_rows(
+    others: dict[str, Any], chains: "dict[str, MarkovChain]", wet: Floats, comparison: "Comparison"
 ) -> list[ModelRow]:
-    """Lines of the hidden Markov models, on the steps that the chain of the highest order can score."""
+    """Lines of models that score every step, on those that the chain of the highest order can score."""
     common = ~np.isnan(list(chains.values())[-1].log_likelihood(wet, by="step"))
     rows = []
-    for number, (name, model) in enumerate(hidden.items(), start=len(chains)):
+    for number, (name, model) in enumerate(others.items(), start=len(chains)):
         log_likelihood = float(np.asarray(model.log_likelihood(wet, by="step"))[common].sum())
         rows.append(
             ModelRow(
                 name=name,
                 order=None,
-                n_states=model.n_components,
+                n_states=getattr(model, "n_components", None),
+                n_units=getattr(model, "hidden_size", None),
                 n_parameters=model.n_parameters,
                 log_likelihood=log_likelihood,
                 aic=2 * model.n_parameters - 2 * log_likelihood,
@@ -239,12 +255,7 @@ def _hidden_rows(
 def document(prediction: RainPrediction) -> dict[str, Any]:
     """Return all figures as the JSON document of `--json`."""
     record = prediction.record
-    chains = [asdict(row) for row in prediction.rows if row.order is not None]
-    hidden = [asdict(row) for row in prediction.rows if row.order is None]
-    for row in chains:
-        del row["n_states"]
-    for row in hidden:
-        del row["order"]
+    chains, hidden, networks = (_of_kind(prediction.rows, kind) for kind in ("order", "n_states", "n_units"))
     wet, dates = record.wet, record.dates
     selection = prediction.selection
     days = slice(max(wet.size - 56, 0), wet.size)
@@ -267,6 +278,7 @@ def document(prediction: RainPrediction) -> dict[str, Any]:
         "n_test_steps": prediction.n_test_steps,
         "orders": chains,
         "hidden": hidden,
+        "networks": networks,
         "likelihood_ratio": [
             {
                 "order": m,
@@ -300,16 +312,26 @@ def document(prediction: RainPrediction) -> dict[str, Any]:
     }
 
 
+def _of_kind(rows: tuple[ModelRow, ...], kind: str) -> list[dict[str, Any]]:
+    """The lines that have such a size, without those of other kinds."""
+    found = [asdict(row) for row in rows if getattr(row, kind) is not None]
+    return [{k: v for k, v in row.items() if k == kind or k not in ("order", "n_states", "n_units")} for row in found]
+
+
 def _iso(dates: NDArray[np.datetime64] | None, day: int) -> str | None:
     return None if dates is None else str(dates[day])
 
 
-def _check(record: DailyRecord, max_order: int, max_states: int, test_last: int | None, order: int | None) -> int:
+def _check(
+    record: DailyRecord, max_order: int, max_states: int, n_units: int, test_last: int | None, order: int | None
+) -> int:
     """Refuse what cannot be fitted, and return the number of days held out."""
     if not 0 <= max_order <= MAX_ORDER:
         raise CommandError(f"--max-order is {max_order}: give 0 to {MAX_ORDER}")
     if not 1 <= max_states <= MAX_STATES:
         raise CommandError(f"--max-states is {max_states}: give 1, for no hidden Markov model, to {MAX_STATES}")
+    if not 0 <= n_units <= MAX_UNITS:
+        raise CommandError(f"--units is {n_units}: give 0, for no network, to {MAX_UNITS}")
     if order is not None and not 0 <= order <= max_order:
         raise CommandError(f"--order is {order}: give 0 to {max_order}, or raise --max-order")
     n_days, n_known = record.wet.size, int(np.sum(~np.isnan(record.wet)))

@@ -73,9 +73,7 @@ class Head:
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise ValueError(f"dtype is {self.dtype}, expected float32 or float64")
-        lacking = [name for name in ("n_scores", "log_likelihood", "derivatives") if not hasattr(law, name)]
-        if lacking:
-            raise TypeError(f"{law!r:.60} is no law of a head: it has no {' and no '.join(lacking)}")
+        check_law(law)
         self._n_scores = check_integer("n_scores", law.n_scores, 1)
         self._n_idle = check_integer("n_idle_scores", getattr(law, "n_idle_scores", 0), 0)
         self._n_features = check_integer("n_features", getattr(law, "n_features", 1), 1)
@@ -312,3 +310,10 @@ def _span(places: Ints) -> slice | Ints:
     """Ascending places, as a slice where they follow each other."""
     first, n = int(places[0]), len(places)
     return slice(first, first + n) if int(places[-1]) - first + 1 == n else places
+
+
+def check_law(law: Any, *more: str) -> None:
+    """Refuse what lacks a member that each law has, or one of those named."""
+    lacking = [name for name in ("n_scores", "log_likelihood", "derivatives", *more) if not hasattr(law, name)]
+    if lacking:
+        raise TypeError(f"{law!r:.60} is no law of a head: it has no {' and no '.join(lacking)}")

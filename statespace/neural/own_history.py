@@ -8,6 +8,7 @@ beside a 1 that says so where something was missing in the data that were learnt
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,8 +16,10 @@ import numpy as np
 
 from statespace.foundations.observations import Observations, read_observations
 from statespace.foundations.sequences import SymbolSequences, read_symbols
+from statespace.foundations.validation import check_sample_weight
 from statespace.neural.batches import padded_rows
 from statespace.neural.encoder import Batch
+from statespace.neural.heads import check_law
 from statespace.neural.laws import Bernoulli, Categorical, Gaussian, Poisson
 from statespace.protocols import Array, Floats, Ints
 
@@ -90,8 +93,19 @@ def of_symbols(sequences: SymbolSequences) -> OwnHistory:
     return OwnHistory(sequences, codes, None, codes, sequences.codes >= 0)
 
 
-def learn_reader(head: Any, X: Any, lengths: Any, symbols: Any, dtype: Any) -> tuple[Any, Reader, OwnHistory]:
+class Learnt(NamedTuple):
+    """What there is to know of the data that a model is to be fitted to, before it learns."""
+
+    law: Any
+    """The law of an observation; one of the user's own is copied, for it learns too."""
+    reader: Reader
+    data: OwnHistory
+
+
+def learn_reader(head: Any, X: Any, lengths: Any, symbols: Any, dtype: Any, sample_weight: Any = None) -> Learnt:
     """The law, how observations are read, and the data read, of what a model is to be fitted to.
+
+    A weight says how often a sequence counts in the mean and the spread of numbers.
 
     Raises
     ------
@@ -101,6 +115,8 @@ def learn_reader(head: Any, X: Any, lengths: Any, symbols: Any, dtype: Any) -> t
     """
     if isinstance(head, str) and head not in _LAWS:
         raise ValueError(f"head is {head!r}, expected one of {', '.join(map(repr, _LAWS))}, or a law of your own")
+    if not isinstance(head, str):
+        check_law(head, "support", "sample")
     support = getattr(head, "support", None)
     if head in ("categorical", "bernoulli") if isinstance(head, str) else support == "categories":
         found = read_symbols(X, lengths, symbols if isinstance(head, str) or symbols is not None else head.symbols)
@@ -110,8 +126,11 @@ def learn_reader(head: Any, X: Any, lengths: Any, symbols: Any, dtype: Any) -> t
                 f"head is 'bernoulli', and the data have {len(alphabet)} symbols: it is for two; use 'categorical', or "
                 "pass symbols= where one of the two was not seen"
             )
-        law = head if not isinstance(head, str) else (Bernoulli if head == "bernoulli" else Categorical)(alphabet)
-        return law, Reader(alphabet), of_symbols(found)
+        if isinstance(head, str):
+            law: Any = (Bernoulli if head == "bernoulli" else Categorical)(alphabet)
+        else:
+            law = copy.deepcopy(head)
+        return Learnt(law, Reader(alphabet), of_symbols(found))
     if symbols is not None:
         raise ValueError(f"symbols is for laws of symbols, and head is {head!r:.40}")
     read = read_observations(X, lengths)
@@ -119,7 +138,7 @@ def learn_reader(head: Any, X: Any, lengths: Any, symbols: Any, dtype: Any) -> t
     if isinstance(head, str):
         law = Poisson(p) if head == "poisson" else Gaussian(p)
     else:
-        law = head
+        law = copy.deepcopy(head)
         wanted = getattr(head, "n_features", 1)
         if wanted != p:
             raise ValueError(f"X has {p} columns, and head is a law of {wanted}")
@@ -131,13 +150,25 @@ def learn_reader(head: Any, X: Any, lengths: Any, symbols: Any, dtype: Any) -> t
             row = int(np.flatnonzero(bad.any(axis=1))[0])
             raise ValueError(f"row {row} of X is {x[row]}: counts are whole numbers of at least 0, NaN where missing")
         x = np.log1p(x)
-    gone = np.isnan(x)
-    if gone.all(axis=0).any():
-        raise ValueError(f"column {int(np.argmax(gone.all(axis=0)))} of X has no observation: every value is missing")
-    location, spread = np.nanmean(x, axis=0), np.nanstd(x, axis=0)
+    each = weights_of(read, sample_weight)
+    counts = np.repeat(each, np.diff(read.offsets))[:, None] * ~np.isnan(x)
+    mass = counts.sum(axis=0)
+    if not mass.all():
+        raise ValueError(f"column {int(np.argmin(mass))} of X has no observation: every value is missing")
+    location = (counts * np.where(counts > 0, x, 0.0)).sum(axis=0) / mass
+    away = np.where(counts > 0, x - location, 0.0)
+    spread = np.sqrt((counts * away**2).sum(axis=0) / mass)
     scale = np.where(spread > 1e-12 * np.abs(location), spread, np.maximum(np.abs(location), 1.0))
-    reader = Reader(None, location, scale, logarithmic, bool(gone.any()))
-    return law, reader, OwnHistory(read, None, reader.inputs(read.values, dtype), read.values, _known(read))
+    reader = Reader(None, location, scale, logarithmic, bool(np.isnan(x).any()))
+    data = OwnHistory(read, None, reader.inputs(read.values, dtype), read.values, _known(read))
+    return Learnt(law, reader, data)
+
+
+def weights_of(sequences: Any, sample_weight: Any) -> Floats:
+    """How often each sequence counts; once where it is not said."""
+    n = len(sequences.offsets) - 1
+    weights = check_sample_weight(sample_weight, n)
+    return np.ones(n) if weights is None else weights
 
 
 def _known(read: Observations) -> Array:

@@ -18,7 +18,9 @@ from statespace.neural.settings import split
 from statespace.neural.training import LossGradients
 from statespace.protocols import Array, Floats, Ints
 
-_LEAST_TAIL = 20  # steps at the end of sequences that can say something of how a training goes
+_LEAST_TAIL = 20  # steps at the end of sequences that say how a training goes; fewer of short data, and then
+_MOST_OF_SHORT = 0.25  # this part of them
+_LEAST_OF_SHORT = 4  # steps
 _WARM_UP = 16  # times `truncate` steps that lead up to what is held out
 
 
@@ -62,8 +64,9 @@ class OwnObjective:
     batch_size, truncate
         As of the models.
     held_out : float
-        A part of the sequences; where there are too few of them, the end of each. With `truncate` the states from which
-        it is foretold are those after the 16 `truncate` steps before it, or all there are.
+        A part of the sequences; where there are too few of them, the end of each: about 20 steps at least, or a quarter
+        of what is shorter than 80. With `truncate` the states from which it is foretold are those after the 16
+        `truncate` steps before it, or all there are.
     rng : Generator
         Draws what is held out.
 
@@ -96,8 +99,10 @@ class OwnObjective:
             self._held = held_stretches(starts[out], starts[out], ends[out], truncate), self.weights > 0
             starts, ends = starts[kept], ends[kept]
         elif held_out:
-            cuts = ends - (held_out * (ends - starts)).astype(np.int64)
-            if int((ends - cuts).sum()) >= _LEAST_TAIL:
+            n = int((ends - starts).sum())
+            share = max(held_out, min(_LEAST_TAIL / n, _MOST_OF_SHORT))
+            cuts = ends - (share * (ends - starts)).astype(np.int64)
+            if int((ends - cuts).sum()) >= _LEAST_OF_SHORT:
                 tail = np.zeros(len(each), np.bool_)
                 for a, b in zip(cuts.tolist(), ends.tolist(), strict=True):
                     tail[a:b] = True

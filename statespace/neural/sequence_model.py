@@ -15,18 +15,18 @@ from statespace.foundations.path_mixture import mixture_of_paths
 from statespace.foundations.probability import generator
 from statespace.foundations.sequence_model import SequenceModel
 from statespace.foundations.sequences import by_step
-from statespace.foundations.validation import check_choice, check_integer, check_sample_weight
+from statespace.foundations.validation import check_choice, check_integer
 from statespace.neural.encoder import Batch, Encoder, rows_of_state
 from statespace.neural.heads import Head
 from statespace.neural.network import RecurrentNetwork
-from statespace.neural.own_history import OwnHistory, Reader, learn_reader
+from statespace.neural.own_history import OwnHistory, Reader, learn_reader, weights_of
 from statespace.neural.own_objective import OwnObjective
 from statespace.neural.saving import model_from_archive, model_to_archive
 from statespace.neural.sequence_runs import last_outputs, log_likelihood_steps, outputs_before_and_after
 from statespace.neural.settings import NetworkEstimator, n_weights
 from statespace.neural.trace import NetworkState
 from statespace.neural.training import History, one_epoch, train
-from statespace.protocols import Array, Ints
+from statespace.protocols import Array, Floats, Ints
 
 
 class NetworkFilterResult(NamedTuple):
@@ -75,12 +75,12 @@ class RecurrentSequenceModel(NetworkEstimator, SequenceModel):
         As of `Adam` and `Schedule`; `decay` goes down to 0 over `n_epochs`. With L-BFGS `weight_decay` / 2 times the
         sum of squares is added to the mean loss.
     held_out : float
-        The part of the sequences, or of the end of each where there are fewer than it takes, that says when to stop.
-        Its loss is that of the whole sequences, but that with `truncate` what came more than 16 `truncate` steps before
-        is forgotten.
+        The part of the sequences that says when to stop. Where there are too few of them it is the end of each, 20
+        steps in all at least, or a quarter of what is shorter than 80. Its loss is that of the whole sequences, but
+        that with `truncate` what came more than 16 `truncate` steps before is forgotten.
     patience : int, optional
         Epochs without a better loss of what is held out, after which the training stops; the best weights are kept.
-        None: all epochs are made.
+        None: all epochs are made, and the last weights kept.
     dtype : float32 or float64, optional
         float32 where it is not given, and float64 with L-BFGS.
     progress : bool
@@ -194,8 +194,8 @@ class RecurrentSequenceModel(NetworkEstimator, SequenceModel):
         """
         options = self._training_options()
         rng, drawing = self._generators()
-        data = self._begin(X, lengths, symbols, rng)
-        objective = self._objective(data, sample_weight, self.held_out, drawing)
+        data, weights = self._begin(X, lengths, symbols, sample_weight, rng)
+        objective = self._objective(data, weights, self.held_out, drawing)
         self.head_.start(data.targets, objective.weights)
         self.history_ = train(objective, options, drawing)
         self._settle(data)
@@ -212,17 +212,21 @@ class RecurrentSequenceModel(NetworkEstimator, SequenceModel):
         options = self._training_options()
         if self.method != "adam":
             raise ValueError(f"partial_fit goes on step by step, and method is {self.method!r}: use 'adam'")
-        if not self.__sklearn_is_fitted__():
+        new = not self.__sklearn_is_fitted__()
+        if new:
             rng, self._drawing = self._generators()
-            data = self._begin(X, lengths, symbols, rng)
-            self.head_.start(data.targets, data.known.astype(np.float64))
+            data, weights = self._begin(X, lengths, symbols, sample_weight, rng)
             self._adam = None
         else:
             data = self._reader.read(X, lengths, self.network_.dtype)
+            weights = weights_of(data.sequences, sample_weight)
+            self._drawing = copy.deepcopy(self._drawing)
             self._encoder = self._encoder.copy()
             self.head_ = copy.deepcopy(self.head_)
             self.network_ = self._encoder.network
-        objective = self._objective(data, sample_weight, 0.0, self._drawing)
+        objective = self._objective(data, weights, 0.0, self._drawing)
+        if new:
+            self.head_.start(data.targets, objective.weights)
         adam = options.adam(objective.parts, self.n_epochs * objective.n_batches())
         if self._adam is not None:
             adam.load_state(self._adam)
@@ -232,10 +236,12 @@ class RecurrentSequenceModel(NetworkEstimator, SequenceModel):
         self._settle(data)
         return self
 
-    def _begin(self, X: Any, lengths: Any, symbols: Any, rng: np.random.Generator) -> OwnHistory:
-        """A network for these data, before it has learnt anything."""
-        dtype = self._dtype()
-        law, self._reader, data = learn_reader(self.head, X, lengths, symbols, dtype)
+    def _begin(
+        self, X: Any, lengths: Any, symbols: Any, sample_weight: Any, rng: np.random.Generator
+    ) -> tuple[OwnHistory, Floats]:
+        """A network for these data, before it has learnt anything; the data, and what each sequence counts."""
+        law, self._reader, data = learn_reader(self.head, X, lengths, symbols, self._dtype(), sample_weight)
+        weights = weights_of(data.sequences, sample_weight)
         if self.truncate is not None:
             check_integer("truncate", self.truncate, 1)
         n_symbols = [] if self._reader.symbols is None else [len(self._reader.symbols)]
@@ -243,14 +249,9 @@ class RecurrentSequenceModel(NetworkEstimator, SequenceModel):
         self.network_ = self._encoder.network
         self.head_ = Head(law, self.network_.output_size, self.network_.dtype, rng)
         self._learnt_missing = False
-        return data
+        return data, weights
 
-    def _objective(
-        self, data: OwnHistory, sample_weight: Any, held_out: float, rng: np.random.Generator
-    ) -> OwnObjective:
-        n = len(data.sequences.offsets) - 1
-        weights = check_sample_weight(sample_weight, n)
-        weights = np.ones(n) if weights is None else weights
+    def _objective(self, data: OwnHistory, weights: Floats, held_out: float, rng: np.random.Generator) -> OwnObjective:
         truncate = None if self.method == "lbfgs" else self.truncate
         return OwnObjective(self._encoder, self.head_, data, weights, self.batch_size, truncate, float(held_out), rng)
 
@@ -462,6 +463,11 @@ class RecurrentSequenceModel(NetworkEstimator, SequenceModel):
         return np.asarray(self.head_.law.log_likelihood(self.head_.scores(outputs).astype(np.float64), targets))
 
     def _laws(self, outputs: Array, index: Any = None) -> Any:
+        if not hasattr(self.head_.law, "predictive"):
+            raise TypeError(
+                f"{type(self.head_.law).__name__} has no predictive(scores, index), which gives the laws of what is to "
+                "come as a PredictiveLaw: add it to the law of the head"
+            )
         return self.head_.law.predictive(self.head_.scores(outputs).astype(np.float64), index)
 
     def _ahead(self, state: NetworkState, steps: int, n_paths: int, seed: int, index: Any = None) -> Any:

@@ -82,6 +82,12 @@ class History:
         """How many there were."""
         return len(self.loss)
 
+    @property
+    def still_falling(self) -> bool:
+        """Whether it was stopped where the last epoch had the least loss of what was held out."""
+        last = self.best_epoch == self.n_epochs - 1
+        return last and not self.converged and not np.isnan(self.held_out_loss).all()
+
     @classmethod
     def of_one(cls, loss: float, norm: float) -> History:
         """Of a single epoch, made by `partial_fit`."""
@@ -203,8 +209,8 @@ def train(objective: Objective, options: TrainingOptions, rng: np.random.Generat
 
     """
     found = _by_lbfgs(objective, options) if options.method == "lbfgs" else _by_adam(objective, options, rng)
-    falling = found.best_epoch == found.n_epochs - 1 and not np.isnan(found.held_out_loss).all()
-    if not found.converged and (falling or options.method == "lbfgs"):
+    falling = options.patience is not None and found.still_falling
+    if falling or (options.method == "lbfgs" and not found.converged):
         warnings.warn(
             f"the training stopped after {found.n_epochs} epochs, and its loss was still falling: {found.reason}; "
             "raise n_epochs",

@@ -244,7 +244,7 @@ def compare(
 
 def _timed_fit(model: Any, view: View, symbols: Any) -> tuple[Any, float]:
     fresh = clone(model)
-    takes = "symbols" in inspect.signature(fresh.fit).parameters
+    takes = "symbols" in inspect.signature(fresh.fit).parameters and getattr(fresh, "support", "") in ("", "categories")
     known = {"symbols": symbols} if takes and symbols is not None else {}
     if view.known_train is not None:
         known["exog"] = view.known_train

@@ -1,15 +1,18 @@
-"""`statespace compare`: one discrete column, models by a small grammar."""
+"""`statespace compare`: one column, models by a small grammar."""
 
 import itertools
 import json
 import math
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from statespace.cli.errors import CommandError
 from statespace.cli.model_grammar import parse_models
-from statespace.datasets import load_alofi_rain
+from statespace.datasets import load_alofi_rain, load_earthquakes, load_nile
+from statespace.lds import ARIMA, StructuralModel
+from statespace.neural import RecurrentSequenceModel
 
 
 @pytest.fixture
@@ -49,6 +52,66 @@ def test_labels_and_integers_agree(run, file):
         found = json.loads(run("compare", path, "--models", "iid,markov:1-2", "--json").out)
         tables.append([[model[key] for key in ("name", "aic", "held_out_nats")] for model in found["models"]])
     assert tables[0] == tables[1]
+
+
+def losses_of(found):
+    return {model["name"]: model["held_out_nats"] for model in found["models"]}
+
+
+def test_networks_stand_beside_chains(run, alofi):
+    words = ["compare", alofi, "--column", "rain", "--models", "markov:1,gru:3,lstm:2,rnn:2", "--test-last", "96"]
+    found = json.loads(run(*words, "--json").out, parse_constant=pytest.fail)
+    symbols = load_alofi_rain().classes
+    for model, (cell, size) in zip(found["models"][1:], [("gru", 3), ("lstm", 2), ("rnn", 2)], strict=True):
+        network = RecurrentSequenceModel(cell, size, random_state=0).fit(symbols[:1000], symbols=np.unique(symbols))
+        expected = -np.mean(network.log_likelihood(symbols, by="step")[1000:])
+        assert model["held_out_nats"] == pytest.approx(expected, rel=1e-12)
+        assert model["n_parameters"] == network.n_parameters
+    again, other = (json.loads(run(*words, "--json", "--seed", seed).out) for seed in (0, 1))
+    assert losses_of(again) == losses_of(found)
+    assert losses_of(other) != losses_of(found)
+    assert (found["seed"], other["seed"]) == (0, 1)
+
+
+def test_numbers_have_linear_systems_hidden_states_and_networks(run, file):
+    flow = load_nile().flow.astype(float)
+    path = file("year,flow\n" + "".join(f"{1871 + n},{x:g}\n" for n, x in enumerate(flow)))
+    words = ["compare", path, "--column", "flow", "--as", "numbers", "--test-last", "25"]
+    found = json.loads(run(*words, "--models", "iid,level,ar:1,hmm:2,gru:3", "--json").out, parse_constant=pytest.fail)
+    losses = losses_of(found)
+    assert list(losses) == ["iid", "level", "ar:1", "hmm:2", "gru:3"]
+    assert found["data"]["kind"] == "numbers"
+    assert found["data"]["symbols"] is None
+    mean, variance = flow[:75].mean(), flow[:75].var()
+    expected = np.mean(0.5 * (np.log(2 * np.pi * variance) + (flow[75:] - mean) ** 2 / variance))
+    assert losses["iid"] == pytest.approx(expected, rel=1e-3)  # an HMM's variance has a prior
+    for name, model in (("level", StructuralModel(level=True)), ("ar:1", ARIMA((1, 0, 0), trend="c"))):
+        steps = model.fit(flow[:75]).log_likelihood(flow, by="step")
+        assert losses[name] == pytest.approx(-np.mean(steps[75:]), rel=1e-9)
+    text = run(*words, "--models", "level").out
+    assert "100 rows, numbers from 456 to 1370, 0 missing" in text
+    assert "densities, which depend on the unit of the column" in " ".join(text.split())
+
+
+def test_numbers_with_fractions_need_no_more_to_be_said(run, file):
+    path = file("x\n" + "".join(f"{x:.3f}\n" if n != 7 else "\n" for n, x in enumerate(np.sin(np.arange(60)))))
+    found = json.loads(run("compare", path, "--json").out, parse_constant=pytest.fail)
+    assert list(losses_of(found)) == ["iid", "level", "ar:1", "ar:2", "hmm:2", "hmm:3"]
+    assert found["best"] == "ar:2"  # a sine is one
+    assert found["data"]["n_missing"] == 1
+
+
+def test_counts_have_poisson_laws(run, file):
+    counts = load_earthquakes().counts
+    path = file("count\n" + "".join(f"{x}\n" for x in counts))
+    words = ["compare", path, "--as", "counts", "--test-last", "25", "--json"]
+    found = json.loads(run(*words, "--models", "iid,hmm:2,gru:3").out, parse_constant=pytest.fail)
+    rate = counts[:82].mean()
+    expected = np.mean([rate - k * math.log(rate) + math.lgamma(k + 1) for k in counts[82:]])
+    assert losses_of(found)["iid"] == pytest.approx(expected, rel=1e-6)
+    assert losses_of(found)["hmm:2"] < expected
+    assert found["data"]["kind"] == "counts"
+    assert list(losses_of(json.loads(run(*words).out))) == ["iid", "hmm:2", "hmm:3"]
 
 
 def test_the_table_has_a_row_for_each_model_and_marks_the_best(run, alofi):
@@ -118,7 +181,13 @@ def test_hidden_markov_models_know_the_symbols_of_the_rows_held_out(run, file):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("rnn:3", "'rnn' is not a model: write iid, markov:2, markov:1-4 or hmm:2-4"),
+        ("cnn:3", "'cnn' is not a model: write iid, markov:2, markov:1-4, hmm:2-4 or gru:16"),
+        ("gru", "gru: has no number of hidden units from 1 to 512: write gru:16, or gru:15-16"),
+        ("lstm:0", "lstm:0 has no number of hidden units"),
+        ("rnn:513", "rnn:513 has no number of hidden units"),
+        ("gru:4,gru:3-5", "gru:4 stands twice"),
+        ("level", "level is a model of numbers, and the column is read as symbols: write iid, .* with --as"),
+        ("ar:2", "ar is a model of numbers"),
         ("Markov:1", "'Markov' is not a model"),
         ("", "--models is empty"),
         (",,", "--models is empty"),
@@ -158,7 +227,11 @@ def test_a_model_that_the_grammar_does_not_know_is_answered(text, message):
         ("x\n", [], "no rows: give a row for each observation"),
         ("a,a\nx,y\nu,v\n", [], "columns 1 and 2 the same, 'a': choose by number with --column 1 or 2, or rename one"),
         ("x\n" + "a\nb\n" * 20, ["--column", "y"], "no column 'y'"),
-        ("x\n" + "1.5\n2\n" * 20, [], "fractions"),
+        ("x\n" + "1.5\n2\n" * 20, ["--as", "symbols"], "fractions"),
+        ("x\n" + "1.5\n2\n" * 20, ["--models", "markov:1"], "markov is a model of symbols, and the column is read as"),
+        ("x\n" + "a\nb\n" * 20, ["--as", "numbers"], "holds 'a', which is no number"),
+        ("x\n" + "1\n2\n" * 20, ["--as", "amounts"], "invalid choice: 'amounts'"),
+        ("x\n" + "a\nb\n" * 20, ["--seed", "-1"], "--seed is -1: give a whole number of at least 0"),
     ],
 )
 def test_data_that_cannot_be_used_are_answered(refused, file, content, words, message):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from statespace.cli.csv_series import read_rain, read_symbols
+from statespace.cli.csv_series import read_column, read_rain
 from statespace.cli.csv_table import read_table
 from statespace.cli.errors import CommandError
 
@@ -259,7 +259,7 @@ def test_a_path_that_is_no_file_is_answered(tmp_path, monkeypatch, path, message
 def test_any_bytes_are_read_or_refused(folder, raw):
     path = folder / "bytes.csv"
     path.write_bytes(raw)
-    for read in (read_rain, read_symbols):
+    for read in (read_rain, read_column):
         with contextlib.suppress(CommandError):  # whatever else is raised would be a traceback
             read(str(path))
 
@@ -281,7 +281,7 @@ def test_labels_are_read_back_as_they_were_written(folder, symbols, delimiter, e
     )
     path = folder / "labels.csv"
     path.write_bytes(stream.getvalue().encode(encoding))
-    found = read_symbols(str(path), column="state").symbols
+    found = read_column(str(path), column="state").values
     if all(symbol is None or (symbol.isascii() and symbol.lstrip("-").isdigit()) for symbol in symbols):
         symbols = [None if symbol is None else int(symbol) for symbol in symbols]
     elif any(not isinstance(symbol, str | None) for symbol in found):
@@ -290,7 +290,7 @@ def test_labels_are_read_back_as_they_were_written(folder, symbols, delimiter, e
 
 
 def test_whole_numbers_of_any_length_stay_exact(write):
-    assert read_symbols(write("id\n12345678901234567890\n12345678901234567891\n3.0\n")).symbols == [
+    assert read_column(write("id\n12345678901234567890\n12345678901234567891\n3.0\n")).values == [
         12345678901234567890,
         12345678901234567891,
         3,
@@ -299,8 +299,8 @@ def test_whole_numbers_of_any_length_stay_exact(write):
 
 def test_symbols_with_a_date_column_stand_on_the_calendar(write):
     path = write("day,sky\n2012-01-03,sun\n2012-01-01,fog\n2012-01-04,\n2012-01-06,rain\n")
-    record = read_symbols(path, date_column="day")
-    assert record.symbols == ["fog", None, "sun", None, None, "rain"]
+    record = read_column(path, date_column="day")
+    assert record.values == ["fog", None, "sun", None, None, "rain"]
     assert "sorted" in record.notes[0]
 
 
@@ -308,19 +308,54 @@ def test_symbols_with_a_date_column_stand_on_the_calendar(write):
     ("content", "message"),
     [
         ("x,y\n1,2\n1,2\n", "which column holds the sequence.*--column x or y"),
-        ("x\n1.5\n2\n", "column 'x' holds numbers with fractions, such as 1.5.*statespace rain"),
         ("x\nNA\n\nnan\n", "column 'x' holds only missing values"),
     ],
 )
 def test_a_column_that_is_no_sequence_of_symbols_is_answered(write, content, message):
     with pytest.raises(CommandError, match=message):
-        read_symbols(write(content))
+        read_column(write(content))
+
+
+def test_a_column_is_read_as_what_it_holds_or_is_said_to_hold(write):
+    whole, fractions = write("x\n3\n\n12\n0.0\n"), write("y\n1.5\nNA\n-2e1\n", "fractions.csv")
+    assert (read_column(whole).kind, read_column(whole).values) == ("symbols", [3, None, 12, 0])
+    for kind in ("counts", "numbers"):
+        record = read_column(whole, kind=kind)
+        assert record.kind == kind
+        np.testing.assert_array_equal(record.values, [3.0, np.nan, 12.0, 0.0])
+    assert read_column(fractions).kind == "numbers"
+    np.testing.assert_array_equal(read_column(fractions).values, [1.5, np.nan, -20.0])
+    assert read_column(write("x\na\n1\n", "labels.csv")).values == ["a", "1"]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "message"),
+    [
+        ("x\n1.5\n2\n", "symbols", "column 'x' holds numbers with fractions, such as 1.5.*statespace rain"),
+        ("x\n1.5\n2\n", "counts", "column 'x' holds 1.5: counts are whole numbers of at least 0; give --as numbers"),
+        ("x\n1\n-2\n", "counts", "column 'x' holds -2: counts"),
+        ("x\n1\nwet\n", "counts", "column 'x' holds 'wet', which is no number: leave --as counts out"),
+        ("x\n1\nwet\n", "numbers", "column 'x' holds 'wet', which is no number: leave --as numbers out"),
+        ("x\n1\n1e999\n", "numbers", "beyond what a computer can hold"),
+        ("x\nNA\n\n", "numbers", "only missing values"),
+    ],
+)
+def test_a_column_that_holds_something_else_is_answered(write, content, kind, message):
+    with pytest.raises(CommandError, match=message):
+        read_column(write(content), kind=kind)
+
+
+def test_many_whole_numbers_are_labels_only_with_a_note(write):
+    record = read_column(write("x\n" + "".join(f"{n}\n" for n in range(40))))
+    assert record.kind == "symbols"
+    assert "40 different whole numbers, and they are taken as labels: --as counts or --as numbers" in record.notes[0]
+    assert not read_column(write("x\n" + "".join(f"{n % 9}\n" for n in range(40)))).notes
 
 
 # ----------------------------------------------------------------------------------------------------------- holes
 
 
-@pytest.mark.parametrize("read", [read_rain, lambda path: read_symbols(path, date_column="date")])
+@pytest.mark.parametrize("read", [read_rain, lambda path: read_column(path, date_column="date")])
 def test_a_mistyped_year_is_answered_with_the_hole_that_it_makes(write, read):
     text = dated([0, 1] * 400).replace("2013-03-01", "1013-03-01")
     n_days = (date(2014, 3, 10) - date(1013, 3, 1)).days  # the last of the 800 days is 2014-03-10

@@ -127,15 +127,15 @@ def test_piped_output_has_no_colour_codes_and_no_trailing_blanks(output):
 
 def test_colour_is_asked_for_and_forbidden_by_the_environment(output):
     colour = "\x1b[36m"
-    assert colour in output("rain", FORCE_COLOR="1", TERM="xterm-256color")
-    assert colour not in output("rain", FORCE_COLOR="1", TERM="xterm-256color", NO_COLOR="1")
+    assert colour in output("rain", "--units", "0", FORCE_COLOR="1", TERM="xterm-256color")
+    assert colour not in output("rain", "--units", "0", FORCE_COLOR="1", TERM="xterm-256color", NO_COLOR="1")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
 def test_every_encoding_of_stdout_can_say_it(output, encoding, tmp_path):
     path = tmp_path / "névé ☔.csv"
     path.write_text("день,☔\n" + "".join(f"2012-01-{day:02},{day % 3}\n" for day in range(1, 32)), encoding="utf-8")
-    words = ["rain", str(path), "--max-order", "1", "--max-states", "2"]
+    words = ["rain", str(path), "--max-order", "1", "--max-states", "2", "--units", "0"]
     text = output(*words, encoding=encoding)
     assert "chance of rain" in text
     assert ("☔" in text) == ("●" in text) == (encoding == "utf-8")

@@ -21,6 +21,7 @@ from statespace.cli.model_grammar import hidden_markov_model
 from statespace.cli.rain_prediction import document, order_name, predict_rain
 from statespace.cli.tables import number, percent, plain
 from statespace.datasets import load_seattle_rain
+from statespace.neural import RecurrentSequenceModel
 
 
 def strict(text):
@@ -56,8 +57,11 @@ def answers():
 @pytest.fixture
 def answer(run, answers):
     def answer(*words):
+        none = (
+            [] if "--units" in words else ["--units", "0"]
+        )  # networks only where they are asked for: they take a second
         if words not in answers:
-            done = run("rain", "--json", *words)
+            done = run("rain", "--json", *none, *words)
             assert done.code == 0, done.err
             answers[words] = done.out
         return strict(answers[words])
@@ -200,7 +204,7 @@ gappy = st.lists(st.sampled_from([True, False, True, False, True, False, None]),
 @given(gappy, st.integers(0, 2))
 def test_gaps_are_never_counted_across(days, order):
     days = [True, True, True, False, True, False, False, False, True, True, False, True, *days, True, False, True, True]
-    found = predict_rain(record(days), max_order=2, max_states=1, test_last=5, order=order)
+    found = predict_rain(record(days), max_order=2, max_states=1, n_units=0, test_last=5, order=order)
     runs = [list(run) for there, run in itertools.groupby(days, lambda day: day is not None) if there]
     counts = sum((counts_after(run, order) for run in runs), Counter())
     assert found.row.tomorrow == pytest.approx(chance(counts, days[len(days) - order :]), rel=1e-12)
@@ -210,14 +214,14 @@ def test_gaps_are_never_counted_across(days, order):
 
 def test_after_a_missing_day_tomorrow_sums_over_what_it_may_have_been():
     days = [True, True, True, False, True, False, False, False, True, True, False] * 4 + [True, None]
-    found = predict_rain(record(days), max_order=1, max_states=1, test_last=8, order=1)
+    found = predict_rain(record(days), max_order=1, max_states=1, n_units=0, test_last=8, order=1)
     p = {day: chance(counts_after(days[:-1], 1), [day]) for day in (True, False)}
     assert found.row.tomorrow == pytest.approx(p[True] * p[True] + (1 - p[True]) * p[False], rel=1e-12)
 
 
 def test_after_a_missing_day_the_interval_is_that_of_chains_drawn_from_the_posterior():
     days = [True, True, True, False, True, False, False, False, True, True, False] * 4 + [True, None]
-    found = predict_rain(record(days), max_order=1, max_states=1, test_last=8, order=1)
+    found = predict_rain(record(days), max_order=1, max_states=1, n_units=0, test_last=8, order=1)
     counts, draw = counts_after(days[:-1], 1), np.random.default_rng(1)
     after = {day: draw.beta(counts[day, True] + 0.5, counts[day, False] + 0.5, size=200_000) for day in (True, False)}
     wet = after[True] * after[True] + (1 - after[True]) * after[False]
@@ -231,7 +235,7 @@ def test_after_a_missing_day_the_interval_is_that_of_chains_drawn_from_the_poste
 @given(gappy, st.integers(0, 8))
 def test_every_forecast_has_an_interval_around_it_however_many_days_are_missing(days, n_missing):
     days = [True, True, False, True, False, False, *days, True, False, False, True, True, *[None] * n_missing]
-    for row in predict_rain(record(days), max_order=2, max_states=1, test_last=n_missing + 2).rows:
+    for row in predict_rain(record(days), max_order=2, max_states=1, n_units=0, test_last=n_missing + 2).rows:
         assert 0 <= row.low <= row.tomorrow <= row.high <= 1
 
 
@@ -251,7 +255,7 @@ def test_an_impossible_day_is_null_in_json_and_inf_with_a_hint_in_words(run, fil
     days = [0, 0, 1] * 12 + [0, 1, 0]
     start = date(2012, 1, 1)
     path = file("date,rain\n" + "".join(f"{start + timedelta(days=n)},{day}\n" for n, day in enumerate(days)))
-    words = ["rain", path, "--max-order", "2", "--max-states", "1", "--test-last", "4"]
+    words = ["rain", path, "--max-order", "2", "--max-states", "1", "--units", "0", "--test-last", "4"]
     assert strict(run(*words, "--json").out)["orders"][2]["held_out_nats"] is None
     text = run(*words).out
     assert "inf" in text
@@ -308,7 +312,19 @@ def test_each_criterion_picks_among_all_models_what_is_lowest(answer):
 
 def test_hidden_states_predict_in_words_and_in_the_picture(run, tmp_path):
     pytest.importorskip("matplotlib")
-    words = ["rain", "--max-order", "1", "--max-states", "2", "--criterion", "aic", "--plot", tmp_path / "out.png"]
+    words = [
+        "rain",
+        "--max-order",
+        "1",
+        "--max-states",
+        "2",
+        "--units",
+        "0",
+        "--criterion",
+        "aic",
+        "--plot",
+        tmp_path / "out.png",
+    ]
     text = " ".join(run(*words).out.split())
     assert "chance of rain (2 states, chosen by AIC)" in text
     assert "Of all models: BIC 2 states, AIC 2 states, held-out loss 2 states" in text
@@ -319,9 +335,53 @@ def test_hidden_states_predict_in_words_and_in_the_picture(run, tmp_path):
 @given(gappy, st.integers(0, 3))
 def test_hidden_states_take_gaps_and_short_records_as_they_come(days, n_missing):
     days = [True, True, False, True, False, False, *days, True, False, False, True, True, *[None] * n_missing]
-    found = predict_rain(record(days), max_order=1, max_states=3, test_last=n_missing + 2)
+    found = predict_rain(record(days), max_order=1, max_states=3, n_units=0, test_last=n_missing + 2)
     strict(json.dumps(plain(document(found)), allow_nan=False))
     for row in found.rows:
+        assert 0 <= row.tomorrow <= 1
+        assert row.log_likelihood <= 0
+
+
+# -------------------------------------------------------------------------------------------------------- networks
+
+
+@pytest.mark.filterwarnings("ignore:the training stopped after 100 epochs")
+def test_networks_are_judged_on_the_same_days_by_the_same_scale(answer, seattle):
+    found = answer("--max-order", 2, "--max-states", 1, "--test-last", 200, "--units", 3)
+    wet = np.array(seattle, dtype=float)
+    for row, cell in zip(found["networks"], ("gru", "lstm"), strict=True):
+        assert (row["name"], row["n_units"]) == (f"{cell.upper()} 3", 3)
+        before = RecurrentSequenceModel(cell, 3, random_state=0).fit(wet[:-200])
+        steps = before.log_likelihood(wet, by="step")
+        assert row["held_out_nats"] == pytest.approx(-steps[-200:].mean(), rel=1e-9)
+        whole = RecurrentSequenceModel(cell, 3, random_state=0).fit(wet)
+        assert row["log_likelihood"] == pytest.approx(whole.log_likelihood(wet, by="step")[2:].sum(), rel=1e-9)
+        assert row["n_parameters"] == whole.n_parameters
+        assert row["aic"] == pytest.approx(2 * row["n_parameters"] - 2 * row["log_likelihood"], rel=1e-12)
+        assert row["tomorrow"] == pytest.approx(whole.forecast(wet, 1).probability(1)[0], rel=1e-12)
+        assert (row["low"], row["high"]) == (None, None)
+
+
+def test_networks_remember_as_much_of_the_rain_as_hidden_states_do(answer):
+    found = answer("--units", 16)
+    networks, orders = ([row["held_out_nats"] for row in found[kind]] for kind in ("networks", "orders"))
+    assert max(networks) < min(orders)
+
+
+def test_a_network_predicts_where_it_is_the_best(run):
+    done = run("rain", "--max-order", "1", "--max-states", "1", "--criterion", "held-out")
+    text = " ".join(done.out.split())
+    assert re.search(r"chance of rain \((GRU|LSTM) 16, chosen by held-out loss\)", text)
+    assert "GRU 16" in text.partition("By model:")[2]
+
+
+@settings(max_examples=5, deadline=None)
+@given(gappy, st.integers(0, 3))
+def test_networks_take_gaps_and_short_records_as_they_come(days, n_missing):
+    days = [True, True, False, True, False, False, *days, True, False, False, True, True, *[None] * n_missing]
+    found = predict_rain(record(days), max_order=1, max_states=1, n_units=2, test_last=n_missing + 2)
+    strict(json.dumps(plain(document(found)), allow_nan=False))
+    for row in found.rows[2:]:
         assert 0 <= row.tomorrow <= 1
         assert row.log_likelihood <= 0
 
@@ -341,6 +401,8 @@ def test_hidden_states_take_gaps_and_short_records_as_they_come(days, n_missing)
         (["--order", "-1"], "--order is -1"),
         (["--max-states", "0"], "--max-states is 0: give 1, for no hidden Markov model, to 8"),
         (["--max-states", "9"], "--max-states is 9"),
+        (["--units", "-1"], "--units is -1: give 0, for no network, to 256"),
+        (["--units", "257"], "--units is 257"),
         (["--test-last", "0"], "--test-last is 0, and Seattle has 1461 days"),
         (["--test-last", "1461"], "--test-last is 1461, and Seattle has 1461 days"),
         (["--test-last", "-3"], "--test-last is -3"),
@@ -376,7 +438,7 @@ def test_a_record_that_teaches_nothing_is_answered(refused, file, days, words, m
 
 def test_notes_go_to_stderr_and_leave_json_alone(run, file):
     rows = [f"2012-{1 + n // 28:02}-{1 + n % 28:02},{n % 2 * (n % 3)}" for n in range(28)]
-    done = run("rain", file("date,rain\n" + "\n".join(rows[::-1])), "--json", "--max-order", "1")
+    done = run("rain", file("date,rain\n" + "\n".join(rows[::-1])), "--json", "--max-order", "1", "--units", "0")
     assert done.err.startswith("statespace rain: note: ")
     assert strict(done.out)["data"]["notes"][0] in done.err
 
@@ -384,7 +446,7 @@ def test_notes_go_to_stderr_and_leave_json_alone(run, file):
 @pytest.mark.parametrize("n_days", [1, 10, 60, 364, 365, 729, 730])
 def test_without_being_told_at_most_a_year_and_never_half_of_the_record_is_held_out(n_days):
     days = [True, False, False, True, True, True, False, False] + [n % 5 < 2 for n in range(n_days)]
-    found = predict_rain(record(days), max_order=1, max_states=1)
+    found = predict_rain(record(days), max_order=1, max_states=1, n_units=0)
     assert 1 <= found.test_last <= 365
     assert found.test_last <= len(days) / 2
 
@@ -409,7 +471,7 @@ def test_the_picture_is_written_and_named(run, tmp_path):
 def test_with_json_the_picture_is_written_and_not_named(run, tmp_path):
     pytest.importorskip("matplotlib")
     path = tmp_path / "out.svg"
-    strict(run("rain", "--plot", path, "--max-order", "1", "--max-states", "1", "--json").out)
+    strict(run("rain", "--plot", path, "--max-order", "1", "--max-states", "1", "--units", "0", "--json").out)
     assert path.stat().st_size > 0
 
 
@@ -448,7 +510,7 @@ def test_the_help_ends_with_examples_that_the_command_understands(run, command):
     text = run(command, "--help").out
     assert max(map(len, text.splitlines())) <= 80
     examples = text.rpartition("examples:\n")[2].strip().splitlines()
-    assert len(examples) == {"rain": 2, "compare": 3}[command]
+    assert len(examples) == {"rain": 2, "compare": 4}[command]
     for example in examples:
         arguments = build_parser().parse_args(example.split()[1:])
         assert arguments.command == command

@@ -12,6 +12,7 @@ from scipy import stats
 from statespace import HMM, MarkovChain, PredictiveLaw, compare
 from statespace.datasets import load_seattle_rain
 from statespace.hmm import CategoricalEmission, GaussianEmission, GaussianMixtureEmission, PoissonEmission
+from statespace.neural import RecurrentSequenceModel
 
 
 class Verbs:
@@ -644,3 +645,14 @@ def test_real_vectors_and_their_mixtures_are_compared_on_densities_and_events():
     events = compare(models, x, test=60, event=lambda value: value > 2)
     assert events.held_out_nats[0] == pytest.approx(-stats.bernoulli.logpmf(x[240:] > 2, law.sf(2)).mean())
     assert events.best == "mixed"
+
+
+def test_an_alphabet_is_for_models_of_symbols_only():
+    numbers = np.random.default_rng(0).integers(0, 3, 60).astype(float)
+    models = {
+        "chain": MarkovChain(1, smoothing="jeffreys"),
+        "network": RecurrentSequenceModel("rnn", 2, "gaussian", n_epochs=2, held_out=0, random_state=0),
+    }
+    found = compare(models, numbers, test=10, bins=[0.5, 1.5, 2.5], symbols=[0, 1, 2, 3])
+    assert found.models[0].symbols_.tolist() == [0, 1, 2, 3]
+    assert np.isfinite(found.held_out_nats).all()
