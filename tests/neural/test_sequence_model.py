@@ -11,7 +11,7 @@ from scipy import stats
 
 from statespace import load, scorer
 from statespace.foundations.estimator import clone
-from statespace.neural import Gaussian, RecurrentSequenceModel
+from statespace.neural import Gaussian, RecurrentSequenceModel, Schedule
 from tests.naive_networks import Network, foretold, log_law
 from tests.neural.drawn_networks import CELLS, REMEDIES
 from tests.neural.own_laws import Exponential
@@ -421,7 +421,7 @@ def test_sizes_are_searched_by_cross_validation():
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
         ({"learning_rate": "fast"}, "learning_rate is 'fast'"),
         ({"decay": "exponential"}, "decay is 'exponential', expected one of None, 'linear', 'cosine'"),
-        ({"decay": "linear", "learning_rate": lambda step: 0.1}, "leave one out"),
+        ({"decay": "linear", "learning_rate": Schedule(0.1)}, "leave one out"),
         ({"clip": 0.0}, "clip is 0.0"),
         ({"weight_decay": -1.0}, "weight_decay is -1.0"),
         ({"held_out": 1}, "held_out is 1, and nothing would be left to train on"),
