@@ -12,6 +12,7 @@ import numpy as np
 
 from statespace.foundations.archive import Archive, UnknownClassError
 from statespace.foundations.estimator import Estimator
+from statespace.foundations.json_values import as_json, from_json
 from statespace.hmm.baum_welch import Law
 from statespace.protocols import Array
 
@@ -35,7 +36,7 @@ def to_archive(model: Estimator, law: Law, n_free: int | None) -> tuple[dict[str
         options, values = emission.to_archive() if hasattr(emission, "to_archive") else _attributes(emission)
         header[name] = {"class": type(emission).__name__, "options": options}
         arrays |= {f"{name}_{key}": value for key, value in values.items()}
-    header["params"] = {name: _as_json(value) for name, value in params.items()}
+    header["params"] = {name: as_json(value) for name, value in params.items()}
     return header, arrays
 
 
@@ -52,7 +53,7 @@ def from_archive(archive: Archive) -> tuple[dict[str, Any], Law, int | None]:
         emission_class = archive.classes[kind] if kind in archive.classes else getattr(emissions, kind)
         values = {key.removeprefix(f"{name}_"): a for key, a in arrays.items() if key.startswith(f"{name}_")}
         found[name] = _emission(emission_class, header[name]["options"], values)
-    params = {name: _from_json(value) for name, value in header["params"].items()}
+    params = {name: from_json(value) for name, value in header["params"].items()}
     law = Law(arrays["startprob"], arrays["transmat"], found["learnt"])
     if "given" in found:
         params["emission"] = found["given"]
@@ -81,24 +82,3 @@ def _emission(kind: Any, options: dict[str, Any], arrays: dict[str, Array]) -> A
     made = object.__new__(kind)
     vars(made).update(options | arrays)
     return made
-
-
-def _as_json(value: Any) -> Any:
-    """A parameter as JSON has it; a generator is not kept."""
-    if isinstance(value, np.ndarray):
-        return {"array": value.tolist(), "dtype": str(value.dtype)}
-    if isinstance(value, dict):
-        return {"dict": {name: _as_json(inner) for name, inner in value.items()}}
-    if isinstance(value, np.random.Generator | np.random.RandomState):
-        return None
-    if isinstance(value, list | tuple):
-        return _as_json(np.asarray(value))
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _from_json(value: Any) -> Any:
-    if isinstance(value, dict) and "array" in value:
-        return np.array(value["array"], dtype=value["dtype"])
-    if isinstance(value, dict):
-        return {name: _from_json(inner) for name, inner in value["dict"].items()}
-    return value

@@ -8,6 +8,7 @@ import numpy as np
 
 from statespace.foundations.archive import Archive
 from statespace.foundations.estimator import Estimator
+from statespace.foundations.json_values import as_json, from_json
 from statespace.lds.system import TIMED
 from statespace.protocols import Array
 
@@ -18,7 +19,7 @@ _INPUTS = ("obs_exog", "state_exog")
 def to_archive(model: Estimator, n_free: int | None) -> tuple[dict[str, Any], dict[str, Array]]:
     """Header and arrays of a model: its parameters, its matrices, and the number of parameters that it estimated."""
     header = {
-        "params": {name: _as_json(value) for name, value in model.get_params(deep=False).items()},
+        "params": {name: as_json(value) for name, value in model.get_params(deep=False).items()},
         "n_free": n_free,
     }
     names = [*_LEARNT, *(name for name in _INPUTS if getattr(model, f"{name}_") is not None)]
@@ -31,37 +32,10 @@ def to_archive(model: Estimator, n_free: int | None) -> tuple[dict[str, Any], di
 
 def from_archive(archive: Archive) -> tuple[dict[str, Any], dict[str, Array | None], int | None]:
     """Arguments of the constructor, learnt attributes, and the number of parameters that were estimated."""
-    params = {name: _from_json(value) for name, value in archive.header["params"].items()}
+    params = {name: from_json(value) for name, value in archive.header["params"].items()}
     learnt: dict[str, Array | None] = {f"{name}_": archive.arrays[name] for name in _LEARNT}
     learnt |= {f"{name}_": archive.arrays.get(name) for name in _INPUTS}
     n_free = archive.header["n_free"]
     if not (n_free is None or (isinstance(n_free, int) and n_free >= 0)):
         raise ValueError(f"n_free is {n_free!r:.40}, expected a count")
     return params, learnt, n_free
-
-
-def _as_json(value: Any) -> Any:
-    """A parameter as JSON has it; a generator is not kept."""
-    if isinstance(value, np.ndarray):
-        return {"array": value.tolist(), "dtype": str(value.dtype)}
-    if isinstance(value, dict):
-        return {"dict": {name: _as_json(inner) for name, inner in value.items()}}
-    if isinstance(value, np.random.Generator | np.random.RandomState):
-        return None
-    if isinstance(value, list):
-        return [_as_json(inner) for inner in value]
-    if isinstance(value, tuple):
-        return {"tuple": [_as_json(inner) for inner in value]}
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _from_json(value: Any) -> Any:
-    if isinstance(value, dict) and "array" in value:
-        return np.array(value["array"], dtype=value["dtype"])
-    if isinstance(value, dict) and "tuple" in value:
-        return tuple(_from_json(inner) for inner in value["tuple"])
-    if isinstance(value, dict):
-        return {name: _from_json(inner) for name, inner in value["dict"].items()}
-    if isinstance(value, list):
-        return [_from_json(inner) for inner in value]
-    return value

@@ -16,7 +16,8 @@ from statespace.neural.onnx_weights import OnnxLayer, from_onnx, to_onnx
 from statespace.neural.optimizers import Adam, TrainingDivergedError, clip_global_norm, global_norm
 from statespace.neural.regressor import RecurrentRegressor
 from statespace.neural.schedules import Schedule
-from statespace.neural.sequence_model import NetworkFilterResult, RecurrentSequenceModel
+from statespace.neural.sequence_model import RecurrentSequenceModel
+from statespace.neural.sequence_verbs import NetworkFilterResult
 from statespace.neural.tagger import RecurrentTagger
 from statespace.neural.text import TokenFeatures, characters, word_shape, words
 from statespace.neural.trace import NetworkState, Trace

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from statespace.foundations.blas import blas_on_one_thread
 from statespace.foundations.em import ConvergenceWarning, levels_to_the_caller
 from statespace.foundations.validation import check_choice, check_flag, check_integer, check_positive
 from statespace.neural.optimizers import Adam, TrainingDivergedError
@@ -270,7 +271,8 @@ def _by_lbfgs(objective: Objective, options: TrainingOptions) -> History:
         loss = sum(one.loss for one in found) / weight
         gradient = np.zeros(len(x))
         for one in found:
-            gradient += one.weight / weight * np.concatenate(one.gradients, dtype=np.float64)
+            if one.weight:
+                gradient += one.weight / weight * np.concatenate(one.gradients, dtype=np.float64)
         loss += 0.5 * float((decays * x) @ x)
         gradient += decays * x
         norm = float(np.linalg.norm(gradient))
@@ -295,7 +297,8 @@ def _by_lbfgs(objective: Objective, options: TrainingOptions) -> History:
                 raise StopIteration
 
         settings = {"maxiter": options.n_epochs, "maxfun": 20 * options.n_epochs, "ftol": 1e-10, "gtol": 1e-6}
-        found = minimize(value, start, jac=True, method="L-BFGS-B", callback=each, options=settings)
+        with blas_on_one_thread():  # scipy's factors of what it keeps are small and shared out all the same
+            found = minimize(value, start, jac=True, method="L-BFGS-B", callback=each, options=settings)
     place(found.x)
     if not watch.loss:
         watch.epoch(float(found.fun), latest[1])
