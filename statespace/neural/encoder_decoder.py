@@ -21,7 +21,7 @@ from statespace.neural.pair_verbs import PairVerbs
 from statespace.neural.pairs import PairReader, Written, learn_pairs
 from statespace.neural.saving import encoder_from, encoder_header, model_from_archive, model_to_archive, take
 from statespace.neural.teacher_forcing import EncoderDecoder, PairObjective
-from statespace.neural.training import History, one_epoch, train
+from statespace.neural.training import train
 from statespace.protocols import Array
 
 
@@ -194,9 +194,7 @@ class SequenceToSequence(PairVerbs):
         The first call learns the alphabets of all that is to come: pass `symbols` and `target_symbols` where the pairs
         may not show all of them.
         """
-        options = self._training_options()
-        if self.method != "adam":
-            raise ValueError(f"partial_fit goes on step by step, and method is {self.method!r}: use 'adam'")
+        options = self._stepwise_options()
         if not self.__sklearn_is_fitted__():
             rng, self._drawing = self._generators()
             sources, targets = self._begin(X, y, symbols, target_symbols, rng)
@@ -206,12 +204,7 @@ class SequenceToSequence(PairVerbs):
             sources, targets = self._read(X, y)
             self._model = self._model.copy()
         objective = self._objective(sources, targets, sample_weight, 0.0, self._drawing)
-        adam = options.adam(objective.parts, self.n_epochs * objective.n_batches())
-        if self._adam is not None:
-            adam.load_state(self._adam)
-        loss, norm = one_epoch(objective, adam, self._drawing)
-        self._adam = adam.state()
-        self.history_ = History.of_one(loss, norm).after(getattr(self, "history_", None))
+        self._go_over_once(objective, options)
         self._settle(sources, targets)
         return self
 

@@ -24,7 +24,7 @@ from statespace.neural.readout import Readout
 from statespace.neural.saving import model_from_archive, model_to_archive, take
 from statespace.neural.settings import NetworkEstimator, n_weights, split
 from statespace.neural.text import UNKNOWN, TokenFeatures, Vocabulary
-from statespace.neural.training import History, one_epoch, train
+from statespace.neural.training import train
 from statespace.protocols import Array, Floats, Ints
 
 
@@ -41,8 +41,6 @@ class LabelledNetwork(NetworkEstimator):
     head_: Head
     _readout: Readout
     _inputs: InputReader
-    _drawing: np.random.Generator
-    _adam: dict[str, Array] | None
     _learnt_missing: bool
     _learnt_unknown: list[bool]
 
@@ -78,9 +76,7 @@ class LabelledNetwork(NetworkEstimator):
         return self
 
     def _partial_fit(self, X: Any, y: Any, lengths: Any, sample_weight: Any, law: Any = None) -> Self:
-        options = self._training_options()
-        if self.method != "adam":
-            raise ValueError(f"partial_fit goes on step by step, and method is {self.method!r}: use 'adam'")
+        options = self._stepwise_options()
         if self.__sklearn_is_fitted__():
             self._readout = self._readout.copy()
             self.head_, self.network_ = copy.deepcopy(self.head_), self._readout.encoder.network
@@ -99,12 +95,7 @@ class LabelledNetwork(NetworkEstimator):
             self.head_.start(*self._of_sequences(data, kept))
             self._adam = None
         objective = self._objective(data, kept, kept[:0])
-        adam = options.adam(objective.parts, self.n_epochs * objective.n_batches())
-        if self._adam is not None:
-            adam.load_state(self._adam)
-        loss, norm = one_epoch(objective, adam, self._drawing)
-        self._adam = adam.state()
-        self.history_ = History.of_one(loss, norm).after(getattr(self, "history_", None))
+        self._go_over_once(objective, options)
         self._settle(data, kept)
         return self
 

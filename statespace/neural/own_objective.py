@@ -122,9 +122,8 @@ class OwnObjective:
 
     def whole(self) -> Iterator[Window]:
         """All sequences, whole."""
-        size = self.batch_size if self.truncate is None else 256
-        for first in range(0, len(self.starts), size):
-            which = np.arange(first, min(first + size, len(self.starts)))
+        for first in range(0, len(self.starts), self.batch_size):
+            which = np.arange(first, min(first + self.batch_size, len(self.starts)))
             lengths = self.ends[which] - self.starts[which]
             yield Window(which, self.starts[which], lengths, True, np.zeros(0, np.bool_))
 

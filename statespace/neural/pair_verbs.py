@@ -13,7 +13,6 @@ from statespace.neural.own_history import OwnHistory
 from statespace.neural.pairs import PairReader, Written, written
 from statespace.neural.settings import NetworkEstimator, n_weights
 from statespace.neural.teacher_forcing import EncoderDecoder, batch_of, chunks, log_likelihood_steps
-from statespace.neural.training import History
 from statespace.protocols import Array
 
 _LONGEST = 2  # how many times as long as the longest target that was learnt from
@@ -22,12 +21,9 @@ _LONGEST = 2  # how many times as long as the longest target that was learnt fro
 class PairVerbs(NetworkEstimator):
     """The verbs of `SequenceToSequence`, on what its `fit` has learnt."""
 
-    history_: History
     _model: EncoderDecoder
     _pairs: PairReader
     _longest: int
-    _drawing: np.random.Generator
-    _adam: dict[str, Array] | None
     _learnt_missing: bool
 
     # -------------------------------------------------------------------------------------------- what was learnt

@@ -15,7 +15,7 @@ from statespace.neural.own_history import OwnHistory, Reader, learn_reader, weig
 from statespace.neural.own_objective import OwnObjective
 from statespace.neural.saving import model_from_archive, model_to_archive
 from statespace.neural.sequence_verbs import SequenceVerbs
-from statespace.neural.training import History, one_epoch, train
+from statespace.neural.training import train
 from statespace.protocols import Array, Floats
 
 
@@ -177,9 +177,7 @@ class RecurrentSequenceModel(SequenceVerbs):
         The first call learns the alphabet, or the units, of all that is to come: pass `symbols` where the data may not
         show all of them.
         """
-        options = self._training_options()
-        if self.method != "adam":
-            raise ValueError(f"partial_fit goes on step by step, and method is {self.method!r}: use 'adam'")
+        options = self._stepwise_options()
         new = not self.__sklearn_is_fitted__()
         if new:
             rng, self._drawing = self._generators()
@@ -195,12 +193,7 @@ class RecurrentSequenceModel(SequenceVerbs):
         objective = self._objective(data, weights, 0.0, self._drawing)
         if new:
             self.head_.start(data.targets, objective.weights)
-        adam = options.adam(objective.parts, self.n_epochs * objective.n_batches())
-        if self._adam is not None:
-            adam.load_state(self._adam)
-        loss, norm = one_epoch(objective, adam, self._drawing)
-        self._adam = adam.state()
-        self.history_ = History.of_one(loss, norm).after(getattr(self, "history_", None))
+        self._go_over_once(objective, options)
         self._settle(data)
         return self
 

@@ -20,7 +20,6 @@ from statespace.neural.own_history import OwnHistory, Reader
 from statespace.neural.sequence_runs import last_outputs, log_likelihood_steps, outputs_before_and_after
 from statespace.neural.settings import NetworkEstimator, n_weights
 from statespace.neural.trace import NetworkState
-from statespace.neural.training import History
 from statespace.protocols import Array, Ints
 
 
@@ -43,11 +42,8 @@ class SequenceVerbs(NetworkEstimator, SequenceModel):
     head: Any
     network_: RecurrentNetwork
     head_: Head
-    history_: History
     _encoder: Encoder
     _reader: Reader
-    _drawing: np.random.Generator
-    _adam: dict[str, Array] | None
     _learnt_missing: bool
 
     # -------------------------------------------------------------------------------------------- what was learnt

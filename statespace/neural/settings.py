@@ -13,7 +13,7 @@ from statespace.foundations.validation import check_flag, check_integer, check_s
 from statespace.neural.embedding import Embedding
 from statespace.neural.encoder import Dropout, Encoder
 from statespace.neural.network import RecurrentNetwork
-from statespace.neural.training import History, TrainingOptions
+from statespace.neural.training import History, Objective, TrainingOptions, one_epoch
 from statespace.protocols import Array, Ints
 
 _MOST_NUMBERS = 64  # of an embedding whose size is not given
@@ -48,6 +48,8 @@ class NetworkEstimator(Estimator):
     random_state: Any
 
     history_: History
+    _drawing: np.random.Generator
+    _adam: dict[str, Array] | None
 
     def _training_options(self) -> TrainingOptions:
         check_integer("batch_size", self.batch_size, 1)
@@ -63,6 +65,22 @@ class NetworkEstimator(Estimator):
             self.patience,
             self.progress,
         )
+
+    def _stepwise_options(self) -> TrainingOptions:
+        """Those of `partial_fit`."""
+        options = self._training_options()
+        if self.method != "adam":
+            raise ValueError(f"partial_fit goes on step by step, and method is {self.method!r}: use 'adam'")
+        return options
+
+    def _go_over_once(self, objective: Objective, options: TrainingOptions) -> None:
+        """One epoch, from where the optimiser and the generator were left."""
+        adam = options.adam(objective.parts, self.n_epochs * objective.n_batches())
+        if self._adam is not None:
+            adam.load_state(self._adam)
+        loss, norm = one_epoch(objective, adam, self._drawing)
+        self._adam = adam.state()
+        self.history_ = History.of_one(loss, norm).after(getattr(self, "history_", None))
 
     def _generators(self) -> tuple[np.random.Generator, np.random.Generator]:
         """One for the weights at the start, one for what is drawn in training."""
