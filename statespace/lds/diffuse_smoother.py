@@ -14,7 +14,7 @@ and with B = A A^T the terms that k would multiply vanish, B r0 = 0 and B N0 = 0
     Cov(a_{t+1}, a_t | all) = (I - P N0 - B N1) T P_f - (P N1 + B N2) T B_f      (P, B of the step after)
 
 What k multiplies also vanishes in B - B N1 B, so that A^T N1 A is the identity where each direction is determined
-later: free of all units, it tells how many digits N1 has.
+later: free of all units, it tells how many digits N1 has; see smoothed_digits.py.
 
 Koopman and Durbin (2003); Durbin and Koopman (2012), section 5.3.
 """
@@ -26,13 +26,13 @@ import math
 import numpy as np
 
 from statespace.foundations.kernel import bare_kernel, kernel
-from statespace.lds.dynamics import Dynamics, add_to, copy_to, fill, left_product, multiply, pull_back
+from statespace.lds.dynamics import Dynamics, add_to, copy_to, fill, left_product, multiply, pull_back, times
 from statespace.lds.kalman import DIFFUSE, SKIPPED, Rows, Tables
+from statespace.lds.smoothed_digits import WHOLE, beside_identity, bound_mean, doubt_means
 from statespace.lds.smoother import Backward, correlate, reach_of, retreat, symmetrize
 from statespace.protocols import Floats, Ints
 
 _SERIES = 2.0  # roundings of sums of three series, for one of an ordinary step
-_WHOLE = 1e-14  # entries of A^T N1 A, beside those of the identity that it is, from which on N1 has lost digits
 
 
 @kernel
@@ -71,16 +71,6 @@ def outer_of(A: Floats, q: int, B: Floats) -> None:
             for k in range(q):
                 total += A[k, i] * A[k, j]
             B[i, j] = B[j, i] = total
-
-
-@bare_kernel
-def times(A: Floats, x: Floats, out: Floats) -> None:
-    """Out = A x."""
-    for i in range(A.shape[0]):
-        total = 0.0
-        for j in range(A.shape[1]):
-            total += A[i, j] * x[j]
-        out[i] = total
 
 
 @bare_kernel
@@ -144,20 +134,6 @@ def times_outer(A: Floats, q: int, x: Floats, out: Floats) -> None:
 
 
 @bare_kernel
-def beside_identity(A: Floats, q: int, N: Floats, work: Floats) -> float:
-    """The largest entry of A[:q] N A[:q]^T - I; work : (m,)."""
-    largest = 0.0
-    for j in range(q):
-        times(N, A[j], work)
-        for k in range(q):
-            total = -1.0 if k == j else 0.0
-            for i in range(A.shape[1]):
-                total += A[k, i] * work[i]
-            largest = max(largest, abs(total))
-    return largest
-
-
-@bare_kernel
 def retreat_all(z: Floats, k: Floats, precision: float, N: Floats, w: Floats, work: Floats) -> None:
     """`retreat` with w = N k, and the same bits on both sides of the diagonal."""
     times(N, k, w)
@@ -166,16 +142,32 @@ def retreat_all(z: Floats, k: Floats, precision: float, N: Floats, w: Floats, wo
 
 
 @bare_kernel
-def pull_back_mean(t: int, d: Dynamics, r: Floats, work: Floats) -> None:
-    """R <- T_t^T r."""
+def pull_back_mean(t: int, d: Dynamics, r: Floats, size: Floats, work: Floats) -> None:
+    """R <- T_t^T r, and the sums of the magnitudes that are added up to it."""
     T = t if d.value.shape[0] > 1 else 0
     for j in range(r.shape[0]):
         total = 0.0
+        size[j] = 0.0
         for e in range(d.column_start[j], d.column_start[j + 1]):
-            total += d.value[T, d.entry[e]] * r[d.row[e]]
+            term = d.value[T, d.entry[e]] * r[d.row[e]]
+            total += term
+            size[j] += abs(term)
         work[j] = total
     for j in range(r.shape[0]):
         r[j] = work[j]
+
+
+@bare_kernel
+def add_number(z: Floats, k: Floats, level: float, slow: float, r: Floats, size: Floats) -> float:
+    """R <- r + z u with u = level - slow - k^T r, and what it adds to the sizes of r; u."""
+    u, reached = level - slow, abs(level) + abs(slow)
+    for a in range(z.shape[0]):
+        u -= k[a] * r[a]
+        reached += abs(k[a] * r[a])
+    for a in range(z.shape[0]):
+        r[a] += z[a] * u
+        size[a] += abs(z[a]) * reached
+    return u
 
 
 @kernel
@@ -209,6 +201,7 @@ def smooth_diffuse_steps(
     # After each number of a step, from the first
     Ps, As, left = np.empty((p + 1, m, m)), np.empty((p + 1, m, m)), np.zeros(p + 1, np.int64)
     first, second, reached = np.empty(m), np.empty(m), np.empty(m)
+    size_0, size_1, terms = np.empty(m), np.empty(m), np.zeros(m)
     K1, F_0, meets, c, D = np.zeros((p, m)), np.zeros(p), np.empty(m), np.zeros((p, m)), np.zeros((p, p))
     for t in range(last - 1, -1, -1):
         here, f = tables.place[t], rows.frame[t]
@@ -271,8 +264,8 @@ def smooth_diffuse_steps(
         pull_back(t, d, N0, X)
         pull_back(t, d, N1, X)
         pull_back(t, d, N2, X)
-        pull_back_mean(t, d, r0, w)
-        pull_back_mean(t, d, r1, w)
+        pull_back_mean(t, d, r0, size_0, w)
+        pull_back_mean(t, d, r1, size_1, w)
         # Back over the numbers
         fill(D, 0.0)
         fill(c, 0.0)
@@ -284,14 +277,13 @@ def smooth_diffuse_steps(
             diffuse = tables.kind[here, i] == DIFFUSE
             times(N0, k, w)
             between = 0.0 if diffuse else 1.0 / F
-            u, u1 = 0.0 if diffuse else v / F, v / F if diffuse else 0.0
+            slow = 0.0
             for a in range(m):
                 between += k[a] * w[a]
-                u -= k[a] * r0[a]
-                u1 -= k[a] * r1[a]
                 if diffuse:
-                    u1 -= K1[i, a] * r0[a]
-            out.u[t, i] = u
+                    slow += K1[i, a] * r0[a]
+            out.u[t, i] = add_number(z, k, 0.0 if diffuse else v / F, 0.0, r0, size_0)
+            add_number(z, k, v / F if diffuse else 0.0, slow, r1, size_1)
             if derivatives:
                 D[i, i] = between
                 if derivatives == 2:
@@ -305,9 +297,6 @@ def smooth_diffuse_steps(
                 times_outer(As[i + 1], left[i + 1], meets, reached)
                 for a in range(m):
                     out.Z[f, i, a] -= reached[a]
-            for a in range(m):
-                r0[a] += z[a] * u
-                r1[a] += z[a] * u1
             if diffuse:
                 retreat_diffuse(z, k, K1[i], F, F_0[i], N0, N1, N2, w, meets, first, second)
             else:
@@ -344,7 +333,8 @@ def smooth_diffuse_steps(
                 if out.cov[g, i, i] < 0.0:
                     for j in range(m):
                         out.cov[g, i, j] = out.cov[g, j, i] = 0.0
-            doubted = not beside_identity(As[0], left[0], N1, meets) <= _WHOLE
+            bound_mean(tables.a[t], P, As[0], left[0], size_0, size_1, meets, terms)
+            doubted = not beside_identity(As[0], left[0], N1, meets) <= WHOLE
             s0, s1, s2, s3 = reach_of(P, N0), reach_of(P, N1), reach_of(B, N1), reach_of(B, N2)
             for i in range(m):
                 crossed = 2.0 * math.sqrt(P[i, i] * B[i, i]) * s1 * s2
@@ -352,3 +342,5 @@ def smooth_diffuse_steps(
                 for a in range(q_seen):
                     size = max(size, Ps[a + 1, i, i])
                 out.size[i] = np.inf if doubted else max(out.size[i], _SERIES * size)
+    if moments:
+        doubt_means(terms, g, out)

@@ -200,3 +200,13 @@ def pull_back(t: int, d: Dynamics, N: Floats, work: Floats) -> None:
                 row[j] += factor * other[j]
         for j in range(i):
             N[j, i] = row[j]
+
+
+@bare_kernel
+def times(A: Floats, x: Floats, out: Floats) -> None:
+    """Out = A x."""
+    for i in range(A.shape[0]):
+        total = 0.0
+        for j in range(A.shape[1]):
+            total += A[i, j] * x[j]
+        out[i] = total

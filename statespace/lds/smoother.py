@@ -30,6 +30,7 @@ from statespace.lds.steady import SMALL_NUMBERS, closed_form, steady_small_back,
 from statespace.protocols import Floats, Ints
 
 _NONE = cast(int, np.int64(-1))  # no literal, for which kernels would be compiled once more
+MEAN_LOST = 1e6  # roundings of what a smoothed mean was added up from, relative to roundings of its own unit
 _STILL = 4e-15  # a change of N, relative to the deviations that belong to it, that is rounding
 
 
@@ -57,7 +58,10 @@ class Backward(NamedTuple):
     W: Floats
     """N T P_f, summed over the steps, shape (1, m, m), or of each step, shape (n, m, m)."""
     size: Floats
-    """A bound of the products that were added up to a smoothed variance of each state, the largest, shape (m,)."""
+    """A bound of the products that were added up to a smoothed variance of each state, the largest, shape (m,).
+
+    inf where what tells of lost digits is none of these sums.
+    """
 
 
 @bare_kernel
@@ -358,6 +362,8 @@ def subtract_products(P: Floats, Pf: Floats, N: Floats, X: Floats, work: Floats,
             cov[i, j] = cov[j, i] = P[i, j] - 0.5 * (work[i, j] + work[j, i])
         if Pf[i, i] > 0.0:
             size[i] = max(size[i], P[i, i] * (1.0 + spread * spread))
+        elif P[i, i] > 0.0 and not spread <= MEAN_LOST:  # no variance tells what the mean was added up from
+            size[i] = np.inf
     for i in range(m):
         if not (Pf[i, i] > 0.0 and cov[i, i] > 0.0):  # known exactly when it was seen, or to rounding
             for j in range(m):

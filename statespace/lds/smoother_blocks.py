@@ -31,7 +31,7 @@ from statespace.lds.padded import (
     write_rows,
     zeros,
 )
-from statespace.lds.smoother import _NONE, _STILL, Backward, correlate
+from statespace.lds.smoother import _NONE, _STILL, MEAN_LOST, Backward, correlate
 from statespace.lds.steady_blocks import close, closed_size, run_size, steady_run_back
 from statespace.protocols import Floats, Ints
 
@@ -93,6 +93,8 @@ def smoothed_cov(
         at = i * wide + i
         if work[Pf + at] > 0.0:
             size[i] = max(size[i], work[P + at] * (1.0 + spread * spread))
+        elif work[P + at] > 0.0 and not spread <= MEAN_LOST:  # no variance tells what the mean was added up from
+            size[i] = np.inf
         if not (work[Pf + at] > 0.0 and work[room + at] > 0.0):  # known exactly when it was seen, or to rounding
             clear_variance(i, m, wide, work, room)
 

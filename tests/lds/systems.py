@@ -640,6 +640,62 @@ def one_noise_for_two_features():
     return system, np.array([[-0.0625, -2048.0], [np.nan, np.nan], [np.nan, np.nan]])
 
 
+def hardly_seen_beside_what_is_seen():
+    """Of two states of which nothing is known, one moves the other by 2^-44 of itself, and that is how it is seen."""
+    T = [[0.5, 0.0], [2.0**-44, -0.25]]
+    system = make([[0.0, 64.0]], 0.0, T, np.zeros((2, 2)), initialization="diffuse")
+    return system, np.array([[1.441e-4], [2.676e-4], [np.nan]])
+
+
+def told_one_number_a_step():
+    """Six states without noise, of which nothing is known, in units that lie far apart, of which one is seen.
+
+    For the smoother: the filter in covariance form has predicted means of it wrong by 1e-4, and does not tell.
+    """
+    T = np.zeros((6, 6))
+    T[0, [0, 1, 4, 5]] = -0.033, 93.7, -5.25e14, -1.62e8
+    T[1, [1, 3]] = 0.66, 7.7e7
+    T[2, [0, 3]] = -2.9e-6, 2.86e7
+    T[3, [0, 1, 2, 4, 5]] = -1.09e-12, 2.07e-9, -1.64e-8, 1.64e4, -0.32
+    T[4, [0, 3]] = 2.2e-16, 1.6e-5
+    T[5, [0, 5]] = -2.04e-12, 0.989
+    Z = [[0.0, 0.0, 0.0, 0.0, 0.0, -1.2e8]]
+    system = make(Z, 0.0, T, np.zeros((6, 6)), initialization="diffuse")
+    return system, np.array([2.4e6, 2.9e6, -3.9e6, 1.5e6, 3.5e6, -2.9e5, np.nan])[:, None]
+
+
+def seasonal_between_gaps():
+    """A level and a seasonal of period 5 that never move, in units that lie far apart, seen at five of nine steps."""
+    T = np.zeros((5, 5))
+    T[0, 0] = 1.0
+    T[1, 1:] = -1.0, -64.0, -(2.0**-29), -(2.0**-21)
+    T[2, 1], T[3, 2], T[4, 3] = 2.0**-6, 2.0**35, 2.0**-8
+    system = make([[2.0**-9, 2.0**28, 0.0, 0.0, 0.0]], 0.0, T, np.zeros((5, 5)), initialization="diffuse")
+    gap = np.nan
+    return system, np.array([218400.0, gap, gap, gap, 762365.0, gap, -102331.0, 229157.0, 53320.0])[:, None]
+
+
+def shocks_that_are_told_with_growing_errors():
+    """Two shocks, seen without noise, move three states: all is certain, and what tells it again and again grows.
+
+    For the smoother: r grows to 1e16 times what is left of it in derivatives by the covariance of the shocks.
+    """
+    T = [[0.0, 29.57, 0.0], [-0.02494, -2.151, 0.0], [0.01453, 0.0, 0.0]]
+    L = np.array([[39.5, 0.0], [1.87, 1.79]])
+    system = make(
+        [[0.02832, -1.9415, -0.461], [-2145.5, -33123.0, -17360.0]],
+        np.zeros((2, 2)),
+        T,
+        L @ L.T,
+        [[0.3878, 0.2396], [0.0117, -0.0021], [-0.0303, -0.0027]],
+        initial_state=np.zeros(3),
+        initial_state_cov=np.zeros((3, 3)),
+        diffuse=np.array([True, False, True]),
+    )
+    rng = np.random.default_rng(6)
+    return system, rng.standard_normal((23, 2)) * [0.5, 5e3]
+
+
 def sees_nothing():
     """A design of zeros: the states follow nothing but their law."""
     system = make([[0.0, 0.0]], 2.0, [[0.75, 0.25], [0.0, 0.5]], np.eye(2), obs_intercept=[1.0])
@@ -698,6 +754,8 @@ HARD = (
     disturbances_that_are_told,
     known_at_the_end_of_a_diffuse_start,
     one_noise_for_two_features,
+    hardly_seen_beside_what_is_seen,
+    seasonal_between_gaps,
     sees_nothing,
     certain,
 )

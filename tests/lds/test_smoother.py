@@ -6,7 +6,16 @@ from hypothesis import given, settings
 
 from tests import naive_lds
 from tests.lds.agreement import Given, check, check_smoother, is_covariance
-from tests.lds.systems import make, simulated, systems, unit_roots
+from tests.lds.systems import (
+    hardly_seen_beside_what_is_seen,
+    make,
+    seasonal_between_gaps,
+    shocks_that_are_told_with_growing_errors,
+    simulated,
+    systems,
+    told_one_number_a_step,
+    unit_roots,
+)
 
 
 @settings(max_examples=120)
@@ -37,6 +46,26 @@ def test_more_features_than_states_are_no_special_case(case):
 @given(systems(starts=("diffuse", "mixed", "mixed_stationary"), max_states=4, max_features=1, min_steps=4))
 def test_all_is_exact_through_a_diffuse_start(case):
     check_smoother(*case)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        hardly_seen_beside_what_is_seen,
+        seasonal_between_gaps,
+        shocks_that_are_told_with_growing_errors,
+        told_one_number_a_step,
+    ],
+    ids=lambda case: case.__name__,
+)
+def test_a_mean_that_no_variance_vouches_for_is_right_in_its_own_unit(case):
+    """All states are certain, so that covariances of nothing say nothing of lost digits."""
+    system, Y = case()
+    found, right = Given(system).smooth(Y), naive_lds.dense(system, Y, filtered=False)
+    np.testing.assert_array_equal(right.diffuse_cov, 0.0)
+    unit = np.abs(right.mean).max(axis=0)
+    assert (np.abs(found.mean - right.mean) <= 1e-10 * unit).all()
+    assert np.abs(found.cov).max() <= 1e-20 * (unit**2).max()
 
 
 def test_steady_steps_are_smoothed_as_all_others():
