@@ -252,16 +252,16 @@ class Trace:
             return own, *piece.gradients(vector, own, d_outputs, d_ends, inputs_too)
 
         found = map_pieces(back, list(range(len(pieces))))
-        total = found[0][0] if found else structure.layout.empty(vector.dtype)
+        total = (found[0][0] if found else structure.layout.empty(vector.dtype))[: structure.layout.size]
         for part, _, _ in found[1:]:
-            total += part
+            total += part[: len(total)]  # behind them anything may stand
             take_back_vector(part)
         d_x = np.zeros((B, T, structure.input_size), vector.dtype) if inputs_too else None
         for rows, (_, part_x, _) in zip(self._rows, found, strict=True):
             if d_x is not None and part_x is not None:
                 d_x[rows, : len(part_x)] = part_x.transpose(1, 0, 2)
         self._release(pieces)
-        return total[: structure.layout.size], d_x, self._gathered([starts for _, _, starts in found])
+        return total, d_x, self._gathered([starts for _, _, starts in found])
 
     @staticmethod
     def _release(pieces: list[_Piece]) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from statespace.foundations import executors
 from statespace.neural import NetworkState
+from statespace.neural.layer import lend_vector, take_back_vector
 from tests.naive_networks import Network
 from tests.neural.drawn_networks import CELLS, REMEDIES, agree, cases, make_case
 
@@ -135,6 +136,17 @@ def test_a_network_that_several_threads_use_at_once_gives_each_its_own_answer(ce
     for n, pair in enumerate(found):
         for values, wanted in zip(pair, expected[n % 4], strict=True):
             np.testing.assert_array_equal(values, wanted)
+
+
+@DTYPES
+def test_memory_that_is_used_again_leaves_nothing_behind(dtype):
+    case = make_case(Network("lstm", 3, 5, 2), 50, 6, np.full(50, 6), dtype)  # two pieces, one in borrowed memory
+    expected = everything(case)
+    borrowed = [lend_vector(case.net._vector) for _ in range(3)]
+    for vector in borrowed:
+        vector[:] = np.nan
+        take_back_vector(vector)
+    same_bits(everything(case), expected)
 
 
 def test_a_trace_is_not_changed_by_what_runs_after_it():
