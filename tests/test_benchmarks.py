@@ -212,7 +212,7 @@ def test_what_is_no_task_is_refused(capsys):
     from benchmarks.__main__ import main
 
     for words, said in (
-        (["tasks", "--only", "nothing"], "expected one of alphabet"),
+        (["tasks", "--only", "nothing"], "expected one of adding"),
         (["hmm", "--only", "reber"], "leave it out"),
     ):
         with pytest.raises(SystemExit):

@@ -250,7 +250,7 @@ CASES = [
     linear(4 + 4 + 2 + 2 + 2 + 2 - 3 - 2, 2, 2, covariances="diag", initialization="stationary", intercepts=True),
     linear(4 + 4 + 3 + 3 - 4, 2, 2, method="lbfgs", initialization="stationary"),
     # embeddings; gates of inputs, of states, and twice their biases; start; head
-    network(3 * 3 + 3 * 2 * (3 + 2 + 2) + 2 + 3 * (2 + 1), "gru", 2, K=3, labels=WORDS),
+    network(3 * 3 + 3 * 2 * (3 + 2 + 2) + 2 + 2 * (2 + 1), "gru", 2, K=3, labels=WORDS),
     network(
         2 * 1 + 2 * (2 * (1 + 2 + 2) + 2 * (2 + 2 + 2)) + (2 + 1),
         "gated_leaky",

@@ -6,8 +6,8 @@ A beam keeps the `beam` most probable beginnings of each source,
 
 and goes on until no beginning is as probable as the best target that has ended: what is added is never above 0. A
 target that is as long as may be ends there, and that it does is counted. A beam of 1 is the most probable symbol each
-time; one as wide as there are beginnings finds the most probable of all targets that are no longer; between these a
-wider one often finds a better target, and sometimes a worse one.
+time; one as wide as there are beginnings and ends of a length finds the most probable of all targets that are no
+longer; between these a wider one often finds a better target, and sometimes a worse one.
 
 Graves (2012), "Sequence transduction with recurrent neural networks"; Sutskever, Vinyals and Le (2014).
 """

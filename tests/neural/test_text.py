@@ -165,7 +165,7 @@ def test_a_word_that_was_never_seen_stands_where_all_others_have_their_middle():
         hidden_size=2, tokens=features, held_out=0, n_epochs=2, embedding_size=4, learn_start=False
     ).fit(texts, y)
     assert learnt.vocabulary_ == ["a"]
-    gates, head = 3 * 2 * (4 + 2 + 2), 2 * (2 + 1)
+    gates, head = 3 * 2 * (4 + 2 + 2), 2 + 1  # of two classes one is free
     assert learnt.n_parameters == 2 * 4 + gates + head  # "a" and the unknown word, of four numbers each
 
 
