@@ -56,8 +56,8 @@ class RecurrentSequenceModel(SequenceVerbs):
         steps in all at least, or a quarter of what is shorter than 80. Its loss is that of the whole sequences, but
         that with `truncate` what came more than 16 `truncate` steps before is forgotten.
     patience : int, optional
-        Epochs without a better loss of what is held out, after which the training stops; the best weights are kept.
-        None: all epochs are made, and the last weights kept.
+        Epochs in which the loss of what is held out has not become 1e-4 nats less, after which the training stops; the
+        best weights are kept. None: all epochs are made, and the last weights kept.
     dtype : float32 or float64, optional
         float32 where it is not given, and float64 with L-BFGS.
     progress : bool

@@ -22,6 +22,7 @@ from statespace.neural.optimizers import Adam, TrainingDivergedError
 from statespace.neural.schedules import Schedule
 from statespace.protocols import Array, Floats
 
+_GAIN = 1e-4  # nats a scored step: what is less changes nothing that anyone would see
 BY_EPOCH = ("loss", "held_out_loss", "gradient_norm", "seconds")
 """What a history has an entry an epoch of."""
 
@@ -156,6 +157,7 @@ class _Watch:
         self.norms: list[float] = []
         self.seconds: list[float] = []
         self.best, self.best_epoch = math.inf, -1
+        self.gained_from, self.gained = math.inf, -1  # the loss held out, and when it last was enough below that
         self.kept: list[Array] = []
         self.clock = time.perf_counter()
 
@@ -175,7 +177,15 @@ class _Watch:
         if held_out < self.best:
             self.best, self.best_epoch = held_out, len(self.loss) - 1
             self.kept = [vector.copy() for vector in self.vectors]
-        return len(self.loss) - 1 - self.best_epoch < self.options.patience
+        if held_out < self.gained_from - _GAIN:
+            self.gained_from, self.gained = held_out, len(self.loss) - 1
+        return not self.stalled
+
+    @property
+    def stalled(self) -> bool:
+        """Whether there has been no gain for so many epochs as one has patience for."""
+        patience, watched = self.options.patience, math.isfinite(self.gained_from)
+        return patience is not None and watched and len(self.loss) - 1 - self.gained >= patience
 
     def done(self, converged: bool, reason: str) -> History:
         """Put the best weights back."""
@@ -192,7 +202,7 @@ class _Watch:
         )
 
     def stopped_early(self) -> History:
-        return self.done(True, f"what was held out has not been better for {self.options.patience} epochs")
+        return self.done(True, f"what was held out has not been {_GAIN:g} nats better for {self.options.patience} epochs")
 
 
 def train(objective: Objective, options: TrainingOptions, rng: np.random.Generator) -> History:
@@ -302,7 +312,7 @@ def _by_lbfgs(objective: Objective, options: TrainingOptions) -> History:
     place(found.x)
     if not watch.loss:
         watch.epoch(float(found.fun), latest[1])
-    if options.patience is not None and len(watch.loss) - 1 - watch.best_epoch >= options.patience:
+    if watch.stalled:
         return watch.stopped_early()
     why = f"n_epochs={options.n_epochs} iterations were made" if found.status == 1 else str(found.message).lower()
     return watch.done(bool(found.success), why)

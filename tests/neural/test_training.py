@@ -24,6 +24,15 @@ def mean_loss(model, x, part):
     return -np.mean(model.log_likelihood(x, by="step")[part])
 
 
+def last_gain(losses):
+    """The last epoch that was 1e-4 nats better than the one that was so before it."""
+    gained = 0
+    for epoch, loss in enumerate(losses):
+        if loss < losses[gained] - 1e-4:
+            gained = epoch
+    return gained
+
+
 # --------------------------------------------------------------------------------------------- stopping, and the best
 
 
@@ -34,11 +43,22 @@ def test_training_stops_where_what_is_held_out_is_no_better_and_keeps_the_best_w
     model = quick(**options).fit(x)
     history = model.history_
     assert history.converged
-    assert "has not been better for 3 epochs" in history.reason
-    assert history.n_epochs == history.best_epoch + 4 < 200
+    assert "has not been 0.0001 nats better for 3 epochs" in history.reason
+    assert history.n_epochs == last_gain(history.held_out_loss) + 4 < 200
     assert history.best_epoch == history.held_out_loss.argmin()
     assert mean_loss(model, x, slice(160, None)) == pytest.approx(history.held_out_loss.min(), rel=1e-9)
     assert history.loss[-1] < history.loss[history.best_epoch]
+
+
+def test_what_is_known_by_heart_is_learnt_no_further_and_nothing_is_warned_of():
+    x = np.tile([0, 1, 2], 60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        history = quick(hidden_size=8, held_out=0.2, patience=10, n_epochs=1000, learning_rate=0.1).fit(x).history_
+    assert history.converged
+    assert history.n_epochs == last_gain(history.held_out_loss) + 11 < 1000
+    assert history.best_epoch > last_gain(history.held_out_loss)  # ever a little better, and the best is kept
+    assert history.held_out_loss[-1] < 0.01
 
 
 def test_without_patience_all_epochs_are_made_and_the_last_weights_kept():
