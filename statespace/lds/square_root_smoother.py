@@ -44,14 +44,13 @@ from statespace.lds.dynamics import Dynamics
 from statespace.lds.filtered import Filtered, initial_state
 from statespace.lds.filtering import rows_of
 from statespace.lds.frames import Frames
-from statespace.lds.kalman import ORDINARY, SKIPPED, Rows, Tables
+from statespace.lds.kalman import Rows, Tables
 from statespace.lds.results import State
 from statespace.lds.square_root_arrays import (
     EPS,
     ONE,
     SURE,
     ZERO,
-    Turns,
     clear_rounding,
     column_squares,
     gram,
@@ -60,8 +59,16 @@ from statespace.lds.square_root_arrays import (
     move_rows,
     move_sizes,
     triangularise,
-    undo,
     undo_triangle,
+)
+from statespace.lds.square_root_back_steps import (
+    BackwardPieces,
+    add_products,
+    apply,
+    narrow,
+    pull_scores,
+    undo_numbers,
+    widen,
 )
 from statespace.lds.square_root_filter import noise_roots, pass_square_root
 from statespace.lds.square_root_steps import DiffuseMoves, DiffuseNumbers, Moves
@@ -99,178 +106,6 @@ class Scores(NamedTuple):
     """Sums over the steps of a frame of k - P N k, shape (n_frames, p, m)."""
 
 
-class _Work(NamedTuple):
-    """What is known of the pieces, and room; e = max(r, 1), q diffuse directions of the start.
-
-    Below the rows of a factor lie b more: the means of the pieces, and where scores are wanted the m rows of G and the
-    p rows c.
-    """
-
-    C: Floats
-    """The factor, (m + q + e + b, m + q): columns are the pieces xi, then delta."""
-    D: Floats
-    """The same with e columns between these for pieces that come and go, (m + q + e + b, m + e + q)."""
-    X: Floats
-    """The factor of Cov(a_{t+1} | all), (m + q + 1, m)."""
-    Y: Floats
-    """That of (a_t, n_t), from the same rows, (m + q + e + 1, m + e)."""
-    turns: Turns
-    w: Floats
-    """(m + e + q,)."""
-    entering: Floats
-    """What the innovation of a number adds to each row below, (b,)."""
-
-
-@kernel
-def _apply(C: Floats, n_rows: int, left: int, n_pieces: int, U: Floats, add: int, out: Floats, to: int) -> None:
-    """C[:, left : left + n_pieces] U into the columns of `out` from `to` on; added with `add` 1."""
-    n = U.shape[1]
-    for i in range(n_rows):
-        row, made = C[i], out[i, to : to + n]
-        if add == 0:
-            for j in range(n):
-                made[j] = 0.0
-        for k in range(n_pieces):
-            factor = row[left + k]
-            if factor != 0.0:
-                other = U[k]
-                for j in range(n):
-                    made[j] += factor * other[j]
-
-
-@kernel
-def _widen(b: _Work, n_rows: int, q: int, extra: int) -> None:
-    """C into D, with `extra` pieces more that are independent of the others, of mean 0 and variance 1."""
-    m = b.X.shape[1]
-    e = b.D.shape[1] - b.C.shape[1]
-    for i in range(n_rows + extra + b.entering.shape[0]):
-        row = b.D[i]
-        for j in range(row.shape[0]):
-            row[j] = 0.0
-        if n_rows <= i < n_rows + extra:
-            row[m + i - n_rows] = 1.0
-            continue
-        source = b.C[i if i < n_rows else i - extra]
-        for j in range(m):
-            row[j] = source[j]
-        for j in range(q):
-            row[m + e + j] = source[m + j]
-
-
-@kernel
-def _narrow(b: _Work, n_rows: int, q: int) -> None:
-    """D without the pieces between, into C."""
-    m = b.X.shape[1]
-    e = b.D.shape[1] - b.C.shape[1]
-    for i in range(n_rows + b.entering.shape[0]):
-        row, source = b.C[i], b.D[i]
-        for j in range(m):
-            row[j] = source[j]
-        for j in range(q):
-            row[m + j] = source[m + e + j]
-
-
-@kernel
-def _undo_diffuse(at: int, q: int, done: DiffuseNumbers, b: _Work) -> None:
-    """Back over a number that determined one of q + 1 diffuse directions; C has m + q rows, then those below."""
-    m = b.X.shape[1]
-    e = b.D.shape[1] - b.C.shape[1]
-    n_rows = m + q + 1
-    n_all = n_rows + b.entering.shape[0]
-    _widen(b, m + q, q, ONE)
-    undo_triangle(b.D, n_all, m + 1, ZERO, m, at, done.turns)
-    beta, u, delta = done.met[at], done.u[at], m + e
-    for i in range(n_all):
-        row = b.D[i]
-        met = 0.0 if i < n_rows else b.entering[i - n_rows]
-        for k in range(m + 1):
-            met -= u[k] * row[k]
-        row[delta + q] = row[delta]
-        row[delta] = met / beta
-    pivot, scale = done.mixed.pivots[at, 0], done.mixed.scales[at, 0]
-    undo(b.D, n_all, delta, ZERO, q + 1, done.mixed.vectors[at, 0], pivot, scale)
-    _narrow(b, n_rows, q + 1)
-
-
-@kernel
-def _enter(i: int, z: Floats, k: Floats, v: float, n_rows: int, b: _Work) -> None:
-    """Before number i is undone: G and c over it, and what its innovation adds to the rows below the first n_rows."""
-    m, n_below = b.X.shape[1], b.entering.shape[0]
-    b.entering[0] = v
-    if n_below == 1:
-        return
-    for j in range(1, n_below):
-        b.entering[j] = z[j - 1] if j <= m else 0.0
-    b.entering[1 + m + i] = 1.0
-    c = b.C[n_rows + 1 + m + i]
-    for a in range(m):
-        if k[a] != 0.0:
-            row = b.C[n_rows + 1 + a]
-            for j in range(c.shape[0]):
-                c[j] -= k[a] * row[j]
-    for a in range(m):
-        if z[a] != 0.0:
-            row = b.C[n_rows + 1 + a]
-            for j in range(c.shape[0]):
-                row[j] += z[a] * c[j]
-
-
-@kernel
-def _undo_numbers(
-    t: int, q: int, design: Floats, tables: Tables, moves: Moves, s: int, diffuse: DiffuseMoves, b: _Work
-) -> int:
-    """From the filtered pieces of step t, q of them diffuse, to the predicted ones; s counts diffuse steps.
-
-    Returns how many are diffuse then.
-    """
-    m, p, n_below = b.X.shape[1], tables.v.shape[1], b.entering.shape[0]
-    turns = moves.numbers.turns
-    for i in range(n_below - 1 - m):
-        row = b.C[m + q + 1 + m + i]
-        for j in range(row.shape[0]):
-            row[j] = 0.0
-    for i in range(p - 1, -1, -1):
-        at = t * p + i
-        if tables.kind[t, i] == SKIPPED:
-            continue
-        _enter(i, design[i], tables.k[t, i], tables.v[t, i], m + q, b)
-        if tables.kind[t, i] == ORDINARY:
-            for k in range(m + q + n_below):
-                b.C[k, 0] *= moves.numbers.shrink[at]
-            for k in range(n_below):
-                b.C[m + q + k, 0] += moves.numbers.slope[at] * b.entering[k]
-            undo(b.C, m + q + n_below, ZERO, ZERO, m, turns.vectors[at, 0], turns.pivots[at, 0], turns.scales[at, 0])
-        else:
-            _undo_diffuse(s * p + i, q, diffuse.numbers, b)
-            q += 1
-    return q
-
-
-@kernel
-def _add_products(C: Floats, first: int, n_rows: int, left: int, n_pieces: int, U: Floats, out: Floats) -> None:
-    """Out += C[first : first + n_rows, left : left + n_pieces] U."""
-    for i in range(n_rows):
-        for k in range(n_pieces):
-            factor = C[first + i, left + k]
-            if factor != 0.0:
-                for j in range(U.shape[1]):
-                    out[i, j] += factor * U[k, j]
-
-
-@kernel
-def _pull_scores(t: int, d: Dynamics, first: int, b: _Work) -> None:
-    """G <- T_t^T G; its rows are those of C from `first` on."""
-    T, m = t if d.value.shape[0] > 1 else 0, b.X.shape[1]
-    for j in range(b.C.shape[1]):
-        for i in range(m):
-            total = 0.0
-            for e in range(d.column_start[i], d.column_start[i + 1]):
-                total += d.value[T, d.entry[e]] * b.C[first + d.row[e], j]
-            b.w[i] = total
-        for i in range(m):
-            b.C[first + i, j] = b.w[i]
-
-
 @kernel
 def _smooth_steps(
     first: int,
@@ -281,7 +116,7 @@ def _smooth_steps(
     tables: Tables,
     moves: Moves,
     diffuse: DiffuseMoves,
-    b: _Work,
+    b: BackwardPieces,
     out: Smoothed,
     scores: Scores,
 ) -> None:
@@ -295,11 +130,11 @@ def _smooth_steps(
         n_rows = m + q
         if t < n - 1:
             # Pieces before the step, and the disturbance
-            _widen(b, n_rows, q, r)
+            widen(b, n_rows, q, r)
             undo_triangle(b.D, n_rows + r + n_below, m, r, m, t, moves.turns)
-            _apply(b.D, n_rows, ZERO, m, U, ZERO, b.Y, ZERO)
+            apply(b.D, n_rows, ZERO, m, U, ZERO, b.Y, ZERO)
             if q:
-                _apply(b.D, n_rows, m + e, q, diffuse.filtered[s], ONE, b.Y, ZERO)
+                apply(b.D, n_rows, m + e, q, diffuse.filtered[s], ONE, b.Y, ZERO)
             lag_one = out.lag_one_cov[t]
             for i in range(m):
                 for j in range(m):
@@ -310,23 +145,23 @@ def _smooth_steps(
                     if factor != 0.0:
                         for j in range(m):
                             lag_one[i, j] += factor * b.Y[k, j]
-            _apply(b.D, n_rows + r + 1, m, r, Qr, ZERO, b.Y, m)
+            apply(b.D, n_rows + r + 1, m, r, Qr, ZERO, b.Y, m)
             gram(b.Y, n_rows + r, m, m + r, out.state_disturbance_cov[t])
             for j in range(r):
                 out.state_disturbance[t, j] = b.Y[n_rows + r, m + j]
             if n_below > 1:
                 W = scores.W[t if scores.W.shape[0] > 1 else 0]
-                _add_products(b.D, n_rows + r + 1, m, ZERO, m, U, W)
+                add_products(b.D, n_rows + r + 1, m, ZERO, m, U, W)
                 if q:
-                    _add_products(b.D, n_rows + r + 1, m, m + e, q, diffuse.filtered[s], W)
+                    add_products(b.D, n_rows + r + 1, m, m + e, q, diffuse.filtered[s], W)
             # Without the disturbance
-            _narrow(b, n_rows + r, q)
+            narrow(b, n_rows + r, q)
             triangularise(b.C, n_rows + r, ZERO, n_rows, ZERO, b.turns, b.w)
             for i in range(n_below):
                 for j in range(n_rows):
                     b.C[n_rows + i, j] = b.C[n_rows + r + i, j]
             if n_below > 1:
-                _pull_scores(t, d, n_rows + 1, b)
+                pull_scores(t, d, n_rows + 1, b)
         else:
             for i in range(n_rows + n_below):
                 for j in range(n_rows):
@@ -335,9 +170,9 @@ def _smooth_steps(
             for j in range(r):
                 out.state_disturbance[t, j] = 0.0
         # The state
-        _apply(b.C, n_rows + 1, ZERO, m, U, ZERO, b.X, ZERO)
+        apply(b.C, n_rows + 1, ZERO, m, U, ZERO, b.X, ZERO)
         if q:
-            _apply(b.C, n_rows + 1, m, q, diffuse.filtered[s], ONE, b.X, ZERO)
+            apply(b.C, n_rows + 1, m, q, diffuse.filtered[s], ONE, b.X, ZERO)
         gram(b.X, n_rows, ZERO, m, out.cov[t])
         for k in range(out.roots.shape[1]):
             for j in range(m):
@@ -345,12 +180,12 @@ def _smooth_steps(
         for j in range(m):
             out.mean[t, j] = tables.af[t, j] + b.X[n_rows, j]
         f = rows.frame[t]
-        q_before = _undo_numbers(t, q, rows.design[f], tables, moves, s, diffuse, b)
+        q_before = undo_numbers(t, q, rows.design[f], tables, moves, s, diffuse, b)
         if n_below > 1:
             at, p = m + q_before + 1 + m, rows.design.shape[1]
-            _add_products(b.C, at, p, ZERO, m, moves.predicted[t], scores.Z[f])
+            add_products(b.C, at, p, ZERO, m, moves.predicted[t], scores.Z[f])
             if q_before:
-                _add_products(b.C, at, p, m, q_before, diffuse.predicted[s], scores.Z[f])
+                add_products(b.C, at, p, m, q_before, diffuse.predicted[s], scores.Z[f])
         for k in range(n_rows, b.X.shape[0]):
             for j in range(m):
                 b.X[k, j] = 0.0
@@ -389,7 +224,7 @@ def smooth_square_root(
     Q_roots, _ = noise_roots(system)
     n_below = 1 + m + system.n_features if wanted else 1
     n_rows = m + q + e + n_below
-    work = _Work(
+    work = BackwardPieces(
         np.zeros((n_rows, m + q)),
         np.zeros((n_rows, m + e + q)),
         np.zeros((m + q + 1, m)),

@@ -10,7 +10,7 @@ import numpy as np
 from statespace.foundations.elementwise import lanes, padded
 from statespace.foundations.panel_product import as_panels, pack_transposed
 from statespace.foundations.scratch import Pool
-from statespace.neural import backpropagation, recurrence
+from statespace.neural import backpropagation, gru_backpropagation, recurrence
 from statespace.neural.cells import GATES
 from statespace.protocols import Array, Ints
 
@@ -258,7 +258,7 @@ def back_through_layer(
         given.append(run.C.reshape(-1))
         outs.append(DC.reshape(-1))
     elif cell.kind == "gru":
-        through = backpropagation.back_gru_after if cell.after else backpropagation.back_gru_before
+        through = gru_backpropagation.back_gru_after if cell.after else gru_backpropagation.back_gru_before
     if run.extra is not None:
         given.append(run.extra.reshape(-1))
     through(*shared, *given, *outs, *ends)

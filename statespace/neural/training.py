@@ -202,7 +202,9 @@ class _Watch:
         )
 
     def stopped_early(self) -> History:
-        return self.done(True, f"what was held out has not been {_GAIN:g} nats better for {self.options.patience} epochs")
+        return self.done(
+            True, f"what was held out has not been {_GAIN:g} nats better for {self.options.patience} epochs"
+        )
 
 
 def train(objective: Objective, options: TrainingOptions, rng: np.random.Generator) -> History:
