@@ -33,7 +33,8 @@ def contenders(train: Pairs, test: Pairs, figure: str, quick: bool) -> Iterator[
 
 def _rewritten(options: dict[str, Any], train: Pairs, test: Pairs, figure: str, seed: int) -> Outcome:
     model = SequenceToSequence(hidden_size=64, random_state=seed, **options)
-    fitted, seconds = trained(lambda: model.fit(*train))
     texts, wanted = test
+    letters = sorted(set("".join(train[0] + texts)))  # few pairs may not have them all
+    fitted, seconds = trained(lambda: model.fit(*train, symbols=letters))
     right = [said == answer for said, answer in zip(fitted.predict(texts), wanted, strict=True)]
     return Outcome({figure: float(np.mean(right))}, seconds)
