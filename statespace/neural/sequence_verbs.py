@@ -17,7 +17,7 @@ from statespace.neural.encoder import Batch, Encoder, rows_of_state
 from statespace.neural.heads import Head
 from statespace.neural.network import RecurrentNetwork
 from statespace.neural.own_history import OwnHistory, Reader
-from statespace.neural.sequence_runs import last_outputs, log_likelihood_steps, outputs_before_and_after
+from statespace.neural.sequence_runs import last_outputs, log_likelihood_steps, outputs_before_and_after, run_over
 from statespace.neural.settings import NetworkEstimator, n_weights
 from statespace.neural.trace import NetworkState
 from statespace.protocols import Array, Ints
@@ -182,8 +182,7 @@ class SequenceVerbs(NetworkEstimator, SequenceModel):
             return laws[0] if len(laws) == 1 else laws
         data = self._read(X, lengths)
         offsets, layout = data.sequences.offsets, data.sequences.layout
-        begun = self._state(state, len(offsets) - 1)
-        _, _, ends = outputs_before_and_after(self._encoder, data, offsets[:-1], offsets[1:], begun)
+        ends = self._after(data, state)
         states = [rows_of_state(ends, [s]) for s in range(len(offsets) - 1)]
         if layout.form == "flat":
             return self._ahead(ends, n, n_paths, seed)
@@ -218,7 +217,7 @@ class SequenceVerbs(NetworkEstimator, SequenceModel):
         self._require_fitted()
         n = check_integer("n_samples", n_samples)
         rng = generator(self.random_state if random_state is None else random_state)
-        state = self._encoder.initial_state(1) if start is None else self.filter(start).state
+        state = self._encoder.initial_state(1) if start is None else self._after(self._read(start, None))
         if state.h.shape[-2] != 1:
             raise ValueError("start holds several sequences: one sequence is drawn, pass one")
         drawn = [self._drawn(state, rng, temperature)] if n else []
@@ -242,6 +241,12 @@ class SequenceVerbs(NetworkEstimator, SequenceModel):
         if state is None:
             return self._encoder.initial_state(n_sequences)
         return self.network_.checked_state(state, n_sequences)
+
+    def _after(self, data: OwnHistory, state: Any = None) -> NetworkState:
+        """The states after the last step of each sequence, and nothing else."""
+        offsets = data.sequences.offsets
+        begun = self._state(state, len(offsets) - 1)
+        return run_over(self._encoder, data, offsets[:-1], offsets[1:], lambda *_: None, begun)
 
     def _log_density(self, outputs: Array, targets: Array) -> Array:
         return np.asarray(self.head_.law.log_likelihood(self.head_.scores(outputs).astype(np.float64), targets))
